@@ -1,0 +1,1 @@
+"""How a segmentation is drawn: the networks, in pure Haiku."""

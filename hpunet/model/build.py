@@ -1,0 +1,210 @@
+"""The model as a handful of pure functions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key
+
+from hpunet.model import check
+from hpunet.model.hierarchical_unet import HierarchicalUNet, PosteriorPass
+from hpunet.model.initialization import Params, draw_parameters, list_parameters
+from hpunet.model.model_config import ModelConfig
+from hpunet.model.noise import draw_noise, fold_in_each
+
+Latents = list[Float[Array, "S B h w L"] | None]
+
+
+class Network(NamedTuple):
+    """The Haiku network as functions of its parameters, without checks.
+
+    Attributes:
+        forward: `(params, image, segmentation, noise) -> PosteriorPass`.
+        encode: `(params, image) -> features of every level`.
+        decode: `(params, features, noise, given) -> logits`.
+    """
+
+    forward: Callable[..., PosteriorPass]
+    encode: Callable[..., list[Array]]
+    decode: Callable[..., Array]
+
+
+def build_network(config: ModelConfig) -> Network:
+    """Turns the Haiku modules into functions that share one tree of parameters."""
+
+    def network() -> tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]:
+        unet = HierarchicalUNet(config)
+        return unet, (unet, unet.encode, unet.decode)
+
+    return Network(*hk.without_apply_rng(hk.multi_transform(network)).apply)
+
+
+class Model:
+    """A Hierarchical Probabilistic U-Net as pure functions of parameters, key and arrays.
+
+    Every function may be called with NumPy or JAX arrays, inside or outside of `jax.jit`. Images
+    are float `[B, H, W, C]`, height and width multiples of `2**(levels - 1)`.
+
+    Attributes:
+        config: The network's shape.
+        network: The same network without checks, for training.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Builds the network; no array is made."""
+        self.config = config
+        self.network = build_network(config)
+        self._sample = jax.jit(self._sample_unchecked, static_argnames=("num_samples", "mean"))
+        self._reconstruct = jax.jit(self._reconstruct_unchecked)
+
+    def init(self, key: Key[Array, ""], image: ArrayLike, segmentation: ArrayLike) -> Params:
+        """First weights: orthogonal kernels, biases truncated normal with deviation 0.001.
+
+        Args:
+            key: Decides every weight.
+            image: An image `[B, H, W, C]`; only its shape matters.
+            segmentation: One-hot `[B, H, W, K]`; only its shape matters.
+
+        Returns:
+            Haiku's tree `{module: {"w": ..., "b": ...}}`, float32.
+
+        Raises:
+            ValueError: If the shapes do not fit the network.
+        """
+        image = check.image(image, self.config)
+        segmentation = check.segmentation(segmentation, image, self.config)
+        return draw_parameters(check.single_key(key), self.list_parameters(image.shape[-1]))
+
+    def list_parameters(self, image_channels: int) -> list[Any]:
+        """Module, name, shape and initialiser of every weight, in the order of building.
+
+        Args:
+            image_channels: Channels of the images that the network is for.
+        """
+        side = 2 ** (self.config.num_levels - 1)
+        image = jax.ShapeDtypeStruct((1, side, side, image_channels), jnp.float32)
+        segmentation = jax.ShapeDtypeStruct((1, side, side, self.config.num_classes), jnp.float32)
+        mean = [None] * self.config.num_scales
+
+        def forward(image: Array, segmentation: Array) -> PosteriorPass:
+            return HierarchicalUNet(self.config)(image, segmentation, mean)
+
+        return list_parameters(forward, image, segmentation)
+
+    def sample(
+        self,
+        params: Params,
+        key: Key[Array, "..."] | None,
+        image: ArrayLike,
+        *,
+        num_samples: int = 1,
+        mean: bool | Sequence[bool] = False,
+        latents: Sequence[ArrayLike | None] | None = None,
+    ) -> Float[Array, "S B H W K"]:
+        """Draws segmentations of an image from the prior.
+
+        The image is encoded once. Sample s of image b depends on that image's key folded with s
+        alone, so 8 samples are the first 8 of 16.
+
+        Args:
+            params: The network's weights.
+            key: One key (folded with each image's position in the batch), one key an image, or
+                None where no scale is drawn.
+            image: `[B, H, W, C]`.
+            num_samples: Samples an image.
+            mean: Takes the prior's mean instead of a draw, at all scales or, coarsest first, at
+                the scales marked True.
+            latents: For each scale, coarsest first, the latent `[B, h, w, L]` or `[S, B, h, w, L]`
+                to be used, or None.
+
+        Returns:
+            Logits of every class.
+
+        Raises:
+            ValueError: If a shape does not fit, a key is missing, or a scale is named by both
+                `mean` and `latents`.
+        """
+        image = check.image(image, self.config)
+        check.channels(image, params)
+        check.count("num_samples", num_samples)
+        given = check.latents(latents, num_samples, image.shape, self.config)
+        means = check.mean_scales(mean, given, self.config)
+        drawn = [not m and z is None for m, z in zip(means, given, strict=True)]
+        keys = check.image_keys(key, image.shape[0]) if any(drawn) else None
+        return self._sample(params, keys, image, given, num_samples=num_samples, mean=means)
+
+    def _sample_unchecked(
+        self,
+        params: Params,
+        keys: Key[Array, "B"] | None,
+        image: Float[Array, "B H W C"],
+        given: Latents,
+        num_samples: int,
+        mean: tuple[bool, ...],
+    ) -> Float[Array, "S B H W K"]:
+        encoded = self.network.encode(params, image)
+        shapes = self.config.latent_shapes(*image.shape[1:3])
+
+        def decode(sample: Array, latents: Latents) -> Float[Array, "B H W K"]:
+            noise: list[Array | None] = [None] * len(shapes)
+            if keys is not None:
+                sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, sample)
+                draws = draw_noise(sample_keys, shapes).latents
+                noise = [None if m else n for m, n in zip(mean, draws, strict=True)]
+            return self.network.decode(params, encoded, noise, latents)
+
+        return jax.vmap(decode)(jnp.arange(num_samples), given)
+
+    def reconstruct(
+        self,
+        params: Params,
+        key: Key[Array, "..."] | None,
+        image: ArrayLike,
+        segmentation: ArrayLike,
+        *,
+        mean: bool = False,
+    ) -> Float[Array, "B H W K"]:
+        """Rebuilds a segmentation from the posterior's latents.
+
+        Args:
+            params: The network's weights.
+            key: One key, one key an image, or None where `mean` is True.
+            image: `[B, H, W, C]`.
+            segmentation: One-hot `[B, H, W, K]`.
+            mean: Takes the posterior's means instead of a draw.
+
+        Returns:
+            Logits of every class.
+
+        Raises:
+            ValueError: If a shape does not fit or a key is missing.
+        """
+        image = check.image(image, self.config)
+        check.channels(image, params)
+        segmentation = check.segmentation(segmentation, image, self.config)
+        keys = None if mean else check.image_keys(key, image.shape[0])
+        return self._reconstruct(params, keys, image, segmentation)
+
+    def _reconstruct_unchecked(
+        self,
+        params: Params,
+        keys: Key[Array, "B"] | None,
+        image: Float[Array, "B H W C"],
+        segmentation: Float[Array, "B H W K"],
+    ) -> Float[Array, "B H W K"]:
+        shapes = self.config.latent_shapes(*image.shape[1:3])
+        noise: list[Array | None] = [None] * len(shapes)
+        if keys is not None:
+            noise = list(draw_noise(keys, shapes).latents)
+        return self.network.forward(params, image, segmentation, noise).logits
+
+
+def build_model(config: ModelConfig) -> Model:
+    """The network of this shape as pure functions; see `Model`."""
+    return Model(config)
+
+
+__all__ = ["Model", "Network", "build_model", "build_network", "fold_in_each"]

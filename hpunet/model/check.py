@@ -1,0 +1,119 @@
+"""Shapes and keys that callers hand over, checked and turned into JAX arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key
+
+from hpunet.model.initialization import Params
+from hpunet.model.model_config import ModelConfig
+
+
+def image(value: ArrayLike, config: ModelConfig) -> Float[Array, "B H W C"]:
+    """An image as float32, of a size that the network takes."""
+    array = jnp.asarray(value)
+    if array.ndim != 4:
+        raise ValueError(f"image has shape {array.shape}: allowed is [B, H, W, C]")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(f"image has dtype {array.dtype}: allowed are floating-point intensities")
+    config.check_size(*array.shape[1:3])
+    return array.astype(jnp.float32)
+
+
+def channels(image: Float[Array, "B H W C"], params: Params) -> None:
+    """Refuses an image with other channels than the weights are for."""
+    expected = params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
+    if image.shape[-1] != expected:
+        raise ValueError(f"image has {image.shape[-1]} channels: the weights are for {expected}")
+
+
+def segmentation(
+    value: ArrayLike, image: Float[Array, "B H W C"], config: ModelConfig
+) -> Float[Array, "B H W K"]:
+    """A one-hot segmentation as float32, of the image's size."""
+    array = jnp.asarray(value)
+    expected = (*image.shape[:3], config.num_classes)
+    if array.shape != expected:
+        raise ValueError(f"segmentation has shape {array.shape}: allowed is one-hot {expected}")
+    return array.astype(jnp.float32)
+
+
+def count(name: str, value: Any) -> None:
+    """Refuses what is no whole number from 1 up."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r}: allowed are whole numbers from 1 up")
+
+
+def latents(
+    values: Sequence[ArrayLike | None] | None,
+    num_samples: int,
+    image_shape: tuple[int, ...],
+    config: ModelConfig,
+) -> list[Array | None]:
+    """Latents given from outside, one entry a scale, each with the axis of samples in front."""
+    if values is None:
+        return [None] * config.num_scales
+    if len(values) != config.num_scales:
+        raise ValueError(f"{len(values)} latents given: allowed are {config.num_scales}")
+    shapes = config.latent_shapes(*image_shape[1:3])
+    given: list[Array | None] = []
+    for scale, (value, shape) in enumerate(zip(values, shapes, strict=True)):
+        if value is None:
+            given.append(None)
+            continue
+        single = (image_shape[0], *shape)
+        array = jnp.asarray(value, jnp.float32)
+        if array.shape not in (single, (num_samples, *single)):
+            raise ValueError(
+                f"latents[{scale}] has shape {array.shape}: allowed are {single} "
+                f"and {(num_samples, *single)}"
+            )
+        given.append(jnp.broadcast_to(array, (num_samples, *single)))
+    return given
+
+
+def mean_scales(
+    mean: bool | Sequence[bool], given: list[Array | None], config: ModelConfig
+) -> tuple[bool, ...]:
+    """For each scale whether the prior's mean is taken."""
+    if isinstance(mean, bool):
+        return tuple(mean and latent is None for latent in given)
+    flags = tuple(bool(m) for m in mean)
+    if len(flags) != config.num_scales:
+        raise ValueError(f"mean has {len(flags)} entries: allowed are {config.num_scales}")
+    both = [s for s, (m, z) in enumerate(zip(flags, given, strict=True)) if m and z is not None]
+    if both:
+        raise ValueError(f"scales {both} are named by both mean and latents: allowed is one")
+    return flags
+
+
+def single_key(key: Any) -> Key[Array, ""]:
+    """One JAX key, typed or raw."""
+    typed = _typed(key)
+    if typed.ndim != 0:
+        raise ValueError(f"key has shape {typed.shape}: allowed is a single key")
+    return typed
+
+
+def image_keys(key: Any, batch: int) -> Key[Array, "B"]:
+    """A key for each image: those given, or one key folded with each image's position."""
+    typed = _typed(key)
+    if typed.ndim == 0:
+        return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(typed, jnp.arange(batch))
+    if typed.shape != (batch,):
+        raise ValueError(f"key has shape {typed.shape}: allowed are one key and {batch} keys")
+    return typed
+
+
+def _typed(key: Any) -> Key[Array, "..."]:
+    if key is None:
+        raise ValueError("key=None: allowed only where nothing is drawn")
+    array = jnp.asarray(key)
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return array
+    if array.dtype != jnp.uint32:
+        raise ValueError(f"key has dtype {array.dtype}: allowed are jax.random.key(...)")
+    return jax.random.wrap_key_data(array)

@@ -1,0 +1,76 @@
+"""Prior, posterior and stitching decoder as one Hierarchical Probabilistic U-Net."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hpunet.model.encoder import Encoder
+from hpunet.model.gaussian import DiagonalGaussian
+from hpunet.model.hierarchical_decoder import HierarchicalDecoder, PerScale
+from hpunet.model.model_config import ModelConfig
+from hpunet.model.stitching_decoder import StitchingDecoder
+
+
+class PosteriorPass(NamedTuple):
+    """What training needs of one pass through the whole network.
+
+    Attributes:
+        logits: `[B, H, W, K]`, decoded from the posterior's latents.
+        posterior: Distribution of the latent at each scale, coarsest first.
+        prior: Likewise, conditioned on the posterior's latents of the coarser scales.
+    """
+
+    logits: Float[Array, "B H W K"]
+    posterior: list[DiagonalGaussian]
+    prior: list[DiagonalGaussian]
+
+
+class HierarchicalUNet:
+    """The Hierarchical Probabilistic U-Net: two cores with weights of their own, and a decoder.
+
+    It is no Haiku module itself, so that its five parts stand at the top of the parameters' tree.
+
+    Reference: Kohl et al. 2019, section 2; `HierarchicalProbUNet` in the reference's model.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Builds the parts; inside a Haiku transform."""
+        self._none: list[None] = [None] * config.num_scales
+        self._prior_encoder = Encoder(config, name="prior_encoder")
+        self._prior_decoder = HierarchicalDecoder(config, name="prior_decoder")
+        self._posterior_encoder = Encoder(config, name="posterior_encoder")
+        self._posterior_decoder = HierarchicalDecoder(config, name="posterior_decoder")
+        self._stitching_decoder = StitchingDecoder(config, name="stitching_decoder")
+
+    def encode(self, image: Float[Array, "B H W C"]) -> list[Float[Array, "B h w D"]]:
+        """The prior's features of the image, all that sampling needs to know of it."""
+        return self._prior_encoder(image)
+
+    def decode(
+        self, encoded: Sequence[Float[Array, "B h w D"]], noise: PerScale, given: PerScale
+    ) -> Float[Array, "B H W K"]:
+        """Logits of one sample, its latents drawn from the prior, at its mean, or given."""
+        decoded = self._prior_decoder(encoded, noise, given)
+        return self._stitching_decoder(encoded, decoded.features)
+
+    def __call__(
+        self,
+        image: Float[Array, "B H W C"],
+        segmentation: Float[Array, "B H W K"],
+        noise: PerScale,
+    ) -> PosteriorPass:
+        """Draws latents from the posterior and decodes them.
+
+        Args:
+            image: The image.
+            segmentation: One-hot segmentation of the image.
+            noise: The posterior's standard normal noise at each scale; None takes the mean.
+        """
+        encoded_pair = self._posterior_encoder(jnp.concatenate([segmentation, image], axis=-1))
+        posterior = self._posterior_decoder(encoded_pair, noise, self._none)
+        encoded = self._prior_encoder(image)
+        prior = self._prior_decoder(encoded, self._none, posterior.latents)
+        logits = self._stitching_decoder(encoded, prior.features)
+        return PosteriorPass(logits, posterior.distributions, prior.distributions)

@@ -1,0 +1,1 @@
+"""Weights that travel: files, and those of the reference."""

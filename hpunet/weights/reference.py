@@ -1,0 +1,75 @@
+"""Weights of DeepMind's reference network, renamed for this one."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from hpunet.errors import UserError
+from hpunet.model.build import Model
+from hpunet.model.initialization import Parameter, Params
+from hpunet.model.model_config import ModelConfig
+
+REFERENCE_PARTS = {
+    "prior_encoder": "prior",
+    "prior_decoder": "prior",
+    "posterior_encoder": "posterior",
+    "posterior_decoder": "posterior",
+    "stitching_decoder": "f_comb",
+}
+
+
+def params_from_reference(
+    variables: Mapping[str, ArrayLike], config: ModelConfig, scope: str = "model/HPUNet"
+) -> Params:
+    """This network's parameters with the values of the reference's variables.
+
+    Args:
+        variables: Values by the reference's name, such as `model/HPUNet/prior/conv_2d_3/w`.
+            Kernels are HWIO. Variables that are no weight of the network are left out.
+        config: The network's shape.
+        scope: The scope that the reference's names begin with.
+
+    Returns:
+        Haiku's tree of parameters, float32.
+
+    Raises:
+        UserError: If a variable is missing or has another shape than the network needs.
+
+    Reference: `HierarchicalProbUNet` numbers its convolutions as it builds them.
+    """
+    first = f"{scope}/prior/conv_2d/w"
+    if first not in variables:
+        raise UserError(f"variable {first} is missing: is scope={scope!r} the right one?")
+    parameters = Model(config).list_parameters(np.shape(variables[first])[2])
+    params: Params = {}
+    for parameter, name in zip(parameters, reference_names(parameters, scope), strict=True):
+        if name not in variables:
+            raise UserError(f"variable {name} is missing: the network of {config} needs it")
+        value = jnp.asarray(variables[name], jnp.float32)
+        if value.shape != parameter.shape:
+            raise UserError(
+                f"variable {name} has shape {value.shape}: the network needs {parameter.shape}"
+            )
+        params.setdefault(parameter.module, {})[parameter.name] = value
+    return params
+
+
+def reference_names(parameters: list[Parameter], scope: str) -> list[str]:
+    """The reference's name of each parameter, given in the order of building.
+
+    Convolutions are numbered from 0 in each part; the first has no number.
+    """
+    names: list[str] = []
+    seen: dict[str, list[str]] = {part: [] for part in REFERENCE_PARTS.values()}
+    for parameter in parameters:
+        part = REFERENCE_PARTS[parameter.module.split("/")[0]]
+        if parameter.module not in seen[part]:
+            seen[part].append(parameter.module)
+        number = seen[part].index(parameter.module)
+        conv = f"conv_2d_{number}" if number else "conv_2d"
+        if parameter.module.endswith("/logits"):
+            conv = "logits"
+        names.append(f"{scope}/{part}/{conv}/{parameter.name}")
+    return names
