@@ -1,0 +1,69 @@
+"""Write into folders that a killed process may leave and several processes may share.
+
+What is unfinished has `incomplete.` in its name, as with TFDS, and lies beside its place; finished,
+it is renamed.
+"""
+
+import contextlib
+import errno
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator
+
+from hpunet.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes at once do the work twice there, but harm nothing.
+    fcntl = None  # type: ignore[assignment]
+
+# Where no lock keeps others out, their unfinished work is left alone for so long.
+_STALE_SECONDS = 24 * 3600
+
+
+@contextlib.contextmanager
+def exclusive(path: pathlib.Path) -> Iterator[bool]:
+    """Holds the lock `path`; gives whether it could be had (some file systems know no locks)."""
+    with path.open("a") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            locked = fcntl is not None
+        except OSError:
+            locked = False
+        yield locked
+
+
+def clear_leftovers(folder: pathlib.Path, alone: bool) -> None:
+    """Removes from `folder` what killed processes left unfinished.
+
+    Args:
+        folder: Where to look.
+        alone: Whether a lock is held, so that nothing unfinished can be another's current work.
+    """
+    for leftover in folder.glob("*incomplete.*"):
+        with contextlib.suppress(FileNotFoundError):
+            if alone or time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                remove(leftover)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Removes a file, or a folder with all it holds."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def one_line(folder: pathlib.Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write in `folder` into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{folder}: cannot be written: the disk is full") from error
+        place = os.fspath(error.filename or folder)
+        raise UserError(f"{place}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,108 @@
+"""The published LIDC 2D crops: CT of lung nodules, outlined by several radiologists.
+
+A TFDS builder. Kohl et al. 2019 (arXiv 1905.13077) made the crops from LIDC-IDRI.
+"""
+
+import io
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from hpunet.data.dataset import Dataset
+from hpunet.data.lidc_cases import Case, find_cases, read_case
+from hpunet.data.lidc_download import download_splits
+from hpunet.data.lidc_source import find_splits, load_split, source_checksum
+from hpunet.data.prepare import LocalInfo, RecordSource, example_features, prepare, progress
+from hpunet.errors import UserError
+
+_DESCRIPTION = """Crops of lung CT slices around a nodule, each with the outlines that several
+radiologists drew, as published with the Hierarchical Probabilistic U-Net. LIDC-IDRI, CC BY 3.0."""
+_CITATION = """Armato et al. 2015, LIDC-IDRI, doi 10.7937/K9/TCIA.2015.LO9QL9SX;
+Armato et al. 2011, Med Phys 38:915-931; Clark et al. 2013, J Digit Imaging 26:1045-1057."""
+
+
+def open_dataset(data_dir: str | None, prepared_dir: str, *, min_size: int = 128) -> Dataset:
+    """Prepares the LIDC crops, unless that has been done, and opens them.
+
+    Args:
+        data_dir: Folder with `train.tar.gz`, `val.tar.gz`, `test.tar.gz`, or with these unpacked
+            (of both, the archive is taken), or with `images` and `gt`, which is then `train`. None:
+            the published archives are downloaded.
+        prepared_dir: Folder of prepared data. The copy is named by the source's checksum and the
+            builder's version.
+        min_size: Least height and width of an image, in pixels.
+
+    Raises:
+        UserError: If the data cannot be had, are bad or too small, or cannot be written.
+    """
+    home = pathlib.Path(prepared_dir).expanduser() / "lidc"
+    if data_dir is None:
+        splits = download_splits(home / "downloads")
+    else:
+        splits = find_splits(pathlib.Path(data_dir).expanduser())
+    checksum = source_checksum(splits, home / "checksums")
+    builder = prepare(Lidc(splits, data_dir=home / checksum[:16]))
+    _check_size(builder.info.metadata, min_size)
+    return Dataset(
+        name=builder.name,
+        version=str(builder.version),
+        checksum=checksum,
+        splits={split: RecordSource(builder, split) for split in splits},
+    )
+
+
+class Lidc(tfds.core.GeneratorBasedBuilder):
+    """Writes LIDC crops as records; see `prepare.example_features` for what a record holds."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, splits: Mapping[str, pathlib.Path], **kwargs: Any) -> None:
+        """Takes the archive or folder of each split, and what TFDS takes."""
+        self._splits = splits
+        super().__init__(**kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return LocalInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            homepage="https://github.com/google-deepmind/deepmind-research",
+            features=example_features(),
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict]]]:
+        # Everything is listed before the first image is decoded: most mistakes show at once.
+        loaded = {split: load_split(split, place) for split, place in self._splits.items()}
+        cases = find_cases(loaded)
+        return {split: self._generate_examples(split, cases[split]) for split in cases}
+
+    def _generate_examples(self, split: str, cases: list[Case]) -> Iterator[tuple[str, dict]]:
+        for case in progress(cases, len(cases), f"preparing lidc {split}"):
+            image, _ = read_case(case)
+            self._note_size(image.shape, case.files.label(case.image))
+            masks = [case.masks[grader] for grader in sorted(case.masks)]
+            yield (
+                f"{case.patient}/{case.name}",
+                {
+                    "image": io.BytesIO(case.files.read(case.image)),
+                    "annotations": [io.BytesIO(case.files.read(mask)) for mask in masks],
+                    "patient": case.patient,
+                    "name": case.name,
+                },
+            )
+
+    def _note_size(self, shape: tuple[int, ...], label: str) -> None:
+        """Keeps the smallest image's size and name beside the records."""
+        smallest = self.info.metadata.get("smallest")
+        if smallest is None or min(shape) < min(smallest["shape"]):
+            self.info.metadata["smallest"] = {"shape": list(shape), "image": label}
+
+
+def _check_size(metadata: Mapping[str, Any], min_size: int) -> None:
+    height, width = metadata["smallest"]["shape"]
+    if min(height, width) < min_size:
+        label = metadata["smallest"]["image"]
+        raise UserError(f"{label}: is {height}x{width} pixels, but at least {min_size} are needed")

@@ -1,0 +1,146 @@
+"""Which masks belong to which image, and whether every one is there and sound."""
+
+import collections
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from hpunet.data.lidc_source import SplitFiles
+from hpunet.data.png import decode_gray_png
+from hpunet.errors import UserError
+
+_IMAGE = re.compile(r"images/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)\.png")
+_MASK = re.compile(
+    r"gt/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)_l(?P<grader>0|[1-9]\d*)\.png",
+)
+
+
+class Case(NamedTuple):
+    """One image and its masks.
+
+    Attributes:
+        files: The split they belong to.
+        patient: Name of the patient's folder.
+        name: Name of the image's file, less its ending.
+        image: Path of the image, as `files` knows it.
+        masks: Path of the mask by grader, who may be counted from 0 or from 1.
+    """
+
+    files: SplitFiles
+    patient: str
+    name: str
+    image: str
+    masks: dict[int, str]
+
+
+def find_cases(splits: Mapping[str, SplitFiles]) -> dict[str, list[Case]]:
+    """All cases of each split, every one with a mask of the same graders.
+
+    Raises:
+        UserError: If a split holds no images, a file's name says neither image nor mask, an image
+            lacks a mask or a mask its image, or a patient is in two splits.
+    """
+    cases = {split: _pair(files) for split, files in splits.items()}
+    _check_patients(cases)
+    _check_graders([case for split in cases.values() for case in split])
+    return cases
+
+
+def read_case(case: Case) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "G H W"]]:
+    """Decodes and checks one case.
+
+    Returns:
+        The image, and its masks of 0 and 255 in the graders' order.
+
+    Raises:
+        UserError: If a file is damaged, not 8-bit single-channel, of another size than the image,
+            or a mask with other values than 0 and 255.
+    """
+    image = _decode(case.files, case.image)
+    masks = [_decode(case.files, case.masks[grader]) for grader in sorted(case.masks)]
+    for grader, mask in zip(sorted(case.masks), masks, strict=True):
+        label = case.files.label(case.masks[grader])
+        if mask.shape != image.shape:
+            own, other = ("x".join(map(str, pixels.shape)) for pixels in (mask, image))
+            raise UserError(f"{label}: is {own} pixels, but its image is {other}")
+        wrong = np.unique(mask[(mask != 0) & (mask != 255)])
+        if wrong.size:
+            found = ", ".join(map(str, wrong[:5])) + (", ..." if wrong.size > 5 else "")
+            raise UserError(f"{label}: a mask may hold 0 and 255 only, not {found}")
+    return image, np.stack(masks)
+
+
+def _decode(files: SplitFiles, name: str) -> UInt8[np.ndarray, "H W"]:
+    try:
+        return decode_gray_png(files.read(name))
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{files.label(name)}: cannot be read: {reason}") from error
+    except ValueError as error:
+        raise UserError(f"{files.label(name)}: {error}") from error
+
+
+def _pair(files: SplitFiles) -> list[Case]:
+    images, masks = _sort_names(files)
+    for key, graders in masks.items():
+        if key not in images:
+            label = files.label(next(iter(graders.values())))
+            raise UserError(f"{label}: a mask without its image images/{key[0]}/{key[1]}.png")
+    if not images:
+        raise UserError(f"{files.place}: holds no images images/<patient>/z-<z>_c<n>.png")
+    return [Case(files, *key, image, masks.get(key, {})) for key, image in sorted(images.items())]
+
+
+def _sort_names(
+    files: SplitFiles,
+) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], dict[int, str]]]:
+    images: dict[tuple[str, str], str] = {}
+    masks: dict[tuple[str, str], dict[int, str]] = collections.defaultdict(dict)
+    for name in sorted(files.contents):
+        if found := _IMAGE.fullmatch(name):
+            images[found["patient"], found["name"]] = name
+        elif found := _MASK.fullmatch(name):
+            masks[found["patient"], found["name"]][int(found["grader"])] = name
+        else:
+            raise UserError(
+                f"{files.label(name)}: name fits neither images/<patient>/z-<z>_c<n>.png nor "
+                "gt/<patient>/z-<z>_c<n>_l<k>.png"
+            )
+    return images, masks
+
+
+def _check_patients(cases: Mapping[str, Iterable[Case]]) -> None:
+    """Raises if a patient is in two splits: scores on one would be learned from the other."""
+    home: dict[str, str] = {}
+    for split, members in cases.items():
+        for case in members:
+            other = home.setdefault(case.patient, split)
+            if other != split:
+                label = case.files.label(case.image)
+                raise UserError(
+                    f"{label}: patient {case.patient!r} is in two splits, {other} and {split}"
+                )
+
+
+def _check_graders(cases: list[Case]) -> None:
+    """Raises unless all cases have the masks of the same graders, counted from 0 or from 1."""
+    counts = collections.Counter(frozenset(case.masks) for case in cases)
+    usual = max(counts, key=lambda graders: (counts[graders], len(graders)))
+    everyone = frozenset().union(*counts)
+    first = min(everyone, default=0)
+    if first > 1:
+        case = next(case for case in cases if first in case.masks)
+        label = case.files.label(case.masks[first])
+        raise UserError(f"{label}: graders are counted from l0 or l1, but here from l{first}")
+    wanted = usual | frozenset(range(first, max(usual, default=first) + 1))
+    for case in cases:
+        label = case.files.label(case.image)
+        missing = ", ".join(f"l{grader}" for grader in sorted(wanted - case.masks.keys()))
+        if missing:
+            raise UserError(f"{label}: image without the mask of grader {missing}")
+        surplus = ", ".join(f"l{grader}" for grader in sorted(case.masks.keys() - wanted))
+        if surplus:
+            raise UserError(f"{label}: has a mask of grader {surplus}, other images have none")

@@ -1,0 +1,194 @@
+"""Where LIDC crops come from: archives or folders, their files and their checksum."""
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from hpunet.data.archives import read_archive
+from hpunet.errors import UserError
+
+SPLITS = ("train", "val", "test")
+_STRAY = {"Thumbs.db", "desktop.ini", "__MACOSX"}
+# A file changed so shortly ago might change again without its times showing it.
+_SETTLED_SECONDS = 2.0
+
+
+class SplitFiles(NamedTuple):
+    """The files of one split.
+
+    Attributes:
+        place: Archive or folder.
+        contents: By path from `images` or `gt` on: bytes, or where they lie.
+    """
+
+    place: pathlib.Path
+    contents: Mapping[str, bytes | pathlib.Path]
+
+    def read(self, name: str) -> bytes:
+        """Contents of the file `name`."""
+        contents = self.contents[name]
+        return contents if isinstance(contents, bytes) else contents.read_bytes()
+
+    def label(self, name: str) -> str:
+        """How a message names the file `name`."""
+        inside = self.place.is_dir()
+        return os.fspath(self.place / name) if inside else f"{self.place}: {name}"
+
+
+def find_splits(data_dir: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The archive or folder of each split in `data_dir`.
+
+    A split is `<split>.tar.gz` or, where that is missing, a folder `<split>`; a folder that holds
+    `images` and `gt` itself is `train`. All of it may lie one level down, in `lidc_crops`.
+
+    Raises:
+        UserError: If there is no such folder or nothing of that in it.
+    """
+    if not data_dir.is_dir():
+        problem = "is a file, not a folder" if data_dir.exists() else "no such folder"
+        raise UserError(f"data.dir={data_dir}: {problem}")
+    for folder in (data_dir, data_dir / "lidc_crops"):
+        found = {split: place for split in SPLITS if (place := _find_split(folder, split))}
+        if not found and _holds_crops(folder):
+            found = {"train": folder}
+        if found:
+            return found
+    raise UserError(
+        f"data.dir={data_dir}: holds neither train.tar.gz, val.tar.gz or test.tar.gz nor folders "
+        "train, val or test nor images and gt"
+    )
+
+
+def source_checksum(splits: Mapping[str, pathlib.Path], memory: pathlib.Path) -> str:
+    """SHA-256 over the splits' names and their archives' or files' paths and contents.
+
+    Reading everything takes a while, so the answer is kept in the folder `memory` under the names,
+    sizes and times of all files, and holds as long as none of these changes.
+    """
+    files = [
+        (f"{split}/{name}", path)
+        for split, place in sorted(splits.items())
+        for name, path in (_walk(place) if place.is_dir() else [(place.name, place)])
+    ]
+    try:
+        listing, settled = _listing(files)
+        remembered = memory / hashlib.sha256(listing).hexdigest()
+        if (known := _recall(remembered)) is not None:
+            return known
+        checksum = _checksum(files)
+        unchanged = listing == _listing(files)[0]
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    if settled and unchanged:
+        _remember(remembered, checksum)
+    return checksum
+
+
+def load_split(split: str, place: pathlib.Path) -> SplitFiles:
+    """The files of a split: an archive's contents, a folder's paths.
+
+    Raises:
+        UserError: If an archive is damaged, or holds another split or more than one.
+    """
+    if place.is_dir():
+        return SplitFiles(place, dict(_walk(place)))
+    contents: dict[str, bytes] = {}
+    leads: set[str] = set()
+    for member, data in read_archive(place):
+        lead, name = _cut_lead(member)
+        if name is not None:
+            contents[name] = data
+            leads.add(lead)
+    if len(leads) > 1:
+        listed = ", ".join(repr(lead) for lead in sorted(leads))
+        raise UserError(f"{place}: holds images and gt in more than one folder: {listed}")
+    for lead in leads:
+        last = pathlib.PurePosixPath(lead).name
+        if last in SPLITS and last != split:
+            raise UserError(f"{place}: holds the split {last!r}, not {split!r}")
+    return SplitFiles(place, contents)
+
+
+def _find_split(folder: pathlib.Path, split: str) -> pathlib.Path | None:
+    archive = folder / f"{split}.tar.gz"
+    if archive.is_file():
+        return archive
+    return folder / split if (folder / split).is_dir() else None
+
+
+def _holds_crops(folder: pathlib.Path) -> bool:
+    return (folder / "images").is_dir() or (folder / "gt").is_dir()
+
+
+def _is_stray(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith(".") or part in _STRAY for part in parts)
+
+
+def _cut_lead(member: str) -> tuple[str, str | None]:
+    """Splits a member's path in front of `images` or `gt`; None if it is not below either."""
+    parts = pathlib.PurePosixPath(member).parts
+    starts = [index for index, part in enumerate(parts[:-1]) if part in ("images", "gt")]
+    if not starts or _is_stray(parts):
+        return "", None
+    return "/".join(parts[: starts[0]]), "/".join(parts[starts[0] :])
+
+
+def _walk(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+    """Relative path and path of every file below `images` and `gt`, in order."""
+    for top in ("gt", "images"):
+        if not (folder / top).is_dir():
+            continue
+        for place, folders, names in os.walk(folder / top, onerror=_refuse, followlinks=True):
+            folders.sort()
+            below = pathlib.Path(place).relative_to(folder)
+            for name in sorted(names):
+                if not _is_stray((*below.parts, name)):
+                    yield f"{below.as_posix()}/{name}", pathlib.Path(place, name)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _listing(files: list[tuple[str, pathlib.Path]]) -> tuple[bytes, bool]:
+    """What changes with the files, and whether all were left alone long enough to rely on it."""
+    rows, latest = [], 0
+    for name, path in files:
+        stat = path.stat()
+        row = (name, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        rows.append(row)
+        latest = max(latest, stat.st_mtime_ns, stat.st_ctime_ns)
+    return json.dumps(rows).encode(), time.time() - latest / 1e9 > _SETTLED_SECONDS
+
+
+def _checksum(files: list[tuple[str, pathlib.Path]]) -> str:
+    whole = hashlib.sha256()
+    for name, path in files:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{digest} {name}\n".encode())
+    return whole.hexdigest()
+
+
+def _recall(path: pathlib.Path) -> str | None:
+    try:
+        text = path.read_text()
+    except (OSError, ValueError):
+        return None
+    return text if len(text) == 64 else None
+
+
+def _remember(path: pathlib.Path, checksum: str) -> None:
+    """Keeps a checksum; where that cannot be written, it is only worked out again."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            file.write(checksum)
+        os.replace(file.name, path)
+    except OSError:
+        return

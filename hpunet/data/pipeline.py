@@ -1,0 +1,95 @@
+"""Batches for training, each a pure function of seed and step."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import grain.python as grain
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from hpunet.data.dataset import Source
+
+PREFETCHED_BATCHES = 4
+
+
+class Batch(NamedTuple):
+    """One host's share of a batch.
+
+    Attributes:
+        image: Intensities as stored, 0 to 255.
+        labels: Class of every pixel, by one grader drawn at random for each image.
+        index: Place of each example in the batch of all hosts.
+    """
+
+    image: UInt8[np.ndarray, "B H W C"]
+    labels: UInt8[np.ndarray, "B H W"]
+    index: Int[np.ndarray, "B"]
+
+
+class Share(NamedTuple):
+    """Which part of every batch a host reads: the examples host, host + num_hosts, ..."""
+
+    host: int = 0
+    num_hosts: int = 1
+
+
+class _DrawGrader(grain.RandomMapTransform):
+    def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        grader = rng.integers(len(element["annotations"]))
+        return {"image": element["image"], "labels": element["annotations"][grader]}
+
+
+class _AddIndex(grain.MapWithIndexTransform):
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+
+    def map_with_index(self, index: int, element: dict[str, Any]) -> Batch:
+        return Batch(**element, index=np.int32(index % self._batch_size))
+
+
+def training_batches(
+    source: Source,
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+    share: Share = Share(),
+    num_workers: int = 0,
+) -> Iterator[Batch]:
+    """The batches from a step on, without end.
+
+    Every epoch is shuffled anew. Reading goes on in threads or processes while a batch is used.
+
+    Args:
+        source: The training split.
+        batch_size: Examples of a batch, over all hosts.
+        seed: Of order and graders.
+        first_step: Step of the first batch; whatever it is, the batch of a step stays the same.
+        share: The examples of each batch that this host reads.
+        num_workers: Processes that read; 0 reads in a thread of this one.
+
+    Raises:
+        ValueError: If the hosts do not divide the batch.
+    """
+    if batch_size % share.num_hosts:
+        raise ValueError(f"batch_size={batch_size}: allowed are multiples of {share.num_hosts}")
+    examples = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+    examples = examples.random_map(_DrawGrader()).map_with_index(_AddIndex(batch_size))
+    start = first_step * batch_size + share.host
+    mine = examples[start :: share.num_hosts]
+    batches = mine.batch(batch_size // share.num_hosts, drop_remainder=True)
+    reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCHED_BATCHES)
+    stream = batches.to_iter_dataset(reading)
+    if num_workers:
+        stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers, PREFETCHED_BATCHES))
+    return iter(stream)
+
+
+def spread(source: Source, num_examples: int) -> list[dict[str, Any]]:
+    """The same examples every time, spread evenly over a split; all if it has no more.
+
+    Args:
+        source: A split.
+        num_examples: How many to read at most.
+    """
+    places = np.linspace(0, len(source) - 1, min(num_examples, len(source))).round().astype(int)
+    return [source[int(place)] for place in places]

@@ -1,0 +1,202 @@
+"""Prepare a data set once, read it in any order ever after."""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from PIL import Image
+from tensorflow_datasets.core.utils import tqdm_utils
+from tqdm import tqdm
+
+from hpunet.data.atomic import clear_leftovers, exclusive, one_line, remove
+
+Builder = TypeVar("Builder", bound=tfds.core.DatasetBuilder)
+Item = TypeVar("Item")
+
+
+def prepare(builder: Builder) -> Builder:
+    """Writes the builder's records, unless they lie there already, and returns the builder.
+
+    The records are written into a folder beside their place and renamed when complete, so a
+    preparation that fails or is killed leaves nothing that passes for whole; the next one clears
+    it away. Of two processes the second waits for the first and takes its records.
+
+    Args:
+        builder: A TFDS builder, its `data_dir` the folder of prepared data. Its generator may raise
+            `UserError` and may wrap what it iterates over in `progress`.
+
+    Raises:
+        UserError: If the folder is full or cannot be written; what the generator raises.
+    """
+    folder = pathlib.Path(builder.data_dir)
+    with _quiet(), one_line(folder):
+        if not is_whole(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with exclusive(folder.parent / ".lock") as alone:
+                if not is_whole(folder):
+                    clear_leftovers(folder.parent, alone)
+                    if alone and folder.exists():
+                        remove(folder)
+                    _write(builder, folder)
+        builder.info.read_from_directory(os.fspath(folder))
+    return builder
+
+
+def is_whole(folder: pathlib.Path) -> bool:
+    """Whether `folder` holds every file of a prepared data set that its description lists."""
+    try:
+        info = json.loads((folder / "dataset_info.json").read_bytes())
+        shards = [
+            f"{info['name']}-{split['name']}.array_record-{shard:05}-of-{count:05}"
+            for split in info["splits"]
+            for count in [len(split["shardLengths"])]
+            for shard in range(count)
+        ]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(shards) and all((folder / shard).is_file() for shard in shards)
+
+
+def progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
+    """Passes `items` on, with a bar on stderr if that is a terminal."""
+    yield from tqdm(items, desc=description, total=total, disable=None, leave=False)
+
+
+def example_features() -> tfds.features.FeaturesDict:
+    """What every record holds; pixels are handed over as PNG files, which need no TensorFlow."""
+    image = tfds.features.Image(shape=(None, None, 1), encoding_format="png")
+    return tfds.features.FeaturesDict(
+        {
+            "image": image,
+            "annotations": tfds.features.Sequence(image),
+            "patient": tfds.features.Text(),
+            "name": tfds.features.Text(),
+        }
+    )
+
+
+class LocalInfo(tfds.core.DatasetInfo):
+    """A builder's description that asks no server.
+
+    TFDS' own makes a temporary folder for the answer, for every builder, and leaves it behind.
+    """
+
+    def initialize_from_bucket(self) -> None:
+        """Nothing is known of our data sets elsewhere."""
+
+
+def encode_png(pixels: np.ndarray) -> io.BytesIO:
+    """The PNG file of uint8 gray `pixels` `[H, W]`."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    file.seek(0)
+    return file
+
+
+class RecordSource:
+    """One split of a prepared data set as a `Source`: random access, from any process.
+
+    Only the place travels when it is pickled; each process opens the files itself, at first use.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
+        """Takes a prepared builder and the name of one of its splits."""
+        self._folder = os.path.abspath(builder.data_dir)
+        self._split = split
+        self._length = int(builder.info.splits[split].num_examples)
+        self._records: Any = None
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return self._length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The example at `index`.
+
+        Returns:
+            `image` uint8 `[H, W, C]`, `annotations` uint8 0 or 1 `[G, H, W]`, `patient`, `name`.
+
+        Raises:
+            IndexError: If there is no such example.
+        """
+        if not -self._length <= index < self._length:
+            raise IndexError(f"example {index} of {self._length}")
+        return self._example(self._open()[index % self._length])
+
+    def _example(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "image": record["image"][..., None],
+            "annotations": (record["annotations"] > 0).astype(np.uint8),
+            "patient": record["patient"].decode(),
+            "name": record["name"].decode(),
+        }
+
+    def _open(self) -> Any:
+        if self._records is None:
+            decoders = {"image": _Pillow(), "annotations": _Pillow()}
+            builder = tfds.builder_from_directory(self._folder)
+            self._records = builder.as_data_source(self._split, decoders=decoders)
+        return self._records
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: all but the open files."""
+        return {**self.__dict__, "_records": None}
+
+    def __repr__(self) -> str:
+        """Folder and split."""
+        return f"RecordSource({self._folder!r}, {self._split!r})"
+
+
+class _Pillow(tfds.decode.Decoder):
+    """Decodes PNG files to `[H, W]`; TFDS' own way warns in each process that it is not OpenCV."""
+
+    def decode_example(self, serialized_example: bytes) -> np.ndarray:
+        with Image.open(io.BytesIO(serialized_example)) as image:
+            return np.array(image)
+
+    def decode_batch_example_np(self, batch: Iterable[bytes]) -> np.ndarray:
+        return np.stack([self.decode_example(file) for file in batch])
+
+
+def _write(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> None:
+    # The builder may know of a copy that was not whole.
+    builder.info.set_file_format("array_record", override=True, override_if_initialized=True)
+    # TFDS insists on a folder for downloads, even where nothing is downloaded.
+    spare = tempfile.TemporaryDirectory(prefix="downloads.incomplete.", dir=folder.parent)
+    try:
+        with spare as downloads:
+            builder.download_and_prepare(download_dir=downloads)
+    except OSError:
+        # Where locks do not reach, another process may have put the same records there first.
+        if not is_whole(folder):
+            raise
+    except RuntimeError as error:
+        # array_record knows no OSError, but quotes its text.
+        for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS):
+            if os.strerror(code) in str(error):
+                raise OSError(code, os.strerror(code)) from error
+        raise
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences what TFDS prints, logs and draws."""
+    verbosity, bars = logging.get_verbosity(), tqdm_utils._active
+    logging.set_verbosity(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            tfds.enable_progress_bar()

@@ -1,0 +1,162 @@
+"""The synthetic data set: CT-like images whose annotations come from a known distribution.
+
+It needs no download and takes seconds. Four graders outline a lesion near the centre of each image,
+each making independent choices: to draw it at all, how far it extends, and which protrusions belong
+to it. All of it is visible in every image and the choices are independent of the image, so what
+remains to be learned is the distribution itself, and `Truth` says what a perfect model scores.
+"""
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from hpunet.data import (
+    synthetic_config,
+    synthetic_lesion,
+    synthetic_lung,
+    synthetic_noise,
+    synthetic_scene,
+    synthetic_truth,
+)
+from hpunet.data.dataset import Dataset
+from hpunet.data.prepare import (
+    LocalInfo,
+    RecordSource,
+    encode_png,
+    example_features,
+    prepare,
+    progress,
+)
+from hpunet.data.synthetic_config import SyntheticConfig
+from hpunet.data.synthetic_lesion import mode_masks
+from hpunet.data.synthetic_scene import draw_scenes
+from hpunet.data.synthetic_truth import Truth
+
+__all__ = ["Synthetic", "SyntheticConfig", "SyntheticSource", "Truth", "open_dataset"]
+
+VERSION = "1.0.0"
+SPLITS = ("train", "val", "test")
+CHUNK_SIZE = 16  # images rendered at a time; part of what the seed means
+IMAGE_STREAM, GRADER_STREAM = 0, 1
+
+
+def open_dataset(config: SyntheticConfig, prepared_dir: str | pathlib.Path) -> Dataset:
+    """Opens the data set with these settings, generating it at the first time.
+
+    Args:
+        config: What to generate.
+        prepared_dir: Folder of prepared data sets. The copy's folder in it is named by a digest of
+            settings and code, so other settings never meet it.
+
+    Returns:
+        Splits `train`, `val` and `test`, whose examples also hold `modes`, the masks of all modes,
+        uint8 0 or 1 `[M, H, W]`; `truth` is a `Truth`.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    builder = prepare(Synthetic(config, data_dir=prepared_dir))
+    splits = {split: SyntheticSource(builder, split, config.num_sites) for split in SPLITS}
+    return Dataset("synthetic", VERSION, digest(config), splits, Truth(config))
+
+
+def digest(config: SyntheticConfig) -> str:
+    """Hexadecimal digest of everything the data set depends on: settings and code."""
+    settings = json.dumps(dataclasses.asdict(config), sort_keys=True)
+    modules = (
+        synthetic_config,
+        synthetic_lesion,
+        synthetic_lung,
+        synthetic_noise,
+        synthetic_scene,
+        synthetic_truth,
+    )
+    code = "".join(inspect.getsource(module) for module in modules)
+    return hashlib.sha256(f"{VERSION}{CHUNK_SIZE}{settings}{code}".encode()).hexdigest()
+
+
+def generate(config: SyntheticConfig, split: str) -> Iterator[dict[str, Any]]:
+    """Generates the examples of a split, one after the other.
+
+    Images come from another random stream than the graders' choices, which do not depend on them.
+
+    Yields:
+        `image` uint8 `[H, W]`, `annotations` uint8 0 or 1 `[G, H, W]`, `parts` uint8 `[H, W]` as
+        from `lesion_parts`, `patient` and `name`.
+    """
+    truth, total = Truth(config), config.num_images[split]
+    for start in range(0, total, CHUNK_SIZE):
+        image_rng, grader_rng = (
+            np.random.default_rng([config.seed, SPLITS.index(split), start, stream])
+            for stream in (IMAGE_STREAM, GRADER_STREAM)
+        )
+        scenes = draw_scenes(image_rng, CHUNK_SIZE, config.image_size, config.num_sites)
+        chosen = truth.draw_modes(grader_rng, (CHUNK_SIZE, config.num_graders))
+        for offset in range(min(CHUNK_SIZE, total - start)):
+            modes = mode_masks(scenes.parts[offset], config.num_sites)
+            assert _all_distinct(modes)
+            name = f"{split}-{start + offset:05}"
+            yield {
+                "image": scenes.images[offset],
+                "annotations": modes[chosen[offset]].astype(np.uint8),
+                "parts": scenes.parts[offset],
+                "patient": name,
+                "name": name,
+            }
+
+
+def _all_distinct(masks: np.ndarray) -> bool:
+    return len({mask.tobytes() for mask in masks}) == len(masks)
+
+
+class Synthetic(tfds.core.GeneratorBasedBuilder):
+    """TFDS builder of the synthetic data set."""
+
+    VERSION = tfds.core.Version(VERSION)
+
+    def __init__(self, config: SyntheticConfig, data_dir: str | pathlib.Path) -> None:
+        """Takes the settings and the folder of prepared data sets."""
+        self._settings = config
+        folder = pathlib.Path(data_dir) / f"synthetic-{digest(config)[:16]}"
+        super().__init__(data_dir=str(folder))
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        size = self._settings.image_size
+        parts = tfds.features.Tensor(shape=(size, size), dtype=np.uint8, encoding="zlib")
+        features = {**example_features(), "parts": parts}
+        return LocalInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        return {split: self._generate_examples(split) for split in SPLITS}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        examples = generate(self._settings, split)
+        total = self._settings.num_images[split]
+        for example in progress(examples, total, f"generating {split}"):
+            masks = 255 * example["annotations"]
+            encoded = {
+                "image": encode_png(example["image"]),
+                "annotations": [encode_png(mask) for mask in masks],
+            }
+            yield example["name"], {**example, **encoded}
+
+
+class SyntheticSource(RecordSource):
+    """One split of the synthetic data set; an example also holds the masks of all modes."""
+
+    def __init__(self, builder: Synthetic, split: str, num_sites: int) -> None:
+        """Takes a prepared builder, the name of a split and the number of protrusions."""
+        super().__init__(builder, split)
+        self._num_sites = num_sites
+
+    def _example(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Adds `modes`, uint8 0 or 1 `[M, H, W]`, in the truth's order."""
+        modes = mode_masks(record["parts"], self._num_sites).astype(np.uint8)
+        return {**super()._example(record), "modes": modes}
