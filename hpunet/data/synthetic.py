@@ -124,7 +124,7 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
     def __init__(self, config: SyntheticConfig, data_dir: str | pathlib.Path) -> None:
         """Takes the settings and the folder of prepared data sets."""
         self._settings = config
-        folder = pathlib.Path(data_dir) / f"synthetic-{digest(config)[:16]}"
+        folder = pathlib.Path(data_dir).expanduser() / f"synthetic-{digest(config)[:16]}"
         super().__init__(data_dir=str(folder))
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -1,0 +1,1 @@
+"""Configurations of runs: what differs from `hpunet.config`."""

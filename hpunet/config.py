@@ -1,0 +1,325 @@
+"""Every key of a run's configuration: default, meaning, what is allowed.
+
+The files in `configs/` state what differs from here. Below this module there are no keys, only the
+frozen dataclasses that `settings_of` makes.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from hpunet.data.augment import AugmentConfig
+from hpunet.data.synthetic_config import SyntheticConfig
+from hpunet.errors import UserError
+from hpunet.model.model_config import ModelConfig
+from hpunet.objective.cross_entropy import TopK
+from hpunet.objective.elbo import ElboConfig
+from hpunet.objective.geco import GecoConfig
+from hpunet.objective.hierarchical import LossConfig
+from hpunet.training.loop import LoopConfig
+from hpunet.training.optimizer import SCHEDULES, OptimizerConfig
+
+
+class Allowed(NamedTuple):
+    """A check of one value, and how it reads in a message."""
+
+    text: str
+    test: Callable[[Any], bool]
+
+
+class Key(NamedTuple):
+    """One key: its default, what is allowed and what it means."""
+
+    default: Any
+    allowed: Allowed
+    meaning: str
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def whole(least: int) -> Allowed:
+    """Whole numbers from `least` up."""
+    return Allowed(f"whole numbers from {least} up", lambda v: _whole(v) and v >= least)
+
+
+def number(least: float, above: bool = False, most: float = float("inf")) -> Allowed:
+    """Finite numbers from `least`, or above it, to `most`."""
+    text = f"numbers {'above' if above else 'from'} {least:g}"
+    text += " up" if most == float("inf") and not above else ""
+    text += f" to {most:g}" if most < float("inf") else ""
+
+    def test(value: Any) -> bool:
+        return (
+            _number(value)
+            and (value > least if above else value >= least)
+            and value <= most
+            and value < float("inf")
+        )
+
+    return Allowed(text, test)
+
+
+def one_of(*values: Any) -> Allowed:
+    """One of a few values."""
+    return Allowed(" or ".join(repr(v) for v in values), lambda v: v in values)
+
+
+def several(kind: Allowed) -> Allowed:
+    """A tuple of values of one kind."""
+    return Allowed(
+        f"a list of {kind.text}", lambda v: isinstance(v, tuple | list) and all(map(kind.test, v))
+    )
+
+
+def optional(kind: Allowed) -> Allowed:
+    """None, or a value of a kind."""
+    return Allowed(f"None or {kind.text}", lambda v: v is None or kind.test(v))
+
+
+BOOLEAN = Allowed("True or False", lambda v: isinstance(v, bool))
+TEXT = Allowed("a text", lambda v: isinstance(v, str))
+PROBABILITY = number(0, most=1)
+
+KEYS: dict[str, Key] = {
+    "seed": Key(0, whole(0), "Decides weights, order, graders, noise and augmentation."),
+    "num_steps": Key(240_000, whole(1), "Steps of training."),
+    "batch_size": Key(32, whole(1), "Images of a step, over all devices of all hosts."),
+    "log_every": Key(100, whole(1), "Steps between two lines of metrics.jsonl."),
+    "checkpoint_every": Key(1000, whole(1), "Steps between two checkpoints."),
+    "evaluate_every": Key(5000, whole(0), "Steps between two validations; 0 for none."),
+    "data.name": Key("synthetic", one_of("synthetic", "lidc"), "Which data set."),
+    "data.dir": Key(
+        None, optional(TEXT), "Folder of the LIDC crops, packed or not; None downloads them."
+    ),
+    "data.prepared_dir": Key(
+        "~/.cache/hpunet/data", TEXT, "Folder for the data as prepared at the first run."
+    ),
+    "data.crop": Key(128, whole(1), "Height and width that the network sees, in pixels."),
+    "data.augment": Key(
+        True, BOOLEAN, "Deforms and crops at random; False takes the central crop."
+    ),
+    "data.pixel_spacing": Key(
+        None, optional(number(0, above=True)), "Millimetres a pixel, kept with the weights."
+    ),
+    "data.num_workers": Key(2, whole(0), "Processes that read; 0 for a thread of the main one."),
+    "data.augmentation.elastic_displacement": Key(
+        2.0, number(0), "Standard deviation of the elastic shifts, in pixels."
+    ),
+    "data.augmentation.elastic_scale": Key(
+        16.0, number(0, above=True), "How far the elastic shifts reach, in pixels."
+    ),
+    "data.augmentation.rotation_degrees": Key(
+        15.0, number(0, most=180), "Largest rotation either way, in degrees."
+    ),
+    "data.augmentation.shear": Key(
+        0.1, number(0, most=0.99), "Largest shear: pixels of shift a pixel of distance."
+    ),
+    "data.augmentation.scale": Key(
+        (0.9, 1.1), several(number(0, above=True)), "Smallest and largest magnification."
+    ),
+    "data.synthetic.image_size": Key(128, whole(32), "Height and width, pixels."),
+    "data.synthetic.num_train": Key(2000, whole(1), "Images of the split train."),
+    "data.synthetic.num_val": Key(200, whole(1), "Images of the split val."),
+    "data.synthetic.num_test": Key(200, whole(1), "Images of the split test."),
+    "data.synthetic.num_graders": Key(4, whole(1), "Annotations an image."),
+    "data.synthetic.p_drawn": Key(0.7, PROBABILITY, "That a grader draws the lesion at all."),
+    "data.synthetic.p_halo": Key(0.4, PROBABILITY, "That one who does includes the halo."),
+    "data.synthetic.p_protrusion": Key(
+        (0.5, 0.35), several(PROBABILITY), "That one who does includes each protrusion."
+    ),
+    "data.synthetic.seed": Key(0, whole(0), "Of images and annotations."),
+    "model.latent_dims": Key(
+        (1, 1, 1, 1), several(whole(1)), "Channels of the latent at each scale, coarsest first."
+    ),
+    "model.channels_per_block": Key(
+        (24, 48, 96, 192, 192, 192, 192, 192),
+        several(whole(1)),
+        "Channels at each level, full resolution first.",
+    ),
+    "model.down_channels_per_block": Key(
+        None, optional(several(whole(1))), "Channels inside the blocks; None halves the above."
+    ),
+    "model.num_classes": Key(2, whole(2), "Classes, background included."),
+    "model.convs_per_block": Key(3, whole(1), "3x3 convolutions of a residual block."),
+    "model.blocks_per_level": Key(3, whole(1), "Residual blocks of a level."),
+    "objective.name": Key("geco", one_of("geco", "elbo"), "How reconstruction and KL are weighed."),
+    "objective.kappa": Key(0.05, number(0, above=True), "GECO: nats a kept pixel to be reached."),
+    "objective.decay": Key(0.99, number(0, most=0.999999), "GECO: decay of the average."),
+    "objective.rate": Key(0.01, number(0, above=True), "GECO: factor on the multiplier's gradient."),
+    "objective.beta": Key(1.0, number(0), "ELBO: weight of the KL."),
+    "objective.top_k_fraction": Key(
+        0.02, optional(number(0, above=True, most=1)), "Share of pixels kept; None for all."
+    ),
+    "objective.deterministic_top_k": Key(
+        False, BOOLEAN, "Keeps the worst pixels instead of drawing them."
+    ),
+    "objective.l2": Key(1e-5, number(0), "Factor of the sum of the squares of all weights."),
+    "optimizer.learning_rate": Key(1e-4, number(0, above=True), "Adam's rate after the warm-up."),
+    "optimizer.schedule": Key("constant", one_of(*SCHEDULES), "How the rate changes."),
+    "optimizer.warmup_steps": Key(0, whole(0), "Steps of linear climb."),
+    "optimizer.boundaries": Key((), several(whole(1)), "piecewise: steps at which it changes."),
+    "optimizer.factors": Key(
+        (), several(number(0)), "piecewise: factors on learning_rate from each boundary on."
+    ),
+    "optimizer.decay_steps": Key(1, whole(1), "cosine: step at which it is lowest."),
+    "optimizer.final_factor": Key(0.0, PROBABILITY, "cosine: lowest rate over learning_rate."),
+    "optimizer.b1": Key(0.9, number(0, most=0.999999), "Adam's decay of the average."),
+    "optimizer.b2": Key(0.999, number(0, most=0.999999), "Adam's decay of the squares' average."),
+    "optimizer.eps": Key(1e-8, number(0, above=True), "Adam's epsilon."),
+    "evaluation.num_images": Key(64, whole(1), "Validation images that are scored."),
+    "evaluation.num_samples": Key(16, whole(1), "Samples an image that they are scored with."),
+}
+
+# Keys without a default value still have a type, by which a flag is read.
+_UNSET = {
+    "data.dir": placeholder(str),
+    "data.pixel_spacing": placeholder(float),
+    "model.down_channels_per_block": placeholder(tuple),
+}
+
+# What may differ when a run goes on: neither changes what a step computes.
+FREE_KEYS = ("num_steps", "log_every", "checkpoint_every", "evaluate_every")
+
+
+class Settings(NamedTuple):
+    """A checked configuration as what the rest of the project takes."""
+
+    seed: int
+    batch_size: int
+    data_name: str
+    data_dir: str | None
+    prepared_dir: str
+    crop: int
+    pixel_spacing: float | None
+    num_workers: int
+    augmentation: AugmentConfig | None
+    synthetic: SyntheticConfig
+    model: ModelConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+
+
+def default_config() -> ConfigDict:
+    """A configuration with every key at its default; no other key can be added."""
+    config = ConfigDict()
+    for name, key in KEYS.items():
+        *groups, last = name.split(".")
+        place = config
+        for group in groups:
+            if group not in place:
+                place[group] = ConfigDict()
+            place = place[group]
+        place[last] = _UNSET.get(name, key.default)
+    return config.lock()
+
+
+def flatten(config: ConfigDict) -> dict[str, Any]:
+    """Values by the full names of their keys."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            flat |= {f"{name}.{inner}": v for inner, v in flatten(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def check(flat: dict[str, Any]) -> None:
+    """Refuses an unknown key, and a value that is not allowed.
+
+    Raises:
+        UserError: Naming key, value and what is allowed.
+    """
+    for name, value in flat.items():
+        if name not in KEYS:
+            raise UserError(f"config.{name}: no such key; allowed are {', '.join(KEYS)}")
+        if not KEYS[name].allowed.test(value):
+            raise UserError(f"config.{name}={value!r}: allowed is {KEYS[name].allowed.text}")
+
+
+def settings_of(config: ConfigDict) -> Settings:
+    """Checks a configuration and sorts it into the parts' own settings.
+
+    Raises:
+        UserError: If a key is unknown, a value not allowed, or values do not fit each other.
+    """
+    flat = flatten(config)
+    check(flat)
+    model = ModelConfig(**_group(flat, "model"))
+    model.check_size(flat["data.crop"], flat["data.crop"])
+    synthetic = SyntheticConfig(**_group(flat, "data.synthetic"))
+    if flat["data.name"] == "synthetic" and synthetic.image_size < flat["data.crop"]:
+        raise UserError(
+            f"config.data.crop={flat['data.crop']}: allowed is at most "
+            f"data.synthetic.image_size={synthetic.image_size}"
+        )
+    return Settings(
+        seed=flat["seed"],
+        batch_size=flat["batch_size"],
+        data_name=flat["data.name"],
+        data_dir=flat["data.dir"],
+        prepared_dir=flat["data.prepared_dir"],
+        crop=flat["data.crop"],
+        pixel_spacing=flat["data.pixel_spacing"],
+        num_workers=flat["data.num_workers"],
+        augmentation=_augmentation(flat),
+        synthetic=synthetic,
+        model=model,
+        loss=_loss(flat),
+        optimizer=OptimizerConfig(**_group(flat, "optimizer")),
+        loop=LoopConfig(
+            num_steps=flat["num_steps"],
+            log_every=flat["log_every"],
+            checkpoint_every=flat["checkpoint_every"],
+            evaluate_every=flat["evaluate_every"],
+            num_images=flat["evaluation.num_images"],
+            num_samples=flat["evaluation.num_samples"],
+        ),
+    )
+
+
+def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Keys that differ between two configurations although a run's may not."""
+    names = [name for name in {**old, **new} if name not in FREE_KEYS]
+    return [n for n in names if _plain(old.get(n)) != _plain(new.get(n))]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _group(flat: dict[str, Any], group: str) -> dict[str, Any]:
+    prefix = f"{group}."
+    return {
+        name.removeprefix(prefix): tuple(value) if isinstance(value, list) else value
+        for name, value in flat.items()
+        if name.startswith(prefix) and "." not in name.removeprefix(prefix)
+    }
+
+
+def _augmentation(flat: dict[str, Any]) -> AugmentConfig | None:
+    if not flat["data.augment"]:
+        return None
+    try:
+        return AugmentConfig(**_group(flat, "data.augmentation"))
+    except ValueError as error:
+        raise UserError(f"config.data.augmentation.{error}") from None
+
+
+def _loss(flat: dict[str, Any]) -> LossConfig:
+    values = _group(flat, "objective")
+    kind = GecoConfig if values["name"] == "geco" else ElboConfig
+    fields = {field.name: values[field.name] for field in dataclasses.fields(kind)}
+    fraction = values["top_k_fraction"]
+    top_k = None if fraction is None else TopK(fraction, values["deterministic_top_k"])
+    return LossConfig(kind(**fields), top_k, values["l2"])

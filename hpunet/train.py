@@ -1,0 +1,203 @@
+"""Trains a network: `python -m hpunet.train --config=configs/synthetic.py --workdir=DIR`."""
+
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import flags
+
+from hpunet import command, config, figures
+from hpunet.data.dataset import Dataset
+from hpunet.data.open import open_dataset
+from hpunet.data.pipeline import Share, spread, training_batches
+from hpunet.errors import UserError
+from hpunet.model.build import Model, build_model
+from hpunet.training import workdir as folder
+from hpunet.training.devices import Devices
+from hpunet.training.loop import SHOWN_IMAGES, Outcome, Run
+from hpunet.training.metrics_log import FILE, read_metrics
+from hpunet.training.optimizer import build_optimizer, build_schedule
+from hpunet.training.task import Task, build_hierarchical_task
+from hpunet.training.truth_report import compare_with_truth
+from hpunet.training.validation import Scored, Validation, crop_examples
+from hpunet.weights.file import check_params, load, save_weights
+
+GET_CONFIG = command.define_config()
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same one goes on.")
+INIT_WEIGHTS = flags.DEFINE_string("init_weights", None, "Weights file to start from.")
+COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0, or auto to ask the cluster; one host needs none."
+)
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.", lower_bound=1)
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which process this is.", lower_bound=0)
+
+
+class Setup(NamedTuple):
+    """All that a run is made of."""
+
+    settings: config.Settings
+    dataset: Dataset
+    model: Model
+    task: Task
+    devices: Devices
+    validation: Validation | None
+
+
+def main() -> int:
+    """Trains, or goes on with training, and leaves weights, figures and, if known, the truth."""
+    values = GET_CONFIG()
+    settings = config.settings_of(values)
+    if WORKDIR.value is None:
+        raise UserError("--workdir is missing: allowed is a folder, made if it does not exist")
+    _connect()
+    devices = Devices()
+    devices.check_batch_size(settings.batch_size)
+    workdir = Path(WORKDIR.value)
+    setup = _set_up(settings, devices)
+    flat = config.flatten(values)
+    folder.claim(workdir, flat, config.changed_keys, write=devices.is_main)
+    run = _run(setup, workdir)
+    batches = training_batches(
+        setup.dataset.splits["train"],
+        settings.batch_size,
+        settings.seed,
+        run.step,
+        Share(devices.host, devices.num_hosts),
+        settings.num_workers,
+    )
+    outcome = run.train(batches)
+    if outcome.signal is not None:
+        return _stopped(outcome, settings, workdir)
+    _finish(setup, run, workdir)
+    return 0
+
+
+def _connect() -> None:
+    if COORDINATOR.value is None:
+        if NUM_PROCESSES.value is not None or PROCESS_ID.value is not None:
+            raise UserError("--num_processes and --process_id need --coordinator=HOST:PORT or auto")
+    elif COORDINATOR.value == "auto":
+        jax.distributed.initialize()
+    elif NUM_PROCESSES.value is None or PROCESS_ID.value is None:
+        raise UserError("--coordinator=HOST:PORT needs --num_processes and --process_id")
+    elif PROCESS_ID.value >= NUM_PROCESSES.value:
+        raise UserError(
+            f"--process_id={PROCESS_ID.value}: allowed is 0 to {NUM_PROCESSES.value - 1}"
+        )
+    else:
+        jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+
+
+def _set_up(settings: config.Settings, devices: Devices) -> Setup:
+    dataset = open_dataset(
+        settings.data_name,
+        settings.data_dir,
+        settings.prepared_dir,
+        settings.crop,
+        settings.synthetic,
+    )
+    if "train" not in dataset.splits:
+        raise UserError(f"data.dir={settings.data_dir}: it has no split train to learn from")
+    model = build_model(settings.model)
+    crop = (settings.crop, settings.crop)
+    channels = dataset.splits["train"][0]["image"].shape[-1]
+    task = build_hierarchical_task(model, settings.loss, crop, channels, settings.augmentation)
+    validation = None
+    if "val" in dataset.splits:
+        validation = _validation(settings, dataset, "val", task, devices)
+    elif devices.is_main:
+        print("no split val: validation is off", file=sys.stderr)
+    return Setup(settings, dataset, model, task, devices, validation)
+
+
+def _validation(
+    settings: config.Settings, dataset: Dataset, split: str, task: Task, devices: Devices
+) -> Validation:
+    examples = spread(dataset.splits[split], settings.loop.num_images)
+    images = crop_examples(examples, (settings.crop, settings.crop))
+    return Validation(task, images, settings.loop.num_samples, settings.seed, devices)
+
+
+def _run(setup: Setup, workdir: Path) -> Run:
+    params = None
+    if INIT_WEIGHTS.value is not None:
+        _, params = load(INIT_WEIGHTS.value)
+        check_params(params, setup.model, INIT_WEIGHTS.value)
+    optimizer = setup.settings.optimizer
+    return Run(
+        setup.task,
+        build_optimizer(optimizer),
+        setup.settings.loop,
+        workdir,
+        setup.devices,
+        setup.settings.seed,
+        setup.validation,
+        build_schedule(optimizer),
+        params,
+    )
+
+
+def _stopped(outcome: Outcome, settings: config.Settings, workdir: Path) -> int:
+    assert outcome.signal is not None
+    print(
+        f"stopped at step {int(outcome.state.step)} of {settings.loop.num_steps}; the same "
+        f"command goes on from there ({workdir})",
+        file=sys.stderr,
+    )
+    return 128 + outcome.signal
+
+
+def _finish(setup: Setup, run: Run, workdir: Path) -> None:
+    params = run.best_params()
+    if setup.devices.is_main:
+        preprocessing = {
+            "intensity_range": [0, 255],
+            "pixel_spacing_mm": setup.settings.pixel_spacing,
+            "crop": setup.settings.crop,
+            "classes": setup.model.config.num_classes,
+        }
+        save_weights(workdir / folder.WEIGHTS, params, setup.model.config, preprocessing)
+        kappa = getattr(setup.settings.loss.objective, "kappa", None)
+        course = figures.training_course(read_metrics(workdir / FILE), kappa=kappa)
+        figures.save(course, workdir / folder.COURSE)
+    _show_samples(setup, params, workdir)
+    if setup.devices.is_main:
+        print(f"weights and figures: {workdir}")
+
+
+def _show_samples(setup: Setup, params: Any, workdir: Path) -> None:
+    split = next(s for s in ("test", "val", "train") if s in setup.dataset.splits)
+    examples = spread(setup.dataset.splits[split], setup.settings.loop.num_images)
+    crop = (setup.settings.crop, setup.settings.crop)
+    images = crop_examples(examples, crop)
+    validation = Validation(
+        setup.task, images, setup.settings.loop.num_samples, setup.settings.seed, setup.devices
+    )
+    scored = validation(setup.devices.replicate(params))
+    if not setup.devices.is_main:
+        return
+    shown = slice(SHOWN_IMAGES)
+    figure = figures.sample_grid(
+        images.image[shown, ..., 0], images.annotations[:, shown], scored.samples[:, shown]
+    )
+    figures.save(figure, workdir / folder.SAMPLES)
+    _report_truth(setup, examples, images.annotations, scored, workdir)
+
+
+def _report_truth(
+    setup: Setup, examples: list[Any], annotations: np.ndarray, scored: Scored, workdir: Path
+) -> None:
+    if setup.dataset.truth is None:
+        return
+    modes = np.stack([example["modes"] for example in examples])
+    report = compare_with_truth(
+        setup.dataset.truth, scored.samples, annotations, modes, scored.ged
+    )
+    folder.write_json(workdir / folder.REPORT, report.as_json())
+    print(report.as_text())
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,104 @@
+"""The one place that knows that there is more than one device."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.experimental import multihost_utils
+
+from hpunet.errors import UserError
+from hpunet.objective.collectives import Collectives
+
+Tree = TypeVar("Tree")
+AXIS = "devices"
+
+
+class Devices:
+    """The devices, of all hosts, that share each batch.
+
+    Attributes:
+        local: Those of this host.
+        num_devices: How many there are on all hosts.
+        host: Number of this host.
+        num_hosts: How many hosts there are.
+    """
+
+    def __init__(self, local: Sequence[jax.Device] | None = None) -> None:
+        """Takes all devices, or, on a single host, those given."""
+        self.local = list(jax.local_devices() if local is None else local)
+        self.num_devices = jax.device_count() if local is None else len(self.local)
+        self.host = jax.process_index()
+        self.num_hosts = jax.process_count()
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this host writes what is written once."""
+        return self.host == 0
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuses a batch that the devices do not divide."""
+        if batch_size % self.num_devices:
+            below = batch_size // self.num_devices * self.num_devices
+            near = f"{below} or " if below else ""
+            raise UserError(
+                f"batch_size={batch_size}: {self.num_devices} devices share a batch, allowed are "
+                f"multiples of {self.num_devices} such as {near}{below + self.num_devices}"
+            )
+
+    def collectives(self) -> Collectives:
+        """Gather and sum over all devices, inside of what `shared` and `pmap` compile."""
+        return Collectives(
+            gather=lambda x: lax.all_gather(x, AXIS, tiled=True),
+            sum=lambda tree: lax.psum(tree, AXIS),
+            num_devices=self.num_devices,
+        )
+
+    def pmap(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles `(state, batch) -> (state, scalars)` for all devices.
+
+        The state is given up to the step; the scalars, equal on all devices, come back once.
+        """
+        return jax.pmap(
+            step,
+            axis_name=AXIS,
+            devices=self._explicit(),
+            donate_argnums=0,
+            out_axes=(0, None),
+        )
+
+    def pmap_examples(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles a function of a replicated tree and of one share of examples a device."""
+        return jax.pmap(function, devices=jax.local_devices()[: len(self.local)])
+
+    def _explicit(self) -> list[jax.Device] | None:
+        return None if self.num_hosts > 1 else self.local
+
+    def replicate(self, tree: Tree) -> Tree:
+        """A copy on each device of this host."""
+        return jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * len(self.local)), tree)
+
+    def split(self, tree: Tree) -> Tree:
+        """Deals this host's examples out to its devices, in order."""
+        return jax.tree.map(lambda x: x.reshape(len(self.local), -1, *x.shape[1:]), tree)
+
+    def merge(self, tree: Tree) -> Tree:
+        """The examples of this host's devices, in order, as NumPy arrays; undoes `split`."""
+        return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree)
+
+    def gather_hosts(self, tree: Tree) -> Tree:
+        """NumPy arrays of all hosts, stacked along a new first axis, on every host."""
+        if self.num_hosts == 1:
+            return jax.tree.map(lambda x: np.asarray(x)[None], tree)
+        return multihost_utils.process_allgather(tree)
+
+    def any_host(self, flag: bool) -> bool:
+        """Whether the flag is raised on any host; all hosts must ask at the same step."""
+        return bool(np.any(self.gather_hosts(np.asarray(flag))))
+
+
+def first(tree: Tree) -> Tree:
+    """The copy on this host's first device, as NumPy arrays."""
+    return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data)[0], tree)

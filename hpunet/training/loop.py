@@ -1,0 +1,244 @@
+"""The training loop: one for all models."""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import optax
+from jaxtyping import PyTree
+from matplotlib.figure import Figure
+
+from hpunet import figures
+from hpunet.data.pipeline import Batch
+from hpunet.training.checkpoint import Checkpoints, Progress, all_finite, to_numpy
+from hpunet.training.devices import Devices, first
+from hpunet.training.interrupt import Interrupt
+from hpunet.training.metrics_log import MetricsLog
+from hpunet.training.progress_bar import ProgressBar
+from hpunet.training.state import TrainState, build_step, init_state
+from hpunet.training.task import Task
+from hpunet.training.validation import Scored, Validation
+from hpunet.training.watch import (
+    COLLAPSED_STEPS,
+    TrainingDiverged,
+    check_finite,
+    collapse_report,
+    count_low_kl,
+)
+
+SHOWN_IMAGES = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopConfig:
+    """How long to train, and when to do what.
+
+    Attributes:
+        num_steps: Steps in all.
+        log_every: Steps between two lines of the log.
+        checkpoint_every: Steps between two checkpoints.
+        evaluate_every: Steps between two validations; 0 for none.
+        num_images: Validation images that are scored.
+        num_samples: Samples an image that they are scored with.
+    """
+
+    num_steps: int
+    log_every: int = 100
+    checkpoint_every: int = 1000
+    evaluate_every: int = 5000
+    num_images: int = 64
+    num_samples: int = 16
+
+
+class Outcome(NamedTuple):
+    """How training ended.
+
+    Attributes:
+        state: The last state, one host's copy in NumPy arrays.
+        progress: Best score and its step.
+        signal: Number of the signal that ended it early, or None.
+    """
+
+    state: TrainState
+    progress: Progress
+    signal: int | None
+
+
+class Run:
+    """One run of training in one working directory."""
+
+    def __init__(
+        self,
+        task: Task,
+        optimizer: optax.GradientTransformation,
+        config: LoopConfig,
+        workdir: Path,
+        devices: Devices,
+        seed: int,
+        validation: Validation | None,
+        schedule: optax.Schedule,
+        init_params: PyTree | None = None,
+    ) -> None:
+        """Takes up the last checkpoint of the directory, or starts anew.
+
+        Args:
+            task: What is trained.
+            optimizer: Its updates.
+            config: How long, and when to do what.
+            workdir: Folder of the run; the same on all hosts.
+            devices: What to train on.
+            seed: Of weights and steps.
+            validation: Scores the weights; None for no validation.
+            schedule: The learning rate, to be logged.
+            init_params: Weights to start from instead of fresh ones.
+        """
+        self._config = config
+        self._devices = devices
+        self._validation = validation
+        self._schedule = schedule
+        self._checkpoints = Checkpoints(workdir / "checkpoints")
+        state = init_state(task, optimizer, seed, init_params)
+        self._progress = Progress()
+        if self._checkpoints.last_step is not None:
+            state, self._progress = self._checkpoints.restore(state)
+            self._checkpoints.forget_after(int(state.step))
+        self._step = int(state.step)
+        self._last_saved = self._checkpoints.last_step
+        self._state = devices.replicate(state)
+        self._pmapped_step = devices.pmap(build_step(task, optimizer, devices.collectives()))
+        self._log = MetricsLog(workdir, self._step) if devices.is_main else None
+        self._bar = ProgressBar(self._step, config.num_steps, silent=not devices.is_main)
+        self._reported_collapse = False
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self._step
+
+    def train(self, batches: Iterator[Batch]) -> Outcome:
+        """Trains to the end, or until a signal comes, and leaves a checkpoint.
+
+        Args:
+            batches: This host's share of the batches from `step` on.
+
+        Raises:
+            TrainingDiverged: If a loss is not finite.
+        """
+        with Interrupt() as interrupt:
+            try:
+                self._steps(batches, interrupt)
+                if self._last_saved != self._step:
+                    self._save()
+            finally:
+                self._checkpoints.close()
+                self._bar.close()
+                if self._log is not None:
+                    self._log.close()
+        number = None if interrupt.signal is None else int(interrupt.signal)
+        return Outcome(self._host_state(), self._progress, number)
+
+    def best_params(self) -> PyTree:
+        """The weights with the best validation score, or the last ones if there was none."""
+        state = self._host_state()
+        if self._progress.best_step is None:
+            return state.params
+        return self._checkpoints.restore_best(state, self._progress.best_step).params
+
+    def _steps(self, batches: Iterator[Batch], interrupt: Interrupt) -> None:
+        clock = time.perf_counter()
+        logged = self._step
+        while self._step < self._config.num_steps:
+            batch = next(batches)
+            images = len(batch.index) * self._devices.num_hosts
+            self._state, scalars = self._pmapped_step(self._state, self._devices.split(batch))
+            self._step += 1
+            self._bar.update()
+            values = {name: float(v) for name, v in jax.device_get(scalars).items()}
+            self._watch(values)
+            if self._due(self._config.log_every):
+                seconds = time.perf_counter() - clock
+                values["images_per_second"] = images * (self._step - logged) / seconds
+                values["learning_rate"] = float(self._schedule(self._step - 1))
+                self._write(values)
+                clock, logged = time.perf_counter(), self._step
+            if self._after_step(interrupt):
+                break
+
+    def _after_step(self, interrupt: Interrupt) -> bool:
+        evaluated = self._validation is not None and self._due(self._config.evaluate_every)
+        if evaluated:
+            self._evaluate()
+        stop = self._must_stop(interrupt)
+        if evaluated or stop or self._due(self._config.checkpoint_every):
+            self._save()
+        return stop
+
+    def _due(self, every: int) -> bool:
+        return bool(every) and (self._step % every == 0 or self._step == self._config.num_steps)
+
+    def _must_stop(self, interrupt: Interrupt) -> bool:
+        raised = interrupt.signal is not None
+        if self._devices.num_hosts == 1:
+            return raised
+        # Hosts must agree on the step, and asking costs time.
+        return self._due(self._config.log_every) and self._devices.any_host(raised)
+
+    def _watch(self, values: Mapping[str, float]) -> None:
+        check_finite(self._step, values, self._last_saved)
+        low = count_low_kl(values, self._progress.low_kl_steps)
+        self._progress = self._progress._replace(low_kl_steps=low)
+        if low >= COLLAPSED_STEPS and not self._reported_collapse:
+            self._reported_collapse = True
+            self._bar.say(f"warning: {collapse_report(self._step)}")
+
+    def _host_state(self) -> TrainState:
+        state = self._state
+        return first(state._replace(key=jax.random.key_data(state.key)))
+
+    def _save(self) -> None:
+        state = self._host_state()
+        if not all_finite(state.params):
+            raise TrainingDiverged(
+                f"weights are not finite after step {self._step}; last good checkpoint: "
+                f"{'none' if self._last_saved is None else f'step {self._last_saved}'}"
+            )
+        self._checkpoints.save(state, self._progress)
+        self._last_saved = self._step
+
+    def _evaluate(self) -> None:
+        assert self._validation is not None
+        scored = self._validation(self._state.params)
+        scores = scored.means()
+        self._write(scores)
+        if self._log is not None:
+            self._log.write_figure(self._step, "val/samples", self._figure(scored))
+        best = self._progress.best_ged
+        if best is None or scores["val/ged"] < best:
+            self._progress = self._progress._replace(
+                best_ged=scores["val/ged"], best_step=self._step
+            )
+            self._checkpoints.save_best(self._host_state(), self._progress)
+
+    def _figure(self, scored: Scored) -> Figure:
+        assert self._validation is not None
+        images = self._validation.images
+        shown = slice(SHOWN_IMAGES)
+        return figures.sample_grid(
+            images.image[shown, ..., 0],
+            images.annotations[:, shown],
+            scored.samples[:, shown],
+            title=f"step {self._step}",
+        )
+
+    def _write(self, values: dict[str, float]) -> None:
+        if self._log is not None:
+            self._log.write(self._step, values)
+        if "loss" in values:
+            self._bar.show(self._step, values)
+        else:
+            scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+            self._bar.say(f"step {self._step}: {scores}")
+

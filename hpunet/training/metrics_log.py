@@ -1,0 +1,72 @@
+"""What training leaves to be read: `metrics.jsonl` and TensorBoard's events."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from tensorboardX import SummaryWriter
+
+FILE = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Writes scalars to `metrics.jsonl` and TensorBoard, figures to TensorBoard."""
+
+    def __init__(self, workdir: Path, first_step: int) -> None:
+        """Opens the log and cuts it back to what was done before `first_step`.
+
+        Args:
+            workdir: Folder of the run.
+            first_step: The next step; lines of later steps are dropped, they will be done again.
+        """
+        self._path = workdir / FILE
+        cut_back(self._path, first_step)
+        self._lines = self._path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(workdir), purge_step=first_step + 1)
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Adds one line; what is not finite is written as null."""
+        finite = {k: float(v) if math.isfinite(v) else None for k, v in scalars.items()}
+        self._lines.write(json.dumps({"step": step, **finite}) + "\n")
+        self._lines.flush()
+        for name, value in scalars.items():
+            if finite[name] is not None:
+                self._board.add_scalar(name, value, step)
+
+    def write_figure(self, step: int, name: str, figure: Figure) -> None:
+        """Adds a figure to TensorBoard."""
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        self._board.add_image(name, np.asarray(canvas.buffer_rgba())[..., :3], step, None, "HWC")
+
+    def close(self) -> None:
+        """Writes out what is buffered."""
+        self._lines.close()
+        self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`; a last line that was cut short is left out."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def cut_back(path: Path, last_step: int) -> None:
+    """Drops the lines of steps after `last_step`, and a line that was cut short."""
+    if not path.exists():
+        return
+    kept = [line for line in read_metrics(path) if line["step"] <= last_step]
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,104 @@
+"""What is trained, as the loop sees it: the loop knows no network."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, Num, PyTree
+
+from hpunet.data.augment import AugmentConfig, augment, center_crop
+from hpunet.data.pipeline import Batch
+from hpunet.model.build import Model
+from hpunet.model.noise import draw_noise
+from hpunet.objective.collectives import Collectives
+from hpunet.objective.hierarchical import Loss, LossConfig, build_objective, loss_of_pass
+
+
+class Task(NamedTuple):
+    """A model with its loss, its way of seeing data and its way of drawing.
+
+    Attributes:
+        init: `key -> params`.
+        init_objective: `() -> (variables, state)` of the objective.
+        loss: `(params, variables, objective_state, batch, keys, collectives) -> Loss`, with one
+            key an example.
+        sample: `(params, keys, image, num_samples) -> labels [S, B, H, W]` of images as prepared.
+        reconstruct: `(params, image, labels) -> labels [B, H, W]`, from the posterior's means.
+    """
+
+    init: Callable[[Key[Array, ""]], PyTree]
+    init_objective: Callable[[], tuple[PyTree, PyTree]]
+    loss: Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, "B"], Collectives], Loss]
+    sample: Callable[..., Int[Array, "S B H W"]]
+    reconstruct: Callable[..., Int[Array, "B H W"]]
+
+
+def scale_intensities(image: Num[Array, "B H W C"]) -> Float[Array, "B H W C"]:
+    """Intensities as stored, 0 to 255, as the network sees them, 0 to 1."""
+    return jnp.asarray(image, jnp.float32) / 255
+
+
+def build_hierarchical_task(
+    model: Model,
+    loss_config: LossConfig,
+    crop: tuple[int, int],
+    image_channels: int,
+    augmentation: AugmentConfig | None,
+) -> Task:
+    """A Hierarchical Probabilistic U-Net to be trained.
+
+    Args:
+        model: The network.
+        loss_config: What is minimised.
+        crop: Height and width that the network sees, in pixels.
+        image_channels: Channels of the images.
+        augmentation: Ranges of the random deformations; None takes the central crop.
+    """
+    num_classes = model.config.num_classes
+    latent_shapes = model.config.latent_shapes(*crop)
+    gumbel_shape = crop if loss_config.draws_pixels else None
+
+    def init(key: Key[Array, ""]) -> PyTree:
+        image = np.zeros((1, *crop, image_channels), np.float32)
+        return model.init(key, image, np.zeros((1, *crop, num_classes), np.float32))
+
+    def loss(
+        params: PyTree,
+        variables: PyTree,
+        objective_state: PyTree,
+        batch: Batch,
+        keys: Key[Array, "B"],
+        collectives: Collectives,
+    ) -> Loss:
+        image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
+        pairs = jax.vmap(jax.random.split)(keys)
+        if augmentation is None:
+            image, labels = center_crop(image, labels, crop)
+        else:
+            image, labels = augment(pairs[:, 0], image, labels, crop, augmentation)
+        segmentation = jax.nn.one_hot(labels, num_classes)
+        noise = draw_noise(pairs[:, 1], latent_shapes, gumbel_shape)
+        output = model.network.forward(params, image, segmentation, noise.latents)
+        return loss_of_pass(
+            output,
+            segmentation,
+            noise,
+            params,
+            variables,
+            objective_state,
+            loss_config,
+            index=batch.index,
+            collectives=collectives,
+        )
+
+    def sample(params: PyTree, keys: Key[Array, "B"], image: Array, num_samples: int) -> Array:
+        logits = model.sample(params, keys, image, num_samples=num_samples)
+        return jnp.argmax(logits, axis=-1)
+
+    def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
+        segmentation = jax.nn.one_hot(labels, num_classes)
+        return jnp.argmax(model.reconstruct(params, None, image, segmentation, mean=True), axis=-1)
+
+    return Task(init, build_objective(loss_config).init, loss, sample, reconstruct)

@@ -1,0 +1,152 @@
+"""How good the samples are, measured while training goes on."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, PyTree, UInt8
+
+from hpunet import metrics
+from hpunet.data.augment import center_crop
+from hpunet.training.devices import Devices
+from hpunet.training.task import Task, scale_intensities
+
+IMAGES_PER_DEVICE = 4
+
+
+class Cropped(NamedTuple):
+    """Images to be scored, as the network sees them.
+
+    Attributes:
+        image: `[B, H, W, C]`, intensities 0 to 1.
+        annotations: Class labels of all graders.
+        index: Place of each image among all that are scored.
+    """
+
+    image: Float[np.ndarray, "B H W C"]
+    annotations: UInt8[np.ndarray, "G B H W"]
+    index: Int[np.ndarray, "B"]
+
+
+class Scored(NamedTuple):
+    """Scores of images, and what they were scored by.
+
+    Attributes:
+        ged: Squared generalised energy distance of each image.
+        hungarian_iou: Hungarian-matched IoU of each image.
+        reconstruction_iou: IoU_rec of each image.
+        samples: Class labels.
+    """
+
+    ged: Float[np.ndarray, "B"]
+    hungarian_iou: Float[np.ndarray, "B"]
+    reconstruction_iou: Float[np.ndarray, "B"]
+    samples: UInt8[np.ndarray, "S B H W"]
+
+    def means(self) -> dict[str, float]:
+        """The means over the images under the names of the log."""
+        return {
+            "val/ged": float(self.ged.mean()),
+            "val/hungarian_iou": float(self.hungarian_iou.mean()),
+            "val/reconstruction_iou": float(self.reconstruction_iou.mean()),
+        }
+
+
+def crop_examples(
+    examples: Sequence[dict[str, Any]], crop: tuple[int, int]
+) -> Cropped:
+    """The central crops of examples, all of one number of graders."""
+    pairs = [
+        center_crop(e["image"][None], e["annotations"][:, None], crop) for e in examples
+    ]
+    image = np.concatenate([image for image, _ in pairs])
+    annotations = np.concatenate([labels for _, labels in pairs], axis=1)
+    return Cropped(np.asarray(scale_intensities(image)), annotations, np.arange(len(pairs)))
+
+
+class Validation:
+    """Scores a network's samples and reconstructions on a fixed set of images.
+
+    The work is dealt out over devices and hosts; the samples of an image depend on the seed and on
+    its place alone.
+    """
+
+    def __init__(
+        self, task: Task, images: Cropped, num_samples: int, seed: int, devices: Devices
+    ) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            task: Draws and rebuilds.
+            images: What to score.
+            num_samples: Samples an image.
+            seed: Of the samples.
+            devices: Share the work.
+        """
+        self._images = images
+        self._devices = devices
+        self._key = jax.random.key(seed)
+
+        def predict(params: PyTree, image: Any, annotations: Any, index: Any) -> Any:
+            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self._key, index)
+            samples = task.sample(params, keys, image, num_samples)
+            rebuild = jax.vmap(lambda labels: task.reconstruct(params, image, labels), 1, 1)
+            # Images in front, as devices deal them out.
+            return samples.swapaxes(0, 1), rebuild(annotations)
+
+        self._predict = devices.pmap_examples(predict)
+
+    @property
+    def images(self) -> Cropped:
+        """What is scored."""
+        return self._images
+
+    def __call__(self, replicated_params: PyTree) -> Scored:
+        """Scores the weights; every host must call this and gets the scores of all images.
+
+        Args:
+            replicated_params: A copy on each device of this host.
+        """
+        places = self._mine()
+        samples, rebuilt = self._run(replicated_params, places)
+        annotations = self._images.annotations[:, places]
+        mine = Scored(
+            metrics.ged(samples, annotations),
+            metrics.hungarian_iou(samples, annotations),
+            metrics.reconstruction_iou(rebuilt, annotations),
+            samples,
+        )
+        return self._of_all_hosts(mine)
+
+    def _mine(self) -> Int[np.ndarray, "b"]:
+        # Every host takes the same number, some images twice where they do not go round.
+        total, hosts = len(self._images.index), self._devices.num_hosts
+        count = -(-total // hosts)
+        return (np.arange(count) * hosts + self._devices.host) % total
+
+    def _run(self, params: PyTree, places: Int[np.ndarray, "b"]) -> tuple[np.ndarray, np.ndarray]:
+        chunk = IMAGES_PER_DEVICE * len(self._devices.local)
+        outputs = []
+        for start in range(0, len(places), chunk):
+            # The last chunk is filled up: one program serves all.
+            filled = np.resize(places[start : start + chunk], chunk)
+            batch = (
+                self._images.image[filled],
+                self._images.annotations[:, filled].swapaxes(0, 1),
+                self._images.index[filled],
+            )
+            output = self._devices.merge(self._predict(params, *self._devices.split(batch)))
+            outputs.append(output)
+        samples, rebuilt = (
+            np.concatenate(parts)[: len(places)].swapaxes(0, 1).astype(np.uint8)
+            for parts in zip(*outputs, strict=True)
+        )
+        return samples, rebuilt
+
+    def _of_all_hosts(self, mine: Scored) -> Scored:
+        by_host = self._devices.gather_hosts(mine._replace(samples=mine.samples.swapaxes(0, 1)))
+        total = len(self._images.index)
+        # Host h holds the places h, h + hosts, ...
+        merged = Scored(*(x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:total] for x in by_host))
+        return merged._replace(samples=merged.samples.swapaxes(0, 1))

@@ -1,0 +1,49 @@
+"""What can go wrong with a loss while it is minimised."""
+
+import math
+from collections.abc import Mapping
+
+from hpunet.errors import UserError
+
+COLLAPSED_KL = 0.05
+COLLAPSED_STEPS = 2000
+
+
+class TrainingDiverged(UserError):
+    """The loss, or a weight, is not finite any more."""
+
+
+def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int | None) -> None:
+    """Stops at a loss that is not finite.
+
+    Args:
+        step: The step that gave it.
+        scalars: Its terms.
+        last_checkpoint: Step of the last good checkpoint, or None.
+
+    Raises:
+        TrainingDiverged: Naming step, terms and checkpoint.
+    """
+    if math.isfinite(scalars["loss"]):
+        return
+    terms = ", ".join(f"{name}={value:.4g}" for name, value in scalars.items())
+    raise TrainingDiverged(
+        f"the loss is not finite at step {step} ({terms}); last good checkpoint: "
+        f"{'none' if last_checkpoint is None else f'step {last_checkpoint}'}; "
+        "a lower optimizer.learning_rate may help"
+    )
+
+
+def count_low_kl(scalars: Mapping[str, float], steps_before: int) -> int:
+    """Steps in a row with hardly any KL at any scale, this one included."""
+    kls = [v for name, v in scalars.items() if name.startswith("kl_") and name != "kl_sum"]
+    return steps_before + 1 if max(kls) < COLLAPSED_KL else 0
+
+
+def collapse_report(step: int) -> str:
+    """What to say when the latents carry nothing."""
+    return (
+        f"step {step}: the latents have collapsed: the KL of every scale has been below "
+        f"{COLLAPSED_KL} nats for {COLLAPSED_STEPS} steps, so all samples look alike. Lower "
+        "objective.beta, or use objective.name=geco with a lower objective.kappa"
+    )
