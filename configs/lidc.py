@@ -3,11 +3,11 @@
     python -m hpunet.train --config=configs/lidc.py --workdir=runs/lidc
 
 Without `--config.data.dir` the three archives are downloaded. Kohl et al. 2019 trained for 240,000
-steps of 32 images with Adam, its rate lowered from 1e-4 to 5e-6 in four steps; at which steps is not
-known, so the four boundaries and the rates between are ours, and so are the augmentation's ranges.
+steps of 32 images with Adam, its rate lowered from 1e-4 to 5e-6 in four steps; at which steps is
+not known, so the boundaries and the rates between are ours, and so are the augmentation's ranges.
 
-Expected of the paper's network at the end: GED^2 0.27 +- 0.01, Hungarian-matched IoU 0.53 +- 0.01 at
-16 samples, IoU_rec 0.97 on the test split.
+Expected of the paper's network at the end, on the test split at 16 samples: GED^2 0.27 +- 0.01,
+Hungarian-matched IoU 0.53 +- 0.01, IoU_rec 0.97.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,6 @@
 """A small network on the synthetic data set: the first thing to run.
 
-    python -m hpunet.train --config=configs/synthetic.py --workdir=runs/synthetic
+python -m hpunet.train --config=configs/synthetic.py --workdir=runs/synthetic
 """
 
 from ml_collections import ConfigDict

@@ -154,7 +154,9 @@ KEYS: dict[str, Key] = {
     "objective.name": Key("geco", one_of("geco", "elbo"), "How reconstruction and KL are weighed."),
     "objective.kappa": Key(0.05, number(0, above=True), "GECO: nats a kept pixel to be reached."),
     "objective.decay": Key(0.99, number(0, most=0.999999), "GECO: decay of the average."),
-    "objective.rate": Key(0.01, number(0, above=True), "GECO: factor on the multiplier's gradient."),
+    "objective.rate": Key(
+        0.01, number(0, above=True), "GECO: factor on the multiplier's gradient."
+    ),
     "objective.beta": Key(1.0, number(0), "ELBO: weight of the KL."),
     "objective.top_k_fraction": Key(
         0.02, optional(number(0, above=True, most=1)), "Share of pixels kept; None for all."

@@ -2,27 +2,25 @@
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import numpy as np
 from absl import flags
 
-from hpunet import command, config, figures
+from hpunet import command, config
 from hpunet.data.dataset import Dataset
 from hpunet.data.open import open_dataset
 from hpunet.data.pipeline import Share, spread, training_batches
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
+from hpunet.training import summary
 from hpunet.training import workdir as folder
 from hpunet.training.devices import Devices
-from hpunet.training.loop import SHOWN_IMAGES, Outcome, Run
-from hpunet.training.metrics_log import FILE, read_metrics
+from hpunet.training.loop import Outcome, Run
 from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.task import Task, build_hierarchical_task
-from hpunet.training.truth_report import compare_with_truth
-from hpunet.training.validation import Scored, Validation, crop_examples
-from hpunet.weights.file import check_params, load, save_weights
+from hpunet.training.validation import Validation, crop_examples
+from hpunet.weights.file import check_params, load
 
 GET_CONFIG = command.define_config()
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same one goes on.")
@@ -150,53 +148,25 @@ def _stopped(outcome: Outcome, settings: config.Settings, workdir: Path) -> int:
 
 
 def _finish(setup: Setup, run: Run, workdir: Path) -> None:
-    params = run.best_params()
-    if setup.devices.is_main:
-        preprocessing = {
-            "intensity_range": [0, 255],
-            "pixel_spacing_mm": setup.settings.pixel_spacing,
-            "crop": setup.settings.crop,
-            "classes": setup.model.config.num_classes,
-        }
-        save_weights(workdir / folder.WEIGHTS, params, setup.model.config, preprocessing)
-        kappa = getattr(setup.settings.loss.objective, "kappa", None)
-        course = figures.training_course(read_metrics(workdir / FILE), kappa=kappa)
-        figures.save(course, workdir / folder.COURSE)
-    _show_samples(setup, params, workdir)
-    if setup.devices.is_main:
-        print(f"weights and figures: {workdir}")
-
-
-def _show_samples(setup: Setup, params: Any, workdir: Path) -> None:
+    settings, params = setup.settings, run.best_params()
     split = next(s for s in ("test", "val", "train") if s in setup.dataset.splits)
-    examples = spread(setup.dataset.splits[split], setup.settings.loop.num_images)
-    crop = (setup.settings.crop, setup.settings.crop)
-    images = crop_examples(examples, crop)
-    validation = Validation(
-        setup.task, images, setup.settings.loop.num_samples, setup.settings.seed, setup.devices
-    )
-    scored = validation(setup.devices.replicate(params))
+    scoring = _validation(settings, setup.dataset, split, setup.task, setup.devices)
+    scored = scoring(setup.devices.replicate(params))
     if not setup.devices.is_main:
         return
-    shown = slice(SHOWN_IMAGES)
-    figure = figures.sample_grid(
-        images.image[shown, ..., 0], images.annotations[:, shown], scored.samples[:, shown]
-    )
-    figures.save(figure, workdir / folder.SAMPLES)
-    _report_truth(setup, examples, images.annotations, scored, workdir)
-
-
-def _report_truth(
-    setup: Setup, examples: list[Any], annotations: np.ndarray, scored: Scored, workdir: Path
-) -> None:
-    if setup.dataset.truth is None:
-        return
-    modes = np.stack([example["modes"] for example in examples])
-    report = compare_with_truth(
-        setup.dataset.truth, scored.samples, annotations, modes, scored.ged
-    )
-    folder.write_json(workdir / folder.REPORT, report.as_json())
-    print(report.as_text())
+    preprocessing = {
+        "intensity_range": [0, 255],
+        "pixel_spacing_mm": settings.pixel_spacing,
+        "crop": settings.crop,
+        "classes": setup.model.config.num_classes,
+    }
+    kappa = getattr(settings.loss.objective, "kappa", None)
+    summary.write_summary(workdir, params, setup.model.config, preprocessing, kappa)
+    summary.write_samples(workdir, scoring.images, scored)
+    report = summary.report_truth(workdir, setup.dataset, split, scoring.images, scored)
+    if report is not None:
+        print(report.as_text())
+    print(f"weights and figures: {workdir}")
 
 
 if __name__ == "__main__":

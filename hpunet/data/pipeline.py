@@ -18,12 +18,12 @@ class Batch(NamedTuple):
     Attributes:
         image: Intensities as stored, 0 to 255.
         labels: Class of every pixel, by one grader drawn at random for each image.
-        index: Place of each example in the batch of all hosts.
+        position: Place of each example in the batch of all hosts.
     """
 
     image: UInt8[np.ndarray, "B H W C"]
     labels: UInt8[np.ndarray, "B H W"]
-    index: Int[np.ndarray, "B"]
+    position: Int[np.ndarray, " B"]
 
 
 class Share(NamedTuple):
@@ -31,6 +31,9 @@ class Share(NamedTuple):
 
     host: int = 0
     num_hosts: int = 1
+
+
+ALONE = Share()
 
 
 class _DrawGrader(grain.RandomMapTransform):
@@ -44,7 +47,7 @@ class _AddIndex(grain.MapWithIndexTransform):
         self._batch_size = batch_size
 
     def map_with_index(self, index: int, element: dict[str, Any]) -> Batch:
-        return Batch(**element, index=np.int32(index % self._batch_size))
+        return Batch(**element, position=np.array(index % self._batch_size, np.int32))
 
 
 def training_batches(
@@ -52,7 +55,7 @@ def training_batches(
     batch_size: int,
     seed: int,
     first_step: int = 0,
-    share: Share = Share(),
+    share: Share = ALONE,
     num_workers: int = 0,
 ) -> Iterator[Batch]:
     """The batches from a step on, without end.

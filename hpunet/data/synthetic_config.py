@@ -97,7 +97,9 @@ def _check_size(value: int) -> None:
 
 def _check_integer(name: str, value: object, *, minimum: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise UserError(f"data.synthetic.{name}={value!r}: expected an integer of at least {minimum}")
+        raise UserError(
+            f"data.synthetic.{name}={value!r}: expected an integer of at least {minimum}"
+        )
 
 
 def _check_probability(name: str, value: object) -> None:

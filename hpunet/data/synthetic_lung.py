@@ -167,7 +167,7 @@ def _add_chest_wall(
     rng: np.random.Generator, image: np.ndarray, muscle: np.ndarray, centre: np.ndarray
 ) -> np.ndarray:
     """Adds, to some of the images, the wall on one side, with a rib in it."""
-    num, size, _ = image.shape
+    num, size = len(image), image.shape[1]
     present = (rng.uniform(0, 1, num) < WALL_SHARE)[:, None, None]
     depth, along = _wall_coordinates(rng, centre, size)
     middle, half_length = _columns(rng.uniform(-0.3, 0.3, num), rng.uniform(0.1, 0.4, num))

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from hpunet.model.initialization import orthogonal, truncated_normal
 
+
 def conv(channels: int, kernel_size: int, name: str) -> hk.Conv2D:
     """A convolution with SAME padding, orthogonal kernel and small random bias.
 
@@ -16,8 +17,8 @@ def conv(channels: int, kernel_size: int, name: str) -> hk.Conv2D:
         channels,
         kernel_size,
         padding="SAME",
-        w_init=orthogonal,
-        b_init=truncated_normal,
+        w_init=orthogonal,  # type: ignore[arg-type]
+        b_init=truncated_normal,  # type: ignore[arg-type]
         name=name,
     )
 

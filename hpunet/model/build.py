@@ -13,7 +13,7 @@ from hpunet.model import check
 from hpunet.model.hierarchical_unet import HierarchicalUNet, PosteriorPass
 from hpunet.model.initialization import Params, draw_parameters, list_parameters
 from hpunet.model.model_config import ModelConfig
-from hpunet.model.noise import draw_noise, fold_in_each
+from hpunet.model.noise import draw_noise
 
 Latents = list[Float[Array, "S B h w L"] | None]
 
@@ -139,7 +139,7 @@ class Model:
     def _sample_unchecked(
         self,
         params: Params,
-        keys: Key[Array, "B"] | None,
+        keys: Key[Array, " B"] | None,
         image: Float[Array, "B H W C"],
         given: Latents,
         num_samples: int,
@@ -191,7 +191,7 @@ class Model:
     def _reconstruct_unchecked(
         self,
         params: Params,
-        keys: Key[Array, "B"] | None,
+        keys: Key[Array, " B"] | None,
         image: Float[Array, "B H W C"],
         segmentation: Float[Array, "B H W K"],
     ) -> Float[Array, "B H W K"]:
@@ -205,6 +205,3 @@ class Model:
 def build_model(config: ModelConfig) -> Model:
     """The network of this shape as pure functions; see `Model`."""
     return Model(config)
-
-
-__all__ = ["Model", "Network", "build_model", "build_network", "fold_in_each"]

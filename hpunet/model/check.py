@@ -98,7 +98,7 @@ def single_key(key: Any) -> Key[Array, ""]:
     return typed
 
 
-def image_keys(key: Any, batch: int) -> Key[Array, "B"]:
+def image_keys(key: Any, batch: int) -> Key[Array, " B"]:
     """A key for each image: those given, or one key folded with each image's position."""
     typed = _typed(key)
     if typed.ndim == 0:

@@ -67,7 +67,7 @@ def list_parameters(network: Callable[..., Any], *inputs: Any) -> list[Parameter
     """
     parameters: list[Parameter] = []
 
-    def record(next_creator, shape, dtype, init, context):  # type: ignore[no-untyped-def]
+    def record(next_creator, shape, dtype, init, context):
         del next_creator
         parameters.append(Parameter(context.module_name, context.name, tuple(shape), init))
         return jnp.zeros(shape, dtype)

@@ -80,8 +80,7 @@ class ModelConfig:
         self.check_size(height, width)
         factors = [2 ** self.level_of_scale(s) for s in range(self.num_scales)]
         return tuple(
-            (height // f, width // f, dim)
-            for f, dim in zip(factors, self.latent_dims, strict=True)
+            (height // f, width // f, dim) for f, dim in zip(factors, self.latent_dims, strict=True)
         )
 
     def check_size(self, height: int, width: int) -> None:

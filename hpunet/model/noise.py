@@ -20,7 +20,7 @@ class Noise(NamedTuple):
 
 
 def draw_noise(
-    keys: Key[Array, "B"],
+    keys: Key[Array, " B"],
     latent_shapes: Sequence[tuple[int, int, int]],
     gumbel_shape: tuple[int, int] | None = None,
 ) -> Noise:
@@ -40,10 +40,3 @@ def draw_noise(
         return Noise(latents, gumbel)
 
     return jax.vmap(draw)(keys)
-
-
-def fold_in_each(
-    keys: Key[Array, "B"], numbers: Sequence[int] | Array
-) -> Key[Array, "B"]:
-    """Folds a number of its own into each key."""
-    return jax.vmap(jax.random.fold_in)(keys, numbers)

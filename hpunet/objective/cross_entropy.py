@@ -66,7 +66,7 @@ def reconstruction(
     mask: Float[Array, "B H W"] | None = None,
     top_k: TopK | None = None,
     gumbel: Float[Array, "B H W"] | None = None,
-    index: Int[Array, "B"] | None = None,
+    index: Int[Array, " B"] | None = None,
     collectives: Collectives = SINGLE_DEVICE,
 ) -> Reconstruction:
     """Sums the cross-entropy of the pixels that count.
@@ -93,7 +93,7 @@ def top_k_mask(
     mask: Float[Array, "B H W"],
     top_k: TopK,
     gumbel: Float[Array, "B H W"] | None,
-    index: Int[Array, "B"] | None,
+    index: Int[Array, " B"] | None,
     collectives: Collectives = SINGLE_DEVICE,
 ) -> Float[Array, "B H W"]:
     """Marks the k = floor(fraction * pixels) pixels of the whole batch with the best scores.

@@ -34,7 +34,9 @@ def build_elbo(config: ElboConfig) -> Objective:
     Reference: Higgins et al. 2017 for beta; `elbo` in the reference's loss.
     """
 
-    def evaluate(terms: Terms, variables: tuple, state: tuple, collectives: Collectives) -> Evaluation:
+    def evaluate(
+        terms: Terms, variables: tuple, state: tuple, collectives: Collectives
+    ) -> Evaluation:
         del variables
         share = terms.rec_loss + config.beta * sum(terms.kl)
         whole = collectives.sum(lax.stop_gradient((terms, share)))

@@ -29,9 +29,9 @@ class LossConfig:
         UserError: If `l2` is negative.
     """
 
-    objective: GecoConfig | ElboConfig = GecoConfig()
-    top_k: TopK | None = TopK(0.02)
-    l2: float = 1e-5
+    objective: GecoConfig | ElboConfig
+    top_k: TopK | None
+    l2: float
 
     def __post_init__(self) -> None:
         """Checks the factor."""
@@ -74,7 +74,7 @@ def loss_of_pass(
     state: Any,
     config: LossConfig,
     mask: Float[Array, "B H W"] | None = None,
-    index: Int[Array, "B"] | None = None,
+    index: Int[Array, " B"] | None = None,
     collectives: Collectives = SINGLE_DEVICE,
 ) -> Loss:
     """The objective of a pass through the network, plus the L2 regularisation.

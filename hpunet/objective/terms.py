@@ -17,7 +17,7 @@ class Terms(NamedTuple):
     """One device's share of a batch's terms: summed over the devices, they are the batch's.
 
     Attributes:
-        rec_loss: Cross-entropy summed over an image's kept pixels, averaged over the batch, in nats.
+        rec_loss: Cross-entropy summed over an image's kept pixels, averaged over the batch, nats.
         num_pixels: Kept pixels of an image, averaged over the batch.
         kl: KL of each scale, coarsest first, summed over an image's latents, averaged over the
             batch, in nats.
@@ -58,7 +58,7 @@ class Objective(NamedTuple):
 
 def kl_per_scale(
     posterior: list[DiagonalGaussian], prior: list[DiagonalGaussian]
-) -> list[Float[Array, "B"]]:
+) -> list[Float[Array, " B"]]:
     """KL of posterior against prior at each scale, in nats, summed over the scale's latents."""
     pairs = zip(posterior, prior, strict=True)
     return [jnp.sum(gaussian.kl_divergence(q, p), axis=(1, 2)) for q, p in pairs]
@@ -67,7 +67,7 @@ def kl_per_scale(
 def l2_regularisation(params: Any, factor: float) -> Float[Array, ""]:
     """`factor` times the sum of the squares of all kernels and biases.
 
-    Reference: the L2 regularisers of the reference's network; PyTorch calls twice this weight decay.
+    Reference: the L2 regularisers of the reference's network; twice this is a weight decay.
     """
     squares = [jnp.sum(jnp.square(w)) for module in params.values() for w in module.values()]
     return factor * sum(squares, start=jnp.zeros(()))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hpunet import figures
 from hpunet.data.pipeline import Batch
-from hpunet.training.checkpoint import Checkpoints, Progress, all_finite, to_numpy
+from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
 from hpunet.training.devices import Devices, first
 from hpunet.training.interrupt import Interrupt
 from hpunet.training.metrics_log import MetricsLog
@@ -23,7 +23,7 @@ from hpunet.training.task import Task
 from hpunet.training.validation import Scored, Validation
 from hpunet.training.watch import (
     COLLAPSED_STEPS,
-    TrainingDiverged,
+    TrainingDivergedError,
     check_finite,
     collapse_report,
     count_low_kl,
@@ -125,7 +125,7 @@ class Run:
             batches: This host's share of the batches from `step` on.
 
         Raises:
-            TrainingDiverged: If a loss is not finite.
+            TrainingDivergedError: If a loss is not finite.
         """
         with Interrupt() as interrupt:
             try:
@@ -152,7 +152,7 @@ class Run:
         logged = self._step
         while self._step < self._config.num_steps:
             batch = next(batches)
-            images = len(batch.index) * self._devices.num_hosts
+            images = len(batch.position) * self._devices.num_hosts
             self._state, scalars = self._pmapped_step(self._state, self._devices.split(batch))
             self._step += 1
             self._bar.update()
@@ -201,7 +201,7 @@ class Run:
     def _save(self) -> None:
         state = self._host_state()
         if not all_finite(state.params):
-            raise TrainingDiverged(
+            raise TrainingDivergedError(
                 f"weights are not finite after step {self._step}; last good checkpoint: "
                 f"{'none' if self._last_saved is None else f'step {self._last_saved}'}"
             )
@@ -241,4 +241,3 @@ class Run:
         else:
             scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             self._bar.say(f"step {self._step}: {scores}")
-

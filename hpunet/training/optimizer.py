@@ -51,9 +51,7 @@ class OptimizerConfig:
             allowed = ", ".join(SCHEDULES)
             raise UserError(f"optimizer.schedule={self.schedule!r}: allowed are {allowed}")
         if list(self.boundaries) != sorted(set(self.boundaries)):
-            raise UserError(
-                f"optimizer.boundaries={self.boundaries}: allowed are ascending steps"
-            )
+            raise UserError(f"optimizer.boundaries={self.boundaries}: allowed are ascending steps")
         if len(self.boundaries) != len(self.factors):
             raise UserError(
                 f"optimizer.factors={self.factors}: allowed are as many as there are "

@@ -67,10 +67,11 @@ def build_step(
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, Scalars]:
         key = jax.random.fold_in(state.key, state.step)
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, batch.index)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, batch.position)
 
         def loss(trained: PyTree) -> tuple[Array, Any]:
-            result = task.loss(*trained, state.objective, batch, keys, collectives)
+            params, variables = trained
+            result = task.loss(params, variables, state.objective, batch, keys, collectives)
             return result.share, result
 
         trained = (state.params, state.variables)

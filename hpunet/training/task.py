@@ -1,12 +1,13 @@
 """What is trained, as the loop sees it: the loop knows no network."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, Num, PyTree
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hpunet.data.augment import AugmentConfig, augment, center_crop
 from hpunet.data.pipeline import Batch
@@ -30,12 +31,12 @@ class Task(NamedTuple):
 
     init: Callable[[Key[Array, ""]], PyTree]
     init_objective: Callable[[], tuple[PyTree, PyTree]]
-    loss: Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, "B"], Collectives], Loss]
+    loss: Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collectives], Loss]
     sample: Callable[..., Int[Array, "S B H W"]]
     reconstruct: Callable[..., Int[Array, "B H W"]]
 
 
-def scale_intensities(image: Num[Array, "B H W C"]) -> Float[Array, "B H W C"]:
+def scale_intensities(image: ArrayLike) -> Float[Array, "B H W C"]:
     """Intensities as stored, 0 to 255, as the network sees them, 0 to 1."""
     return jnp.asarray(image, jnp.float32) / 255
 
@@ -69,7 +70,7 @@ def build_hierarchical_task(
         variables: PyTree,
         objective_state: PyTree,
         batch: Batch,
-        keys: Key[Array, "B"],
+        keys: Key[Array, " B"],
         collectives: Collectives,
     ) -> Loss:
         image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
@@ -89,11 +90,11 @@ def build_hierarchical_task(
             variables,
             objective_state,
             loss_config,
-            index=batch.index,
+            index=jnp.asarray(batch.position),
             collectives=collectives,
         )
 
-    def sample(params: PyTree, keys: Key[Array, "B"], image: Array, num_samples: int) -> Array:
+    def sample(params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int) -> Array:
         logits = model.sample(params, keys, image, num_samples=num_samples)
         return jnp.argmax(logits, axis=-1)
 

@@ -31,8 +31,8 @@ class TruthReport(NamedTuple):
     perfect_ged: float
     mean_ged: float
     names: Sequence[str]
-    probabilities: Float[np.ndarray, "M"]
-    frequencies: Float[np.ndarray, "M"]
+    probabilities: Float[np.ndarray, " M"]
+    frequencies: Float[np.ndarray, " M"]
 
     @property
     def gap(self) -> float:
@@ -92,7 +92,7 @@ def compare_with_truth(
     samples: UInt8[np.ndarray, "S B H W"],
     annotations: UInt8[np.ndarray, "G B H W"],
     modes: UInt8[np.ndarray, "B M H W"],
-    ged: Float[np.ndarray, "B"],
+    ged: Float[np.ndarray, " B"],
 ) -> TruthReport:
     """Sets a network's samples beside the distribution behind the annotations.
 

@@ -21,12 +21,12 @@ class Cropped(NamedTuple):
     Attributes:
         image: `[B, H, W, C]`, intensities 0 to 1.
         annotations: Class labels of all graders.
-        index: Place of each image among all that are scored.
+        position: Place of each image among all that are scored.
     """
 
     image: Float[np.ndarray, "B H W C"]
     annotations: UInt8[np.ndarray, "G B H W"]
-    index: Int[np.ndarray, "B"]
+    position: Int[np.ndarray, " B"]
 
 
 class Scored(NamedTuple):
@@ -39,9 +39,9 @@ class Scored(NamedTuple):
         samples: Class labels.
     """
 
-    ged: Float[np.ndarray, "B"]
-    hungarian_iou: Float[np.ndarray, "B"]
-    reconstruction_iou: Float[np.ndarray, "B"]
+    ged: Float[np.ndarray, " B"]
+    hungarian_iou: Float[np.ndarray, " B"]
+    reconstruction_iou: Float[np.ndarray, " B"]
     samples: UInt8[np.ndarray, "S B H W"]
 
     def means(self) -> dict[str, float]:
@@ -53,13 +53,9 @@ class Scored(NamedTuple):
         }
 
 
-def crop_examples(
-    examples: Sequence[dict[str, Any]], crop: tuple[int, int]
-) -> Cropped:
+def crop_examples(examples: Sequence[dict[str, Any]], crop: tuple[int, int]) -> Cropped:
     """The central crops of examples, all of one number of graders."""
-    pairs = [
-        center_crop(e["image"][None], e["annotations"][:, None], crop) for e in examples
-    ]
+    pairs = [center_crop(e["image"][None], e["annotations"][:, None], crop) for e in examples]
     image = np.concatenate([image for image, _ in pairs])
     annotations = np.concatenate([labels for _, labels in pairs], axis=1)
     return Cropped(np.asarray(scale_intensities(image)), annotations, np.arange(len(pairs)))
@@ -119,13 +115,13 @@ class Validation:
         )
         return self._of_all_hosts(mine)
 
-    def _mine(self) -> Int[np.ndarray, "b"]:
+    def _mine(self) -> Int[np.ndarray, " b"]:
         # Every host takes the same number, some images twice where they do not go round.
-        total, hosts = len(self._images.index), self._devices.num_hosts
+        total, hosts = len(self._images.position), self._devices.num_hosts
         count = -(-total // hosts)
         return (np.arange(count) * hosts + self._devices.host) % total
 
-    def _run(self, params: PyTree, places: Int[np.ndarray, "b"]) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, params: PyTree, places: Int[np.ndarray, " b"]) -> tuple[np.ndarray, np.ndarray]:
         chunk = IMAGES_PER_DEVICE * len(self._devices.local)
         outputs = []
         for start in range(0, len(places), chunk):
@@ -134,7 +130,7 @@ class Validation:
             batch = (
                 self._images.image[filled],
                 self._images.annotations[:, filled].swapaxes(0, 1),
-                self._images.index[filled],
+                self._images.position[filled],
             )
             output = self._devices.merge(self._predict(params, *self._devices.split(batch)))
             outputs.append(output)
@@ -146,7 +142,7 @@ class Validation:
 
     def _of_all_hosts(self, mine: Scored) -> Scored:
         by_host = self._devices.gather_hosts(mine._replace(samples=mine.samples.swapaxes(0, 1)))
-        total = len(self._images.index)
+        total = len(self._images.position)
         # Host h holds the places h, h + hosts, ...
         merged = Scored(*(x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:total] for x in by_host))
         return merged._replace(samples=merged.samples.swapaxes(0, 1))

@@ -9,7 +9,7 @@ COLLAPSED_KL = 0.05
 COLLAPSED_STEPS = 2000
 
 
-class TrainingDiverged(UserError):
+class TrainingDivergedError(UserError):
     """The loss, or a weight, is not finite any more."""
 
 
@@ -22,12 +22,12 @@ def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int |
         last_checkpoint: Step of the last good checkpoint, or None.
 
     Raises:
-        TrainingDiverged: Naming step, terms and checkpoint.
+        TrainingDivergedError: Naming step, terms and checkpoint.
     """
     if math.isfinite(scalars["loss"]):
         return
     terms = ", ".join(f"{name}={value:.4g}" for name, value in scalars.items())
-    raise TrainingDiverged(
+    raise TrainingDivergedError(
         f"the loss is not finite at step {step} ({terms}); last good checkpoint: "
         f"{'none' if last_checkpoint is None else f'step {last_checkpoint}'}; "
         "a lower optimizer.learning_rate may help"

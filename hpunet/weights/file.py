@@ -64,7 +64,9 @@ def read_header(path: str | Path) -> dict[str, Any]:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
         if header.get("format") != FORMAT:
-            raise UserError(f"{path}: no weights of hpunet, expected format {FORMAT!r} in its header")
+            raise UserError(
+                f"{path}: no weights of hpunet, expected format {FORMAT!r} in its header"
+            )
         network = ModelConfig(**json.loads(header["network"]))
         return {"network": network, "preprocessing": json.loads(header["preprocessing"])}
     except UserError:
@@ -114,7 +116,9 @@ def check_params(params: Params, model: Model, source: str) -> None:
     found = {(m, n): v.shape for m, weights in params.items() for n, v in weights.items()}
     first = found.get(("prior_encoder/level_0/block_0/conv_0", "w"))
     if first is None or len(first) != 4:
-        raise UserError(f"{source}: its weights are not those of a Hierarchical Probabilistic U-Net")
+        raise UserError(
+            f"{source}: its weights are not those of a Hierarchical Probabilistic U-Net"
+        )
     for parameter in model.list_parameters(first[2]):
         shape = found.pop((parameter.module, parameter.name), None)
         if shape != parameter.shape:

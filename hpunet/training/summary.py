@@ -1,0 +1,72 @@
+"""What a finished run leaves: weights, figures and, where it is known, how close to the truth."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import PyTree
+
+from hpunet import figures
+from hpunet.data.dataset import Dataset
+from hpunet.data.pipeline import spread
+from hpunet.model.model_config import ModelConfig
+from hpunet.training import workdir as folder
+from hpunet.training.loop import SHOWN_IMAGES
+from hpunet.training.metrics_log import FILE, read_metrics
+from hpunet.training.truth_report import TruthReport, compare_with_truth
+from hpunet.training.validation import Cropped, Scored
+from hpunet.weights.file import save_weights
+
+
+def write_summary(
+    workdir: Path,
+    params: PyTree,
+    network: ModelConfig,
+    preprocessing: Mapping[str, Any],
+    kappa: float | None,
+) -> None:
+    """Writes the weights and the course of training.
+
+    Args:
+        workdir: Folder of the run.
+        params: The weights to keep.
+        network: Their network's shape.
+        preprocessing: How images become the network's input.
+        kappa: The target to be drawn into the course, or None.
+    """
+    save_weights(workdir / folder.WEIGHTS, params, network, preprocessing)
+    course = figures.training_course(read_metrics(workdir / FILE), kappa=kappa)
+    figures.save(course, workdir / folder.COURSE)
+
+
+def write_samples(workdir: Path, images: Cropped, scored: Scored) -> None:
+    """Writes the figure of images, graders' masks, samples and their standard deviation."""
+    shown = slice(SHOWN_IMAGES)
+    figure = figures.sample_grid(
+        images.image[shown, ..., 0], images.annotations[:, shown], scored.samples[:, shown]
+    )
+    figures.save(figure, workdir / folder.SAMPLES)
+
+
+def report_truth(
+    workdir: Path, dataset: Dataset, split: str, images: Cropped, scored: Scored
+) -> TruthReport | None:
+    """Compares samples with the distribution behind the annotations, if it is known.
+
+    Args:
+        workdir: Folder of the run, for the report as JSON.
+        dataset: Whose truth it is.
+        split: Split of the images.
+        images: The images that were scored, `spread` over the split.
+        scored: Samples of them.
+    """
+    if dataset.truth is None:
+        return None
+    examples = spread(dataset.splits[split], len(images.position))
+    modes = np.stack([example["modes"] for example in examples])
+    report = compare_with_truth(
+        dataset.truth, scored.samples, images.annotations, modes, scored.ged
+    )
+    folder.write_json(workdir / folder.REPORT, report.as_json())
+    return report
