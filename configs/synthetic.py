@@ -15,14 +15,15 @@ def get_config() -> ConfigDict:
     config.batch_size = 16
     config.log_every = 50
     config.checkpoint_every = 1000
-    config.evaluate_every = 1000
+    config.evaluate_every = 2000
     config.data.name = "synthetic"
     config.data.crop = 32
     config.data.augment = False
     config.data.num_workers = 0
     config.data.synthetic.image_size = 32
-    config.model.latent_dims = (1, 1, 1)
-    config.model.channels_per_block = (16, 24, 32, 32)
+    # As many levels as halve the image to a single pixel, where whether to draw at all is decided.
+    config.model.latent_dims = (1, 1, 1, 1)
+    config.model.channels_per_block = (16, 24, 32, 32, 32, 32)
     config.model.convs_per_block = 2
     config.model.blocks_per_level = 1
     config.objective.name = "elbo"
@@ -31,4 +32,5 @@ def get_config() -> ConfigDict:
     config.optimizer.schedule = "cosine"
     config.optimizer.decay_steps = 4000
     config.optimizer.final_factor = 0.02
+    config.evaluation.num_images = 200
     return config

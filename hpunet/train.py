@@ -19,7 +19,7 @@ from hpunet.training.devices import Devices
 from hpunet.training.loop import Outcome, Run
 from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.task import Task, build_hierarchical_task
-from hpunet.training.validation import Validation, crop_examples
+from hpunet.training.validation import Cropped, Scorer, crop_examples
 from hpunet.weights.file import check_params, load
 
 GET_CONFIG = command.define_config()
@@ -40,7 +40,8 @@ class Setup(NamedTuple):
     model: Model
     task: Task
     devices: Devices
-    validation: Validation | None
+    scorer: Scorer
+    val_images: Cropped | None
 
 
 def main() -> int:
@@ -102,20 +103,18 @@ def _set_up(settings: config.Settings, devices: Devices) -> Setup:
     crop = (settings.crop, settings.crop)
     channels = dataset.splits["train"][0]["image"].shape[-1]
     task = build_hierarchical_task(model, settings.loss, crop, channels, settings.augmentation)
-    validation = None
+    scorer = Scorer(task, settings.loop.num_samples, settings.seed, devices)
+    val_images = None
     if "val" in dataset.splits:
-        validation = _validation(settings, dataset, "val", task, devices)
+        val_images = _images(settings, dataset, "val")
     elif devices.is_main:
         print("no split val: validation is off", file=sys.stderr)
-    return Setup(settings, dataset, model, task, devices, validation)
+    return Setup(settings, dataset, model, task, devices, scorer, val_images)
 
 
-def _validation(
-    settings: config.Settings, dataset: Dataset, split: str, task: Task, devices: Devices
-) -> Validation:
+def _images(settings: config.Settings, dataset: Dataset, split: str) -> Cropped:
     examples = spread(dataset.splits[split], settings.loop.num_images)
-    images = crop_examples(examples, (settings.crop, settings.crop))
-    return Validation(task, images, settings.loop.num_samples, settings.seed, devices)
+    return crop_examples(examples, (settings.crop, settings.crop))
 
 
 def _run(setup: Setup, workdir: Path) -> Run:
@@ -131,7 +130,8 @@ def _run(setup: Setup, workdir: Path) -> Run:
         workdir,
         setup.devices,
         setup.settings.seed,
-        setup.validation,
+        setup.scorer,
+        setup.val_images,
         build_schedule(optimizer),
         params,
     )
@@ -150,8 +150,8 @@ def _stopped(outcome: Outcome, settings: config.Settings, workdir: Path) -> int:
 def _finish(setup: Setup, run: Run, workdir: Path) -> None:
     settings, params = setup.settings, run.best_params()
     split = next(s for s in ("test", "val", "train") if s in setup.dataset.splits)
-    scoring = _validation(settings, setup.dataset, split, setup.task, setup.devices)
-    scored = scoring(setup.devices.replicate(params))
+    images = _images(settings, setup.dataset, split)
+    scored = setup.scorer(setup.devices.replicate(params), images)
     if not setup.devices.is_main:
         return
     preprocessing = {
@@ -162,8 +162,8 @@ def _finish(setup: Setup, run: Run, workdir: Path) -> None:
     }
     kappa = getattr(settings.loss.objective, "kappa", None)
     summary.write_summary(workdir, params, setup.model.config, preprocessing, kappa)
-    summary.write_samples(workdir, scoring.images, scored)
-    report = summary.report_truth(workdir, setup.dataset, split, scoring.images, scored)
+    summary.write_samples(workdir, images, scored)
+    report = summary.report_truth(workdir, setup.dataset, split, images, scored)
     if report is not None:
         print(report.as_text())
     print(f"weights and figures: {workdir}")

@@ -50,7 +50,7 @@ def render_lungs(
         centre: Positions (y, x) to keep clear.
         texture: Of the tissue, standard deviation 1.
     """
-    num, size, _ = texture.shape
+    num, size = len(texture), texture.shape[1]
     lung, muscle = _columns(rng.uniform(0.05, 0.1, num), rng.uniform(0.44, 0.56, num))
     image = blend(lung + 0.012 * texture, VESSEL, _vessels(rng, centre, size))
     return _add_chest_wall(rng, image, muscle + 0.02 * texture, centre)

@@ -54,8 +54,10 @@ class Checkpoints:
     def save_best(self, state: TrainState, progress: Progress) -> None:
         """Writes the best checkpoint; returns when it is on disk.
 
-        A later `save` may then rely on it.
+        A later `save` may then rely on it. An earlier `save` is finished first: until then the one
+        before it is what a killed run goes on from, and that may need the best one replaced here.
         """
+        self._last.wait_until_finished()
         if int(state.step) not in self._best.all_steps():
             self._best.save(int(state.step), args=_arguments(state, progress))
         self._best.wait_until_finished()

@@ -71,7 +71,7 @@ class Devices:
 
     def pmap_examples(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compiles a function of a replicated tree and of one share of examples a device."""
-        return jax.pmap(function, devices=jax.local_devices()[: len(self.local)])
+        return jax.pmap(function, devices=self.local)
 
     def _explicit(self) -> list[jax.Device] | None:
         return None if self.num_hosts > 1 else self.local
@@ -92,11 +92,18 @@ class Devices:
         """NumPy arrays of all hosts, stacked along a new first axis, on every host."""
         if self.num_hosts == 1:
             return jax.tree.map(lambda x: np.asarray(x)[None], tree)
-        return multihost_utils.process_allgather(tree)
+        # As words of 32 bits: JAX would round what is wider.
+        words = jax.tree.map(lambda x: np.ascontiguousarray(x)[None].view(_word(x)), tree)
+        gathered = multihost_utils.process_allgather(words)
+        return jax.tree.map(lambda x, w: np.asarray(w).view(x.dtype)[:, 0], tree, gathered)
 
     def any_host(self, flag: bool) -> bool:
         """Whether the flag is raised on any host; all hosts must ask at the same step."""
         return bool(np.any(self.gather_hosts(np.asarray(flag))))
+
+
+def _word(array: np.ndarray) -> np.dtype:
+    return np.dtype(np.uint32) if array.dtype.itemsize == 8 else array.dtype
 
 
 def first(tree: Tree) -> Tree:

@@ -20,7 +20,7 @@ from hpunet.training.metrics_log import MetricsLog
 from hpunet.training.progress_bar import ProgressBar
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task
-from hpunet.training.validation import Scored, Validation
+from hpunet.training.validation import Cropped, Scored, Scorer
 from hpunet.training.watch import (
     COLLAPSED_STEPS,
     TrainingDivergedError,
@@ -78,7 +78,8 @@ class Run:
         workdir: Path,
         devices: Devices,
         seed: int,
-        validation: Validation | None,
+        scorer: Scorer,
+        val_images: Cropped | None,
         schedule: optax.Schedule,
         init_params: PyTree | None = None,
     ) -> None:
@@ -91,13 +92,15 @@ class Run:
             workdir: Folder of the run; the same on all hosts.
             devices: What to train on.
             seed: Of weights and steps.
-            validation: Scores the weights; None for no validation.
+            scorer: Scores the weights.
+            val_images: What it scores; None for no validation.
             schedule: The learning rate, to be logged.
             init_params: Weights to start from instead of fresh ones.
         """
         self._config = config
         self._devices = devices
-        self._validation = validation
+        self._scorer = scorer
+        self._val_images = val_images
         self._schedule = schedule
         self._checkpoints = Checkpoints(workdir / "checkpoints")
         state = init_state(task, optimizer, seed, init_params)
@@ -168,7 +171,7 @@ class Run:
                 break
 
     def _after_step(self, interrupt: Interrupt) -> bool:
-        evaluated = self._validation is not None and self._due(self._config.evaluate_every)
+        evaluated = self._val_images is not None and self._due(self._config.evaluate_every)
         if evaluated:
             self._evaluate()
         stop = self._must_stop(interrupt)
@@ -209,12 +212,14 @@ class Run:
         self._last_saved = self._step
 
     def _evaluate(self) -> None:
-        assert self._validation is not None
-        scored = self._validation(self._state.params)
+        assert self._val_images is not None
+        scored = self._scorer(self._state.params, self._val_images)
         scores = scored.means()
         self._write(scores)
         if self._log is not None:
-            self._log.write_figure(self._step, "val/samples", self._figure(scored))
+            self._log.write_figure(
+                self._step, "val/samples", self._figure(self._val_images, scored)
+            )
         best = self._progress.best_ged
         if best is None or scores["val/ged"] < best:
             self._progress = self._progress._replace(
@@ -222,9 +227,7 @@ class Run:
             )
             self._checkpoints.save_best(self._host_state(), self._progress)
 
-    def _figure(self, scored: Scored) -> Figure:
-        assert self._validation is not None
-        images = self._validation.images
+    def _figure(self, images: Cropped, scored: Scored) -> Figure:
         shown = slice(SHOWN_IMAGES)
         return figures.sample_grid(
             images.image[shown, ..., 0],

@@ -7,6 +7,8 @@ from tqdm import tqdm
 
 SHOWN = {"loss": "loss", "kl_sum": "KL", "lagrange_multiplier": "multiplier"}
 
+FORMAT = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
 
 class ProgressBar:
     """Loss, KL, multiplier, images per second and time left."""
@@ -20,7 +22,7 @@ class ProgressBar:
             total=num_steps,
             initial=first_step,
             disable=silent or not self._terminal,
-            unit="step",
+            bar_format=FORMAT,
             dynamic_ncols=True,
             smoothing=0.05,
         )

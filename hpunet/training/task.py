@@ -65,6 +65,13 @@ def build_hierarchical_task(
         image = np.zeros((1, *crop, image_channels), np.float32)
         return model.init(key, image, np.zeros((1, *crop, num_classes), np.float32))
 
+    def see(batch: Batch, keys: Key[Array, " B"]) -> tuple[Array, Array]:
+        image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
+        if augmentation is not None:
+            return augment(keys, image, labels, crop, augmentation)
+        cropped_image, cropped_labels = center_crop(image, labels, crop)
+        return jnp.asarray(cropped_image), jnp.asarray(cropped_labels)
+
     def loss(
         params: PyTree,
         variables: PyTree,
@@ -73,12 +80,8 @@ def build_hierarchical_task(
         keys: Key[Array, " B"],
         collectives: Collectives,
     ) -> Loss:
-        image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
         pairs = jax.vmap(jax.random.split)(keys)
-        if augmentation is None:
-            image, labels = center_crop(image, labels, crop)
-        else:
-            image, labels = augment(pairs[:, 0], image, labels, crop, augmentation)
+        image, labels = see(batch, pairs[:, 0])
         segmentation = jax.nn.one_hot(labels, num_classes)
         noise = draw_noise(pairs[:, 1], latent_shapes, gumbel_shape)
         output = model.network.forward(params, image, segmentation, noise.latents)

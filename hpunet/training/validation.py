@@ -61,26 +61,22 @@ def crop_examples(examples: Sequence[dict[str, Any]], crop: tuple[int, int]) -> 
     return Cropped(np.asarray(scale_intensities(image)), annotations, np.arange(len(pairs)))
 
 
-class Validation:
-    """Scores a network's samples and reconstructions on a fixed set of images.
+class Scorer:
+    """Scores a network's samples and reconstructions.
 
     The work is dealt out over devices and hosts; the samples of an image depend on the seed and on
     its place alone.
     """
 
-    def __init__(
-        self, task: Task, images: Cropped, num_samples: int, seed: int, devices: Devices
-    ) -> None:
+    def __init__(self, task: Task, num_samples: int, seed: int, devices: Devices) -> None:
         """Compiles nothing yet.
 
         Args:
             task: Draws and rebuilds.
-            images: What to score.
             num_samples: Samples an image.
             seed: Of the samples.
             devices: Share the work.
         """
-        self._images = images
         self._devices = devices
         self._key = jax.random.key(seed)
 
@@ -93,44 +89,43 @@ class Validation:
 
         self._predict = devices.pmap_examples(predict)
 
-    @property
-    def images(self) -> Cropped:
-        """What is scored."""
-        return self._images
-
-    def __call__(self, replicated_params: PyTree) -> Scored:
+    def __call__(self, replicated_params: PyTree, images: Cropped) -> Scored:
         """Scores the weights; every host must call this and gets the scores of all images.
 
         Args:
             replicated_params: A copy on each device of this host.
+            images: What to score, the same on every host.
         """
-        places = self._mine()
-        samples, rebuilt = self._run(replicated_params, places)
-        annotations = self._images.annotations[:, places]
+        total = len(images.position)
+        places = self._mine(total)
+        samples, rebuilt = self._run(replicated_params, images, places)
+        annotations = images.annotations[:, places]
         mine = Scored(
             metrics.ged(samples, annotations),
             metrics.hungarian_iou(samples, annotations),
             metrics.reconstruction_iou(rebuilt, annotations),
             samples,
         )
-        return self._of_all_hosts(mine)
+        return self._of_all_hosts(mine, total)
 
-    def _mine(self) -> Int[np.ndarray, " b"]:
+    def _mine(self, total: int) -> Int[np.ndarray, " b"]:
         # Every host takes the same number, some images twice where they do not go round.
-        total, hosts = len(self._images.position), self._devices.num_hosts
+        hosts = self._devices.num_hosts
         count = -(-total // hosts)
         return (np.arange(count) * hosts + self._devices.host) % total
 
-    def _run(self, params: PyTree, places: Int[np.ndarray, " b"]) -> tuple[np.ndarray, np.ndarray]:
+    def _run(
+        self, params: PyTree, images: Cropped, places: Int[np.ndarray, " b"]
+    ) -> tuple[np.ndarray, np.ndarray]:
         chunk = IMAGES_PER_DEVICE * len(self._devices.local)
         outputs = []
         for start in range(0, len(places), chunk):
             # The last chunk is filled up: one program serves all.
             filled = np.resize(places[start : start + chunk], chunk)
             batch = (
-                self._images.image[filled],
-                self._images.annotations[:, filled].swapaxes(0, 1),
-                self._images.position[filled],
+                images.image[filled],
+                images.annotations[:, filled].swapaxes(0, 1),
+                images.position[filled],
             )
             output = self._devices.merge(self._predict(params, *self._devices.split(batch)))
             outputs.append(output)
@@ -140,9 +135,8 @@ class Validation:
         )
         return samples, rebuilt
 
-    def _of_all_hosts(self, mine: Scored) -> Scored:
+    def _of_all_hosts(self, mine: Scored, total: int) -> Scored:
         by_host = self._devices.gather_hosts(mine._replace(samples=mine.samples.swapaxes(0, 1)))
-        total = len(self._images.position)
         # Host h holds the places h, h + hosts, ...
         merged = Scored(*(x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:total] for x in by_host))
         return merged._replace(samples=merged.samples.swapaxes(0, 1))
