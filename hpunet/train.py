@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from absl import flags
@@ -58,6 +58,10 @@ def main() -> int:
     flat = config.flatten(values)
     folder.claim(workdir, flat, config.changed_keys, write=devices.is_main)
     run = _run(setup, workdir)
+    if settings.augmentation is not None and devices.is_main:
+        shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
+        crop = (settings.crop, settings.crop)
+        summary.write_augmented(workdir, shown, crop, settings.augmentation)
     batches = training_batches(
         setup.dataset.splits["train"],
         settings.batch_size,
@@ -78,7 +82,7 @@ def _connect() -> None:
         if NUM_PROCESSES.value is not None or PROCESS_ID.value is not None:
             raise UserError("--num_processes and --process_id need --coordinator=HOST:PORT or auto")
     elif COORDINATOR.value == "auto":
-        jax.distributed.initialize()
+        _initialize(())
     elif NUM_PROCESSES.value is None or PROCESS_ID.value is None:
         raise UserError("--coordinator=HOST:PORT needs --num_processes and --process_id")
     elif PROCESS_ID.value >= NUM_PROCESSES.value:
@@ -86,7 +90,14 @@ def _connect() -> None:
             f"--process_id={PROCESS_ID.value}: allowed is 0 to {NUM_PROCESSES.value - 1}"
         )
     else:
-        jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+        _initialize((COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value))
+
+
+def _initialize(arguments: tuple[Any, ...]) -> None:
+    try:
+        jax.distributed.initialize(*arguments)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"--coordinator={COORDINATOR.value}: {error}") from None
 
 
 def _set_up(settings: config.Settings, devices: Devices) -> Setup:

@@ -1,13 +1,15 @@
 """What a finished run leaves: weights, figures and, where it is known, how close to the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import PyTree
 
 from hpunet import figures
+from hpunet.data.augment import AugmentConfig, augment
 from hpunet.data.dataset import Dataset
 from hpunet.data.pipeline import spread
 from hpunet.model.model_config import ModelConfig
@@ -17,6 +19,8 @@ from hpunet.training.metrics_log import FILE, read_metrics
 from hpunet.training.truth_report import TruthReport, compare_with_truth
 from hpunet.training.validation import Cropped, Scored
 from hpunet.weights.file import save_weights
+
+AUGMENTED_ROWS, AUGMENTED_COLUMNS = 5, 7
 
 
 def write_summary(
@@ -38,6 +42,26 @@ def write_summary(
     save_weights(workdir / folder.WEIGHTS, params, network, preprocessing)
     course = figures.training_course(read_metrics(workdir / FILE), kappa=kappa)
     figures.save(course, workdir / folder.COURSE)
+
+
+def write_augmented(
+    workdir: Path, examples: Sequence[dict[str, Any]], crop: tuple[int, int], config: AugmentConfig
+) -> None:
+    """Writes a figure of images and masks beside what augmentation makes of them.
+
+    Args:
+        workdir: Folder of the run.
+        examples: Of the training split; each one's largest mask is shown.
+        crop: Height and width that the network sees, in pixels.
+        config: Ranges of the deformations.
+    """
+    image = np.stack([example["image"] for example in examples]).astype(np.float32)
+    labels = np.stack([max(example["annotations"], key=np.sum) for example in examples])
+    keys = jax.random.split(jax.random.key(0), (AUGMENTED_COLUMNS, len(examples)))
+    deform = jax.vmap(lambda key, x, y: augment(key, x, y, crop, config), (0, None, None))
+    images, masks = deform(keys, image, labels)
+    figure = figures.augmentation_grid(image[..., 0], labels, images[..., 0], masks)
+    figures.save(figure, workdir / folder.AUGMENTED)
 
 
 def write_samples(workdir: Path, images: Cropped, scored: Scored) -> None:

@@ -12,6 +12,7 @@ CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"
 COURSE = "course.png"
+AUGMENTED = "augmented.png"
 REPORT = "report.json"
 
 
