@@ -1,17 +1,25 @@
 """What all commands have in common: flags, one-line errors, exit codes."""
 
-import importlib.util
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from absl import flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
+from hpunet.config import KEYS
+from hpunet.config_file import config_files, find_config, load_config, override
 from hpunet.errors import UserError
 
 USER_ERROR = 2
-PACKAGE = Path(__file__).parent
+INTERRUPTED = 130
+HELP_WORDS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
+OVERRIDE = re.compile(r"--?config\.([^=]*)(=?)(.*)", re.DOTALL)
+
+# What `--config.key=value` asked for; absl's flags cannot hold keys that only a file defines.
+_overrides: dict[str, str] = {}
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -23,14 +31,18 @@ def run(main: Callable[[], int | None]) -> None:
         main: The command; its return value is the exit code.
     """
     logging.set_verbosity(logging.WARNING)
+    module = sys.modules[main.__module__]
+    if any(word in HELP_WORDS for word in sys.argv[1:]):
+        print(help_text(module))
+        sys.exit(0)
     try:
-        parse_flags(sys.argv)
+        parse_flags(sys.argv, module)
         code = main() or 0
     except UserError as error:
         code = fail(str(error))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        code = 130
+        code = INTERRUPTED
     sys.exit(code)
 
 
@@ -45,68 +57,92 @@ def _program() -> str:
     return f"python -m {name.name}" if name else Path(sys.argv[0]).name
 
 
-def parse_flags(argv: Sequence[str]) -> None:
-    """Parses flags; `--config` may be the name of one of the project's own configurations.
+def help_text(module: ModuleType) -> str:
+    """What `--help` prints: what the command does, its flags and, if it takes them, its keys."""
+    own = own_flags(module)
+    lines = [(module.__doc__ or "").strip(), "", "Flags:"]
+    lines += [f"  --{name}: {own[name].help}" for name in sorted(own)]
+    if "config" in own:
+        lines += ["", f"Configurations known by name: {', '.join(sorted(config_files()))}"]
+        lines += ["", "Keys, changed by --config.KEY=VALUE, with the defaults of hpunet/config.py:"]
+        lines += [
+            f"  {name}={key.default}: {key.meaning} Allowed: {key.allowed.text}."
+            for name, key in KEYS.items()
+        ]
+    return "\n".join(lines)
+
+
+def own_flags(module: ModuleType) -> dict[str, flags.Flag]:
+    """The flags that a command defines itself, by name."""
+    by_module = flags.FLAGS.flags_by_module_id_dict()
+    own = {flag.name: flag for flag in by_module.get(id(module), [])}
+    if hasattr(module, "GET_CONFIG"):
+        own["config"] = flags.FLAGS["config"]
+    return own
+
+
+def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
+    """Parses flags; what `define_config` gave then finds its file and the changed keys.
+
+    Args:
+        argv: The program's name, then its words.
+        module: The command, whose flags are allowed.
 
     Raises:
         UserError: At a flag or value that is not allowed, or words that are no flags.
     """
-    arguments = [_with_config_path(word) for word in argv]
+    _overrides.clear()
+    words = [word for word in argv[1:] if not _take_override(word)]
+    own = own_flags(module)
+    if _overrides and "config" not in own:
+        raise _unknown_flag(f"config.{next(iter(_overrides))}", own)
     try:
-        rest = flags.FLAGS(arguments)
+        rest = flags.FLAGS([argv[0], *words])
     except flags.UnrecognizedFlagError as error:
-        raise UserError(f"{error}; --help lists what is allowed") from None
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(_without_repetition(error)) from None
+        raise _unknown_flag(error.flagname, own) from None
+    except flags.Error as error:
+        raise UserError(_one_line(error)) from None
     if len(rest) > 1:
-        raise UserError(f"unexpected {rest[1]!r}: allowed are flags only, --help lists them")
+        raise UserError(f"unexpected {rest[1]!r}: allowed are flags only, {_listed(own)}")
 
 
-def _without_repetition(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _take_override(word: str) -> bool:
+    found = OVERRIDE.fullmatch(word)
+    if found is None:
+        return False
+    key, equals, value = found.groups()
+    if not equals:
+        raise UserError(f"--config.{key}: it has no value, allowed is --config.{key}=VALUE")
+    _overrides[key] = value
+    return True
 
 
-def _with_config_path(word: str) -> str:
-    for flag in ("--config=", "-config="):
-        if word.startswith(flag):
-            return flag + str(find_config(word.removeprefix(flag)))
-    return word
+def _unknown_flag(name: str, own: dict[str, flags.Flag]) -> UserError:
+    return UserError(f"--{name}: no such flag; allowed are {_listed(own)}")
 
 
-def find_config(name: str) -> Path:
-    """The file of a configuration given by path or by name.
-
-    Raises:
-        UserError: If there is none.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    own = config_files()
-    stem = Path(name).stem
-    if stem in own and Path(name).parent.name in ("", "configs"):
-        return own[stem]
-    raise UserError(f"--config={name}: no such file; known by name are {', '.join(sorted(own))}")
+def _listed(own: dict[str, flags.Flag]) -> str:
+    keys = ["--config.KEY=VALUE"] if "config" in own else []
+    return ", ".join([*(f"--{name}" for name in sorted(own)), *keys, "--help"])
 
 
-def config_files() -> dict[str, Path]:
-    """The project's own configurations by name: those of the wheel, or of the checkout."""
-    spec = importlib.util.find_spec("hpunet.configs")
-    places = list(spec.submodule_search_locations or []) if spec else []
-    folder = Path(places[0]) if places else PACKAGE.parent / "configs"
-    return {p.stem: p for p in folder.glob("*.py") if p.stem != "__init__"}
+def _one_line(error: flags.Error) -> str:
+    text = " ".join(str(error).split())
+    found = re.match(r"flag --([^=]+)=(.*?): ", text)
+    allowed = flags.FLAGS[found[1]].parser.syntactic_help if found else ""
+    return f"--{found[1]}={found[2]}: allowed is {allowed}" if found and allowed else text
 
 
 def define_config() -> Callable[[], ConfigDict]:
     """Defines `--config` and its overrides; call the result once flags are parsed."""
-    holder = config_flags.DEFINE_config_file(
-        "config", None, "Path or name of a configuration; --config.key=value changes a key."
+    holder = flags.DEFINE_string(
+        "config", None, "Path or name of a configuration; --config.KEY=VALUE changes a key."
     )
 
     def get() -> ConfigDict:
         if holder.value is None:
             names = ", ".join(sorted(config_files()))
             raise UserError(f"--config is missing: allowed are a path, or one of {names}")
-        return holder.value
+        return override(load_config(find_config(holder.value)), _overrides)
 
     return get

@@ -1,0 +1,165 @@
+"""Every command and snippet of the README works, in shortened form."""
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpunet.model.build import build_model
+from hpunet.model.model_config import ModelConfig
+from hpunet.weights.file import save_weights
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
+TRAINING = [line for line in COMMANDS if line.startswith("python -m hpunet.train")]
+SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev]'"]
+TESTS = "python -m pytest -q"
+
+SIZE = 32
+TINY = {
+    "num_steps": 2,
+    "batch_size": 2,
+    "log_every": 1,
+    "evaluate_every": 2,
+    "data.crop": SIZE,
+    "data.num_workers": 0,
+    "data.synthetic.num_train": 4,
+    "data.synthetic.num_val": 2,
+    "data.synthetic.num_test": 2,
+    "model.latent_dims": "1",
+    "model.channels_per_block": "4,4",
+    "model.convs_per_block": 1,
+    "model.blocks_per_level": 1,
+    "evaluation.num_images": 2,
+    "evaluation.num_samples": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def lidc_dir(tmp_path_factory):
+    """Two patients of LIDC crops in the layout that the README describes."""
+    folder = tmp_path_factory.mktemp("lidc")
+    rng = np.random.default_rng(0)
+    for split, patient in (("train", "a"), ("val", "b")):
+        for number in range(2):
+            image = folder / split / "images" / patient / f"z-{number}_c0.png"
+            write_png(image, rng.integers(0, 256, (SIZE, SIZE), dtype=np.uint8))
+            for grader in range(4):
+                mask = folder / split / "gt" / patient / f"z-{number}_c0_l{grader}.png"
+                write_png(mask, 255 * rng.integers(0, 2, (SIZE, SIZE), dtype=np.uint8))
+    return folder
+
+
+def write_png(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def shortened(command, workdir, prepared_dir, lidc_dir):
+    """The command's own words, in its order, with less to do and places of this test's."""
+    places = {"--workdir": workdir, "--config.data.dir": lidc_dir, "--num_processes": 1}
+    places["--coordinator"] = f"localhost:{free_port()}"
+    words = []
+    for word in shlex.split(command):
+        name = word.split("=")[0]
+        words.append(f"{name}={places[name]}" if name in places else word)
+    if "configs/lidc.py" in command:
+        # What the README's command downloads.
+        words.append(f"--config.data.dir={lidc_dir}")
+    words += [f"--config.{name}={value}" for name, value in TINY.items()]
+    return [sys.executable, *words[1:], f"--config.data.prepared_dir={prepared_dir}"]
+
+
+def test_readme_has_set_up_tests_and_trainings_and_no_command_that_no_test_knows():
+    assert TRAINING
+    assert [c for c in COMMANDS if c not in [*SET_UP, TESTS, *TRAINING]] == []
+    assert [c for c in COMMANDS if c in SET_UP] == SET_UP
+
+
+def test_ci_runs_the_readmes_tests_and_quick_start():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace("\\\n ", "")
+    lines = script.splitlines()
+    assert TESTS in lines
+    assert any(SET_UP[-1].removeprefix("pip install ") in line for line in lines)
+    quick_start = TRAINING[0].split(" --workdir=")[0]
+    assert any(line.startswith(quick_start) for line in lines)
+
+
+def test_ci_runs_the_four_commands_of_contributing():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    four = re.findall(r"^```bash\n(.*?)^```$", contributing, re.MULTILINE | re.DOTALL)[1]
+    assert len(four.splitlines()) == 4
+    positions = [script.index(command) for command in four.splitlines()]
+    assert positions == sorted(positions)
+
+
+def test_command_of_the_tests_collects_this_one():
+    words = [*shlex.split(TESTS)[1:], "--collect-only", "tests/integration/test_readme.py"]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "test_command_of_the_tests_collects_this_one" in done.stdout
+
+
+@pytest.mark.parametrize("command", TRAINING, ids=range(len(TRAINING)))
+def test_training_command_leaves_what_the_readme_says(command, lidc_dir, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    prepared = lidc_dir.parent / "prepared"
+    words = shortened(command, workdir, prepared, lidc_dir)
+    one_device = {**os.environ, "XLA_FLAGS": ""}
+    done = subprocess.run(
+        words, cwd=ROOT, env=one_device, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    names = {path.name.split(".out.")[0] for path in workdir.iterdir()}
+    expected = {"config.json", "metrics.jsonl", "events", "checkpoints", "weights.safetensors"}
+    assert expected | {"samples.png", "course.png"} <= names
+    if "configs/synthetic.py" in command:
+        assert "report.json" in names
+        for text in ("GED^2 at 2 samples", "a perfect model", "thresholded mean", "truth"):
+            assert text in done.stdout
+    else:
+        assert "augmented.png" in names
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_snippet_runs(snippet, tmp_path, monkeypatch):
+    network = ModelConfig(
+        latent_dims=(1, 1), channels_per_block=(4, 4, 4), convs_per_block=1, blocks_per_level=1
+    )
+    model = build_model(network)
+    image, segmentation = np.zeros((1, 8, 8, 1), np.float32), np.zeros((1, 8, 8, 2), np.float32)
+    params = model.init(jax.random.key(0), image, segmentation)
+    path = tmp_path / "runs" / "synthetic" / "weights.safetensors"
+    path.parent.mkdir(parents=True)
+    save_weights(path, params, network, {})
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_files_that_the_readme_names_are_there():
+    listed = re.search(r"^hpunet/\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
+    parents = ["hpunet"]
+    for line in listed.splitlines():
+        indent, name = re.match(r"( *)(\S+)", line).groups()
+        parents[len(indent) // 2 :] = [name]
+        assert ROOT.joinpath(*parents).exists(), line

@@ -1,0 +1,214 @@
+"""Every configuration loads, fits itself and says what it means; mistakes end in one line."""
+
+import dataclasses
+import math
+
+import pytest
+
+from hpunet.config import KEYS, check, default_config, flatten, settings_of
+from hpunet.config_file import config_files, load_config, override
+from hpunet.data.augment import AugmentConfig
+from hpunet.data.synthetic_config import SyntheticConfig
+from hpunet.errors import UserError
+from hpunet.model.build import build_model
+from hpunet.model.model_config import ModelConfig
+from hpunet.objective.cross_entropy import TopK
+from hpunet.objective.elbo import ElboConfig
+from hpunet.objective.geco import GecoConfig
+from hpunet.objective.hierarchical import LossConfig
+from hpunet.training.loop import LoopConfig
+from hpunet.training.optimizer import OptimizerConfig
+
+NUM_PARAMETERS = {"lidc": 21_877_230, "synthetic": 177_898}
+
+# What is not allowed, one value a kind of check at least, and a piece of what is.
+ILLEGAL = {
+    "seed": (-1, "whole numbers from 0 up"),
+    "num_steps": (0, "whole numbers from 1 up"),
+    "batch_size": (True, "whole numbers from 1 up"),
+    "log_every": (1.5, "whole numbers from 1 up"),
+    "evaluate_every": ("often", "whole numbers from 0 up"),
+    "data.name": ("brats", "'synthetic' or 'lidc'"),
+    "data.dir": (3, "None or a text"),
+    "data.prepared_dir": (None, "a text"),
+    "data.augment": ("maybe", "True or False"),
+    "data.pixel_spacing": (0.0, "None or numbers above 0"),
+    "data.augmentation.rotation_degrees": (181.0, "numbers from 0 to 180"),
+    "data.augmentation.scale": ((0.0, 1.0), "a list of numbers above 0"),
+    "data.synthetic.p_drawn": (1.5, "numbers from 0 to 1"),
+    "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1"),
+    "model.latent_dims": ((1, 0), "a list of whole numbers from 1 up"),
+    "model.down_channels_per_block": ((1, "a"), "None or a list of whole numbers from 1 up"),
+    "model.num_classes": (1, "whole numbers from 2 up"),
+    "objective.name": ("geko", "'geco' or 'elbo'"),
+    "objective.kappa": (0.0, "numbers above 0"),
+    "objective.decay": (1.0, "numbers from 0 to 0.999999"),
+    "objective.top_k_fraction": (1.1, "None or numbers above 0 to 1"),
+    "objective.l2": (float("nan"), "numbers from 0 up"),
+    "optimizer.learning_rate": (float("inf"), "numbers above 0"),
+    "optimizer.schedule": ("linear", "'constant' or 'piecewise' or 'cosine'"),
+}
+
+# Changes to the synthetic configuration that are legal one by one but do not fit, and what the
+# message must hold.
+UNFIT = {
+    "crop no multiple": (
+        {"data.crop": "20", "model.channels_per_block": "8,8,8,8", "model.latent_dims": "1"},
+        ["20", "16 or 24"],
+    ),
+    "crop larger than image": ({"data.crop": "64"}, ["config.data.crop=64", "image_size=32"]),
+    "as many scales as levels": (
+        {"model.channels_per_block": "8,8,8,8", "model.latent_dims": "1,1,1,1"},
+        ["latent_dims=(1, 1, 1, 1)", "4 levels"],
+    ),
+    "widths missing": (
+        {"model.down_channels_per_block": "(8, 8)"},
+        ["down_channels_per_block=(8, 8)", "channels_per_block"],
+    ),
+    "boundaries not ascending": (
+        {"optimizer.boundaries": "(5, 3)", "optimizer.factors": "(0.5, 0.1)"},
+        ["boundaries=(5, 3)", "ascending"],
+    ),
+    "factors missing": ({"optimizer.boundaries": "(5, 7)"}, ["factors=()", "2"]),
+    "image size no multiple of 8": ({"data.synthetic.image_size": "36"}, ["image_size=36", "8"]),
+    "too many protrusions": (
+        {"data.synthetic.p_protrusion": ".1,.1,.1,.1,.1"},
+        ["p_protrusion", "at most 4"],
+    ),
+    "scale upside down": (
+        {"data.augment": "True", "data.augmentation.scale": "(1.2, 0.8)"},
+        ["data.augmentation.scale=(1.2, 0.8)", "min <= max"],
+    ),
+    "elastic folds": (
+        {"data.augment": "True", "data.augmentation.elastic_displacement": "9"},
+        ["elastic_scale=16", "27"],
+    ),
+}
+
+
+def refusal(error: pytest.ExceptionInfo) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def num_parameters(model: ModelConfig) -> int:
+    return sum(math.prod(p.shape) for p in build_model(model).list_parameters(1))
+
+
+def test_every_configuration_has_a_pinned_number_of_parameters():
+    assert set(config_files()) == set(NUM_PARAMETERS)
+
+
+@pytest.mark.parametrize("name", sorted(NUM_PARAMETERS))
+def test_configuration_loads_and_its_network_keeps_its_size(name):
+    settings = settings_of(load_config(config_files()[name]))
+    assert num_parameters(settings.model) == NUM_PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", sorted(NUM_PARAMETERS))
+def test_configuration_says_how_to_run_it(name):
+    header = config_files()[name].read_text(encoding="utf-8")
+    assert f"python -m hpunet.train --config=configs/{name}.py --workdir=" in header
+
+
+def test_configuration_changes_known_keys_only_and_keeps_types():
+    for path in config_files().values():
+        check(flatten(load_config(path)))
+
+
+@pytest.mark.parametrize("name", sorted(KEYS))
+def test_key_has_a_meaning_and_a_default_that_is_allowed(name):
+    key = KEYS[name]
+    assert key.allowed.test(key.default)
+    assert key.meaning.endswith(".")
+    assert key.allowed.text
+
+
+@pytest.mark.parametrize("name", sorted(ILLEGAL))
+def test_illegal_value_is_refused_with_key_value_and_what_is_allowed(name):
+    value, allowed = ILLEGAL[name]
+    with pytest.raises(UserError) as error:
+        check({name: value})
+    message = refusal(error)
+    assert f"{name}={value!r}" in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize("name", ["optimiser.learning_rate", "data", "sede", "model.width"])
+def test_unknown_key_is_refused_by_name(name):
+    with pytest.raises(UserError, match=f"config.{name}: no such key"):
+        override(default_config(), {name: "1"})
+
+
+@pytest.mark.parametrize("case", sorted(UNFIT))
+def test_values_that_do_not_fit_each_other_are_refused(case):
+    changes, parts = UNFIT[case]
+    with pytest.raises(UserError) as error:
+        settings_of(override(load_config(config_files()["synthetic"]), changes))
+    message = refusal(error)
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("batch_size", "8", 8),
+        ("data.augment", "false", False),
+        ("data.dir", "some/folder", "some/folder"),
+        ("data.dir", "2019", "2019"),
+        ("data.dir", "None", None),
+        ("data.pixel_spacing", "0.7", 0.7),
+        ("model.latent_dims", "(3, 2)", (3, 2)),
+        ("model.latent_dims", "3,2", (3, 2)),
+        ("model.latent_dims", "3", (3,)),
+        ("objective.top_k_fraction", "none", None),
+        ("objective.top_k_fraction", "0.1", 0.1),
+        ("optimizer.learning_rate", "1", 1.0),
+        ("optimizer.learning_rate", "3e-4", 3e-4),
+    ],
+)
+def test_text_on_the_command_line_becomes_the_value_of_its_key(name, text, value):
+    for config in (default_config(), load_config(config_files()["synthetic"])):
+        changed = flatten(override(config, {name: text}))[name]
+        assert changed == value
+        assert type(changed) is type(value)
+
+
+def test_override_leaves_the_given_configuration_alone():
+    config = default_config()
+    override(config, {"data.crop": "8", "model.latent_dims": "2"})
+    assert flatten(config) == flatten(default_config())
+
+
+@pytest.mark.parametrize(
+    ("group", "settings"),
+    [
+        ("model", ModelConfig()),
+        ("data.augmentation", AugmentConfig()),
+        ("data.synthetic", SyntheticConfig()),
+        ("optimizer", OptimizerConfig()),
+        ("objective", GecoConfig()),
+        ("objective", ElboConfig()),
+        ("", LoopConfig(num_steps=KEYS["num_steps"].default)),
+    ],
+    ids=lambda value: type(value).__name__ if dataclasses.is_dataclass(value) else value,
+)
+def test_defaults_of_the_keys_are_those_of_the_dataclasses(group, settings):
+    for field in dataclasses.fields(settings):
+        name = f"{group}.{field.name}".lstrip(".")
+        key = KEYS.get(name) or KEYS[f"evaluation.{field.name}"]
+        # The dataclass fills in the halves that None stands for.
+        if name != "model.down_channels_per_block":
+            assert getattr(settings, field.name) == key.default, name
+
+
+def test_settings_of_the_defaults_are_the_dataclasses_defaults():
+    settings = settings_of(default_config())
+    assert settings.model == ModelConfig()
+    assert settings.synthetic == SyntheticConfig()
+    assert settings.augmentation == AugmentConfig()
+    assert settings.optimizer == OptimizerConfig()
+    top_k = TopK(KEYS["objective.top_k_fraction"].default)
+    assert settings.loss == LossConfig(GecoConfig(), top_k, KEYS["objective.l2"].default)
