@@ -5,12 +5,24 @@ frozen dataclasses that `settings_of` makes.
 """
 
 import dataclasses
-from collections.abc import Callable
+import difflib
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from hpunet.allowed import (
+    BOOLEAN,
+    PROBABILITY,
+    TEXT,
+    Allowed,
+    number,
+    one_of,
+    optional,
+    pair,
+    several,
+    whole,
+)
 from hpunet.data.augment import AugmentConfig
 from hpunet.data.synthetic_config import SyntheticConfig
 from hpunet.errors import UserError
@@ -23,13 +35,6 @@ from hpunet.training.loop import LoopConfig
 from hpunet.training.optimizer import SCHEDULES, OptimizerConfig
 
 
-class Allowed(NamedTuple):
-    """A check of one value, and how it reads in a message."""
-
-    text: str
-    test: Callable[[Any], bool]
-
-
 class Key(NamedTuple):
     """One key: its default, what is allowed and what it means."""
 
@@ -37,57 +42,6 @@ class Key(NamedTuple):
     allowed: Allowed
     meaning: str
 
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def whole(least: int) -> Allowed:
-    """Whole numbers from `least` up."""
-    return Allowed(f"whole numbers from {least} up", lambda v: _whole(v) and v >= least)
-
-
-def number(least: float, above: bool = False, most: float = float("inf")) -> Allowed:
-    """Finite numbers from `least`, or above it, to `most`."""
-    text = f"numbers {'above' if above else 'from'} {least:g}"
-    text += " up" if most == float("inf") and not above else ""
-    text += f" to {most:g}" if most < float("inf") else ""
-
-    def test(value: Any) -> bool:
-        return (
-            _number(value)
-            and (value > least if above else value >= least)
-            and value <= most
-            and value < float("inf")
-        )
-
-    return Allowed(text, test)
-
-
-def one_of(*values: Any) -> Allowed:
-    """One of a few values."""
-    return Allowed(" or ".join(repr(v) for v in values), lambda v: v in values)
-
-
-def several(kind: Allowed) -> Allowed:
-    """A tuple of values of one kind."""
-    return Allowed(
-        f"a list of {kind.text}", lambda v: isinstance(v, tuple | list) and all(map(kind.test, v))
-    )
-
-
-def optional(kind: Allowed) -> Allowed:
-    """None, or a value of a kind."""
-    return Allowed(f"None or {kind.text}", lambda v: v is None or kind.test(v))
-
-
-BOOLEAN = Allowed("True or False", lambda v: isinstance(v, bool))
-TEXT = Allowed("a text", lambda v: isinstance(v, str))
-PROBABILITY = number(0, most=1)
 
 KEYS: dict[str, Key] = {
     "seed": Key(0, whole(0), "Decides weights, order, graders, noise and augmentation."),
@@ -124,7 +78,7 @@ KEYS: dict[str, Key] = {
         0.1, number(0, most=0.99), "Largest shear: pixels of shift a pixel of distance."
     ),
     "data.augmentation.scale": Key(
-        (0.9, 1.1), several(number(0, above=True)), "Smallest and largest magnification."
+        (0.9, 1.1), pair(number(0, above=True)), "Smallest and largest magnification."
     ),
     "data.synthetic.image_size": Key(128, whole(32), "Height and width, pixels."),
     "data.synthetic.num_train": Key(2000, whole(1), "Images of the split train."),
@@ -244,7 +198,9 @@ def check(flat: dict[str, Any]) -> None:
     """
     for name, value in flat.items():
         if name not in KEYS:
-            raise UserError(f"config.{name}: no such key; allowed are {', '.join(KEYS)}")
+            near = difflib.get_close_matches(name, KEYS, 3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            raise UserError(f"config.{name}: no such key; {hint}--help lists what is allowed")
         if not KEYS[name].allowed.test(value):
             raise UserError(f"config.{name}={value!r}: allowed is {KEYS[name].allowed.text}")
 

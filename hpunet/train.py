@@ -13,6 +13,7 @@ from hpunet.data.open import open_dataset
 from hpunet.data.pipeline import Share, spread, training_batches
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
+from hpunet.model.initialization import Params
 from hpunet.training import summary
 from hpunet.training import workdir as folder
 from hpunet.training.devices import Devices
@@ -53,11 +54,13 @@ def main() -> int:
     _connect()
     devices = Devices()
     devices.check_batch_size(settings.batch_size)
-    workdir = Path(WORKDIR.value)
+    workdir, flat = Path(WORKDIR.value), config.flatten(values)
+    folder.check(workdir, flat, config.changed_keys)
     setup = _set_up(settings, devices)
-    flat = config.flatten(values)
-    folder.claim(workdir, flat, config.changed_keys, write=devices.is_main)
-    run = _run(setup, workdir)
+    init_params = _init_params(setup.model)
+    if devices.is_main:
+        folder.claim(workdir, flat, setup.dataset.checksum)
+    run = _run(setup, workdir, init_params)
     if settings.augmentation is not None and devices.is_main:
         shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
         crop = (settings.crop, settings.crop)
@@ -128,11 +131,15 @@ def _images(settings: config.Settings, dataset: Dataset, split: str) -> Cropped:
     return crop_examples(examples, (settings.crop, settings.crop))
 
 
-def _run(setup: Setup, workdir: Path) -> Run:
-    params = None
-    if INIT_WEIGHTS.value is not None:
-        _, params = load(INIT_WEIGHTS.value)
-        check_params(params, setup.model, INIT_WEIGHTS.value)
+def _init_params(model: Model) -> Params | None:
+    if INIT_WEIGHTS.value is None:
+        return None
+    _, params = load(INIT_WEIGHTS.value)
+    check_params(params, model, INIT_WEIGHTS.value)
+    return params
+
+
+def _run(setup: Setup, workdir: Path, init_params: Params | None) -> Run:
     optimizer = setup.settings.optimizer
     return Run(
         setup.task,
@@ -144,7 +151,7 @@ def _run(setup: Setup, workdir: Path) -> Run:
         setup.scorer,
         setup.val_images,
         build_schedule(optimizer),
-        params,
+        init_params,
     )
 
 

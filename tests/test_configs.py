@@ -34,7 +34,7 @@ ILLEGAL = {
     "data.augment": ("maybe", "True or False"),
     "data.pixel_spacing": (0.0, "None or numbers above 0"),
     "data.augmentation.rotation_degrees": (181.0, "numbers from 0 to 180"),
-    "data.augmentation.scale": ((0.0, 1.0), "a list of numbers above 0"),
+    "data.augmentation.scale": ((0.0, 1.0), "two numbers above 0, ascending"),
     "data.synthetic.p_drawn": (1.5, "numbers from 0 to 1"),
     "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1"),
     "model.latent_dims": ((1, 0), "a list of whole numbers from 1 up"),

@@ -10,6 +10,8 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Integer, Key, Num
 
+AnyArray = Array | np.ndarray
+
 # A displacement whose slope passes -1 folds the image. The slope's standard deviation is
 # displacement / (sqrt(2) * scale); this bound keeps 1 at more than four of them.
 _MAX_DISPLACEMENT_PER_SCALE = 1 / 3
@@ -103,8 +105,8 @@ def augment(
 
 
 def center_crop(
-    image: Num[Array, "B H W C"], labels: Integer[Array, "*G B H W"], crop: tuple[int, int]
-) -> tuple[Num[Array, "B h w C"], Integer[Array, "*G B h w"]]:
+    image: Num[AnyArray, "B H W C"], labels: Integer[AnyArray, "*G B H W"], crop: tuple[int, int]
+) -> tuple[Num[AnyArray, "B h w C"], Integer[AnyArray, "*G B h w"]]:
     """The central part of image and mask: what evaluation sees, and training without augmentation.
 
     Args:

@@ -1,9 +1,10 @@
 """What every data set looks like to the rest of the project."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Source(Protocol):
     """Examples that can be read in any order, from any process.
 

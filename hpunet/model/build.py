@@ -15,7 +15,7 @@ from hpunet.model.initialization import Params, draw_parameters, list_parameters
 from hpunet.model.model_config import ModelConfig
 from hpunet.model.noise import draw_noise
 
-Latents = list[Float[Array, "S B h w L"] | None]
+Latents = list[Float[Array, "S B _h _w _L"] | None]
 
 
 class Network(NamedTuple):
@@ -148,7 +148,7 @@ class Model:
         encoded = self.network.encode(params, image)
         shapes = self.config.latent_shapes(*image.shape[1:3])
 
-        def decode(sample: Array, latents: Latents) -> Float[Array, "B H W K"]:
+        def decode(sample: Array, latents: list[Array | None]) -> Float[Array, "B H W K"]:
             noise: list[Array | None] = [None] * len(shapes)
             if keys is not None:
                 sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, sample)

@@ -79,9 +79,7 @@ def mean_scales(
     mean: bool | Sequence[bool], given: list[Array | None], config: ModelConfig
 ) -> tuple[bool, ...]:
     """For each scale whether the prior's mean is taken."""
-    if isinstance(mean, bool):
-        return tuple(mean and latent is None for latent in given)
-    flags = tuple(bool(m) for m in mean)
+    flags = (mean,) * config.num_scales if isinstance(mean, bool) else tuple(map(bool, mean))
     if len(flags) != config.num_scales:
         raise ValueError(f"mean has {len(flags)} entries: allowed are {config.num_scales}")
     both = [s for s, (m, z) in enumerate(zip(flags, given, strict=True)) if m and z is not None]

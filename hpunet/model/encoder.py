@@ -15,7 +15,7 @@ class Encoder(hk.Module):
         super().__init__(name=name)
         self._config = config
 
-    def __call__(self, inputs: Float[Array, "B H W C"]) -> list[Float[Array, "B h w D"]]:
+    def __call__(self, inputs: Float[Array, "B H W C"]) -> list[Float[Array, "B _h _w _D"]]:
         """Features of every level, level 0 (full resolution) first."""
         features = []
         for level in range(self._config.num_levels):

@@ -13,7 +13,7 @@ from hpunet.model.encoder import build_level
 from hpunet.model.gaussian import DiagonalGaussian
 from hpunet.model.model_config import ModelConfig
 
-PerScale = Sequence[Float[Array, "B h w L"] | None]
+PerScale = Sequence[Float[Array, "B _h _w _L"] | None]
 
 
 class DecoderOutput(NamedTuple):
@@ -47,7 +47,7 @@ class HierarchicalDecoder(hk.Module):
         self._config = config
 
     def __call__(
-        self, encoded: Sequence[Float[Array, "B h w C"]], noise: PerScale, given: PerScale
+        self, encoded: Sequence[Float[Array, "B _h _w _C"]], noise: PerScale, given: PerScale
     ) -> DecoderOutput:
         """Draws the latents, or takes those that are given.
 
@@ -69,6 +69,7 @@ class HierarchicalDecoder(hk.Module):
             features = build_level(self._config, level)(features)
         return DecoderOutput(distributions, latents, features)
 
+    @hk.transparent
     def _distribution(self, features: Float[Array, "B h w C"], scale: int) -> DiagonalGaussian:
         channels = 2 * self._config.latent_dims[scale]
         return gaussian.from_parameters(conv(channels, 1, f"latent_{scale}")(features))

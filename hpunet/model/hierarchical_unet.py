@@ -44,12 +44,12 @@ class HierarchicalUNet:
         self._posterior_decoder = HierarchicalDecoder(config, name="posterior_decoder")
         self._stitching_decoder = StitchingDecoder(config, name="stitching_decoder")
 
-    def encode(self, image: Float[Array, "B H W C"]) -> list[Float[Array, "B h w D"]]:
+    def encode(self, image: Float[Array, "B H W C"]) -> list[Float[Array, "B _h _w _D"]]:
         """The prior's features of the image, all that sampling needs to know of it."""
         return self._prior_encoder(image)
 
     def decode(
-        self, encoded: Sequence[Float[Array, "B h w D"]], noise: PerScale, given: PerScale
+        self, encoded: Sequence[Float[Array, "B _h _w _C"]], noise: PerScale, given: PerScale
     ) -> Float[Array, "B H W K"]:
         """Logits of one sample, its latents drawn from the prior, at its mean, or given."""
         decoded = self._prior_decoder(encoded, noise, given)

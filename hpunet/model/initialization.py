@@ -12,6 +12,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Key
 from scipy import linalg, stats
 
@@ -89,7 +90,7 @@ def draw_parameters(key: Key[Array, ""], parameters: list[Parameter]) -> Params:
         parameters: What to draw.
     """
 
-    def draw(seed: np.ndarray) -> list[np.ndarray]:
+    def draw(seed: ArrayLike) -> list[np.ndarray]:
         entropy = [int(word) for word in np.ravel(seed)]
         values = []
         for parameter in parameters:

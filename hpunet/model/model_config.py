@@ -1,6 +1,7 @@
 """The settings that decide a network's shape."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from hpunet.errors import UserError
 
@@ -29,9 +30,9 @@ class ModelConfig:
     Reference: Kohl et al. 2019, appendix A; `HierarchicalProbUNet` in the reference's model.
     """
 
-    latent_dims: tuple[int, ...] = (1, 1, 1, 1)
-    channels_per_block: tuple[int, ...] = LIDC_CHANNELS
-    down_channels_per_block: tuple[int, ...] | None = None
+    latent_dims: Sequence[int] = (1, 1, 1, 1)
+    channels_per_block: Sequence[int] = LIDC_CHANNELS
+    down_channels_per_block: Sequence[int] | None = None
     num_classes: int = 2
     convs_per_block: int = 3
     blocks_per_level: int = 3
@@ -61,7 +62,7 @@ class ModelConfig:
     def inner_channels(self) -> tuple[int, ...]:
         """Channels inside the residual blocks at each level, never None."""
         assert self.down_channels_per_block is not None
-        return self.down_channels_per_block
+        return tuple(self.down_channels_per_block)
 
     def level_of_scale(self, scale: int) -> int:
         """Level at which the latent of a scale lives: scale 0 lives at the coarsest level."""

@@ -23,7 +23,7 @@ class StitchingDecoder(hk.Module):
         self._config = config
 
     def __call__(
-        self, encoded: Sequence[Float[Array, "B h w C"]], features: Float[Array, "B h w D"]
+        self, encoded: Sequence[Float[Array, "B _h _w _C"]], features: Float[Array, "B h w D"]
     ) -> Float[Array, "B H W K"]:
         """Logits of every class.
 

@@ -93,13 +93,13 @@ class Devices:
         if self.num_hosts == 1:
             return jax.tree.map(lambda x: np.asarray(x)[None], tree)
         # As words of 32 bits: JAX would round what is wider.
-        words = jax.tree.map(lambda x: np.ascontiguousarray(x)[None].view(_word(x)), tree)
+        words = jax.tree.map(lambda x: np.array(x, order="C")[None].view(_word(x)), tree)
         gathered = multihost_utils.process_allgather(words)
         return jax.tree.map(lambda x, w: np.asarray(w).view(x.dtype)[:, 0], tree, gathered)
 
-    def any_host(self, flag: bool) -> bool:
-        """Whether the flag is raised on any host; all hosts must ask at the same step."""
-        return bool(np.any(self.gather_hosts(np.asarray(flag))))
+    def largest(self, number: int) -> int:
+        """The largest of all hosts' numbers; all hosts must ask at the same step."""
+        return int(np.max(self.gather_hosts(np.asarray(number, np.int32))))
 
 
 def _word(array: np.ndarray) -> np.dtype:

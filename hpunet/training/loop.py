@@ -115,6 +115,7 @@ class Run:
         self._log = MetricsLog(workdir, self._step) if devices.is_main else None
         self._bar = ProgressBar(self._step, config.num_steps, silent=not devices.is_main)
         self._reported_collapse = False
+        self._signal: int | None = None
 
     @property
     def step(self) -> int:
@@ -140,8 +141,9 @@ class Run:
                 self._bar.close()
                 if self._log is not None:
                     self._log.close()
-        number = None if interrupt.signal is None else int(interrupt.signal)
-        return Outcome(self._host_state(), self._progress, number)
+        if self._devices.num_hosts == 1 and interrupt.signal is not None:
+            self._signal = int(interrupt.signal)
+        return Outcome(self._host_state(), self._progress, self._signal)
 
     def best_params(self) -> PyTree:
         """The weights with the best validation score, or the last ones if there was none."""
@@ -183,11 +185,12 @@ class Run:
         return bool(every) and (self._step % every == 0 or self._step == self._config.num_steps)
 
     def _must_stop(self, interrupt: Interrupt) -> bool:
-        raised = interrupt.signal is not None
-        if self._devices.num_hosts == 1:
-            return raised
-        # Hosts must agree on the step, and asking costs time.
-        return self._due(self._config.log_every) and self._devices.any_host(raised)
+        number = int(interrupt.signal or 0)
+        if self._devices.num_hosts > 1:
+            # Hosts must agree on step and signal, and asking costs time.
+            number = self._devices.largest(number) if self._due(self._config.log_every) else 0
+        self._signal = number or None
+        return self._signal is not None
 
     def _watch(self, values: Mapping[str, float]) -> None:
         check_finite(self._step, values, self._last_saved)
@@ -201,18 +204,22 @@ class Run:
         state = self._state
         return first(state._replace(key=jax.random.key_data(state.key)))
 
-    def _save(self) -> None:
+    def _good_state(self) -> TrainState:
         state = self._host_state()
-        if not all_finite(state.params):
+        if not all_finite(state):
             raise TrainingDivergedError(
                 f"weights are not finite after step {self._step}; last good checkpoint: "
                 f"{'none' if self._last_saved is None else f'step {self._last_saved}'}"
             )
-        self._checkpoints.save(state, self._progress)
+        return state
+
+    def _save(self) -> None:
+        self._checkpoints.save(self._good_state(), self._progress)
         self._last_saved = self._step
 
     def _evaluate(self) -> None:
         assert self._val_images is not None
+        state = self._good_state()
         scored = self._scorer(self._state.params, self._val_images)
         scores = scored.means()
         self._write(scores)
@@ -225,7 +232,7 @@ class Run:
             self._progress = self._progress._replace(
                 best_ged=scores["val/ged"], best_step=self._step
             )
-            self._checkpoints.save_best(self._host_state(), self._progress)
+            self._checkpoints.save_best(state, self._progress)
 
     def _figure(self, images: Cropped, scored: Scored) -> Figure:
         shown = slice(SHOWN_IMAGES)

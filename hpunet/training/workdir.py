@@ -1,4 +1,4 @@
-"""The folder of a run: which configuration it belongs to, and what it ends with."""
+"""The folder of a run: which configuration and data it belongs to, and what it ends with."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 from hpunet.errors import UserError
 
 CONFIG = "config.json"
+CHECKSUM = "data.checksum"
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"
 COURSE = "course.png"
@@ -16,55 +17,71 @@ AUGMENTED = "augmented.png"
 REPORT = "report.json"
 
 
-def claim(
+def check(
     workdir: Path,
     config: Mapping[str, Any],
     changed_keys: Callable[[dict[str, Any], dict[str, Any]], list[str]],
-    write: bool,
 ) -> None:
-    """Makes the folder a run's own, or makes sure that it is this run's already.
+    """Makes sure that a run may go on, or begin, in a folder; writes nothing.
 
     Args:
-        workdir: The folder; made if missing.
+        workdir: The folder.
         config: The configuration, by full keys.
         changed_keys: Keys that differ between two configurations although they may not.
-        write: Whether this host writes.
 
     Raises:
         UserError: If the folder belongs to a run of another configuration or cannot be written.
     """
-    path = workdir / CONFIG
+    existing = next(p for p in (workdir, *workdir.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--workdir={workdir}: {existing} is no folder that can be written to")
+    old = _read_config(workdir / CONFIG)
+    if old is None:
+        return
+    old.pop(CHECKSUM, None)
     new = json.loads(json.dumps(config))
-    try:
-        if path.exists():
-            refuse_changes(path, json.loads(path.read_text(encoding="utf-8")), new, changed_keys)
-        if write:
-            workdir.mkdir(parents=True, exist_ok=True)
-            write_json(path, new)
-    except json.JSONDecodeError:
-        raise UserError(f"{path}: not readable as JSON; remove it or take another folder") from None
-    except OSError as error:
-        raise UserError(f"--workdir={workdir}: {error.strerror}") from None
-
-
-def refuse_changes(
-    path: Path,
-    old: dict[str, Any],
-    new: dict[str, Any],
-    changed_keys: Callable[[dict[str, Any], dict[str, Any]], list[str]],
-) -> None:
-    """Refuses to go on with another configuration.
-
-    Raises:
-        UserError: Naming the keys and both values.
-    """
     changed = changed_keys(old, new)
     if changed:
         listed = ", ".join(f"{k} (was {old.get(k)!r}, now {new.get(k)!r})" for k in changed)
         raise UserError(
-            f"{path} is of a run with another configuration: {listed}; only num_steps and the "
-            "*_every keys may change, another --workdir starts anew"
+            f"{workdir / CONFIG} is of a run with another configuration: {listed}; only num_steps "
+            "and the *_every keys may change, another --workdir starts anew"
         )
+
+
+def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:
+    """Writes down, in a folder that was checked, which configuration and data it belongs to.
+
+    Args:
+        workdir: The folder; made if missing.
+        config: The configuration, by full keys.
+        data_checksum: Of the prepared data set.
+
+    Raises:
+        UserError: If the run began with other data, or the folder cannot be written.
+    """
+    old = _read_config(workdir / CONFIG) or {}
+    if old.get(CHECKSUM, data_checksum) != data_checksum:
+        raise UserError(
+            f"{workdir / CONFIG} is of a run on other data: their checksum was {old[CHECKSUM]}, "
+            f"now it is {data_checksum}; another --workdir starts anew"
+        )
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / CONFIG, {**config, CHECKSUM: data_checksum})
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: {error.strerror}") from None
+
+
+def _read_config(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); another --workdir starts anew"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:
