@@ -24,7 +24,7 @@ from hpunet.allowed import (
     whole,
 )
 from hpunet.data.augment import AugmentConfig
-from hpunet.data.synthetic_config import SyntheticConfig
+from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.errors import UserError
 from hpunet.model.model_config import ModelConfig
 from hpunet.objective.cross_entropy import TopK

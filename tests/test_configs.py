@@ -8,7 +8,7 @@ import pytest
 from hpunet.config import KEYS, check, default_config, flatten, settings_of
 from hpunet.config_file import config_files, load_config, override
 from hpunet.data.augment import AugmentConfig
-from hpunet.data.synthetic_config import SyntheticConfig
+from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.errors import UserError
 from hpunet.model.build import build_model
 from hpunet.model.model_config import ModelConfig

@@ -177,7 +177,11 @@ def test_network_and_losses_know_no_flags_configs_or_logs(part):
 
 @pytest.mark.parametrize(
     "statement",
-    ["import hpunet.metrics", "import hpunet; hpunet.metrics.ged", "import hpunet.data.lidc"],
+    [
+        "import hpunet.metrics",
+        "import hpunet; hpunet.metrics.ged",
+        "import hpunet.data.lidc.builder",
+    ],
 )
 def test_metrics_and_data_come_without_jax(statement):
     check = f"{statement}; import sys; sys.exit('jax' in sys.modules)"

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-
 import orbax.checkpoint as ocp
 
 from hpunet.training.metrics_log import read_metrics

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import hpunet
-from hpunet.data.synthetic import SyntheticConfig, open_dataset
+from hpunet.data.synthetic.builder import SyntheticConfig, open_dataset
 from hpunet.training.truth_report import compare_with_truth
 
 NUM_SAMPLES = 16

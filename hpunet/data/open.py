@@ -1,8 +1,9 @@
 """Opens a data set by its name."""
 
-from hpunet.data import lidc, synthetic
 from hpunet.data.dataset import Dataset
-from hpunet.data.synthetic_config import SyntheticConfig
+from hpunet.data.lidc import builder as lidc
+from hpunet.data.synthetic import builder as synthetic
+from hpunet.data.synthetic.config import SyntheticConfig
 
 
 def open_dataset(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hpunet.data.synthetic_truth import Truth, thresholded_mean_ged, total_variation
+from hpunet.data.synthetic.truth import Truth, thresholded_mean_ged, total_variation
 
 # A network has learned the distribution if it comes this close.
 MAX_GAP = 0.2

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.data import lidc, lidc_download, lidc_source
+from hpunet.data.lidc import builder as lidc
+from hpunet.data.lidc import download as lidc_download
+from hpunet.data.lidc import source as lidc_source
 from hpunet.errors import UserError
 
 SIZE = 8  # Pixels; `open_small` allows it.

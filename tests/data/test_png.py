@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.data.png import decode_gray_png
+from hpunet.data.lidc.png import decode_gray_png
 
 # Where the passes of an interlaced file start and how they step (PNG specification, section 8.2).
 ROWS = (0, 0, 4, 0, 2, 0, 1), (8, 8, 8, 4, 4, 2, 2)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hpunet.data.synthetic_lesion import draw_lesions, lesion_distances, lesion_parts, mode_masks
-from hpunet.data.synthetic_scene import draw_scenes
+from hpunet.data.synthetic.lesion import draw_lesions, lesion_distances, lesion_parts, mode_masks
+from hpunet.data.synthetic.scene import draw_scenes
 
 NUM_IMAGES = 32
 CORE, EXTENT = 1, 2  # bits of the parts

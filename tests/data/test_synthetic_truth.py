@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hpunet.data.synthetic_config import SyntheticConfig
-from hpunet.data.synthetic_lesion import mode_masks
-from hpunet.data.synthetic_scene import draw_scenes
-from hpunet.data.synthetic_truth import (
+from hpunet.data.synthetic.config import SyntheticConfig
+from hpunet.data.synthetic.lesion import mode_masks
+from hpunet.data.synthetic.scene import draw_scenes
+from hpunet.data.synthetic.truth import (
     Truth,
     assign,
     iou_distance,

@@ -171,7 +171,8 @@ def compare_gradient(golden, gradient):
             assert_close(jnp.linalg.norm(jnp.ravel(value)), expected, GRADIENT_TOLERANCE)
     kind = "grad" if f"grad:{scope}/{MULTIPLIER}" in golden.values else "gradnorm"
     expected = golden.values[f"{kind}:{scope}/{MULTIPLIER}"]
-    assert_close(abs(multiplier) if kind == "gradnorm" else multiplier, expected, GRADIENT_TOLERANCE)
+    value = abs(multiplier) if kind == "gradnorm" else multiplier
+    assert_close(value, expected, GRADIENT_TOLERANCE)
 
 
 def compare_course(golden, trained, course, prefix):

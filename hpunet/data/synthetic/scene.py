@@ -5,15 +5,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hpunet.data.synthetic_lesion import (
+from hpunet.data.synthetic.lesion import (
     LesionDistances,
     Lesions,
     draw_lesions,
     lesion_distances,
     lesion_parts,
 )
-from hpunet.data.synthetic_lung import blend, coverage, render_lungs
-from hpunet.data.synthetic_noise import grain, texture
+from hpunet.data.synthetic.lung import blend, coverage, render_lungs
+from hpunet.data.synthetic.noise import grain, texture
 
 
 class Scenes(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hpunet.data.atomic import clear_leftovers, exclusive, one_line
-from hpunet.data.lidc_source import SPLITS
+from hpunet.data.lidc.source import SPLITS
 from hpunet.errors import UserError
 
 URL = "https://storage.googleapis.com/hpunet-data/lidc_crops"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from hpunet.data.synthetic_config import mode_choices
+from hpunet.data.synthetic.config import mode_choices
 
 NUM_WAVES = 3  # of the outlines' bumps: 2, 3 and 4 a turn
 FIRST_SITE_ANGLE = 0.6  # radians; middle of the directions of the first protrusion

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from hpunet.data.lidc_source import SplitFiles
-from hpunet.data.png import decode_gray_png
+from hpunet.data.lidc.png import decode_gray_png
+from hpunet.data.lidc.source import SplitFiles
 from hpunet.errors import UserError
 
 _IMAGE = re.compile(r"images/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)\.png")

@@ -6,7 +6,7 @@ Masks are 0 or 1 (or False or True) of any dtype.
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from hpunet.data.synthetic_config import SyntheticConfig, mode_choices
+from hpunet.data.synthetic.config import SyntheticConfig, mode_choices
 
 
 class Truth:

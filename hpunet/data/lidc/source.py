@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from hpunet.data.archives import read_archive
+from hpunet.data.lidc.archives import read_archive
 from hpunet.errors import UserError
 
 SPLITS = ("train", "val", "test")

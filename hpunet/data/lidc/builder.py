@@ -11,9 +11,9 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from hpunet.data.dataset import Dataset
-from hpunet.data.lidc_cases import Case, find_cases, read_case
-from hpunet.data.lidc_download import download_splits
-from hpunet.data.lidc_source import find_splits, load_split, source_checksum
+from hpunet.data.lidc.cases import Case, find_cases, read_case
+from hpunet.data.lidc.download import download_splits
+from hpunet.data.lidc.source import find_splits, load_split, source_checksum
 from hpunet.data.prepare import LocalInfo, RecordSource, example_features, prepare, progress
 from hpunet.errors import UserError
 

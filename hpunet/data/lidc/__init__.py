@@ -1,0 +1,1 @@
+"""The published LIDC 2D crops: finding, checking and preparing them."""
