@@ -1,17 +1,49 @@
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import jax
-import pytest
+from jaxtyping import install_import_hook
+
+# Before anything of hpunet is imported: from here on every annotated shape and dtype is checked.
+install_import_hook(
+    ["hpunet.model", "hpunet.objective", "hpunet.training", "hpunet.data"], "beartype.beartype"
+)
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from absl import flags  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+# Grain reads absl's flags, which only a command parses.
+flags.FLAGS.mark_as_parsed()
+
+# Many tests compile the same tiny programs; commands started by tests find them here, too.
+_CACHE = tempfile.mkdtemp(prefix="hpunet-tests-")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+jax.config.update("jax_compilation_cache_dir", _CACHE)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Halves what compiling a tiny network takes, which is most of what such a test takes."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    del os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from hpunet.model.build import Model, build_model
@@ -23,7 +24,7 @@ FOLDER = Path(__file__).parent / "golden"
 class Golden(NamedTuple):
     """One file of golden values and the network it belongs to."""
 
-    values: dict[str, np.ndarray]
+    values: dict[str, Any]
     meta: dict[str, Any]
     model: Model
     params: Params
@@ -40,7 +41,7 @@ class Golden(NamedTuple):
     def gumbel(self) -> np.ndarray:
         tiny = np.float32(1e-20)
         gumbel = -np.log(-np.log(self.values["uniform"] + tiny) + tiny)
-        return gumbel.reshape(self.values["mask"].shape)
+        return jnp.asarray(gumbel.reshape(self.values["mask"].shape))
 
     def names(self) -> list[tuple[str, str, str]]:
         parameters = self.model.list_parameters(self.meta["in_channels"])
@@ -60,7 +61,8 @@ def load(name: str) -> Golden:
         names = reference_names(parameters, meta["name"])
         variables = {n: value_by_recipe(n, s) for n, s in zip(names, shapes, strict=True)}
     params = params_from_reference(variables, model.config, meta["name"])
-    return Golden(values, meta, model, params)
+    arrays = {k: jnp.asarray(v) if v.dtype.kind == "f" else v for k, v in values.items()}
+    return Golden(arrays, meta, model, params)
 
 
 def value_by_recipe(name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -90,9 +90,7 @@ def test_cross_entropy_is_that_of_the_reference(golden, variant, masked):
     top_k = None if variant == "plain" else TopK(fraction, deterministic=variant == "topk_det")
     mask = golden.values["mask"] if masked else None
     rec = reconstruction(pixelwise, mask, top_k, golden.gumbel())
-    assert_close(
-        rec.sum / len(pixelwise), golden.values[f"out:ce_{name}_sum"], OUTPUT_TOLERANCE
-    )
+    assert_close(rec.sum / len(pixelwise), golden.values[f"out:ce_{name}_sum"], OUTPUT_TOLERANCE)
     assert_close(rec.sum / rec.num_pixels, golden.values[f"out:ce_{name}_mean"], OUTPUT_TOLERANCE)
     if top_k is not None:
         kept = golden.values[f"out:ce_{name}_mask"]
