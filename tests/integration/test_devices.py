@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 # Devices add up a batch in another order than one device does, and steps amplify the rounding.
 TOLERANCE = 1e-5
 NUM_STEPS = 5
-# Loud enough that five steps move the weights by hundredths of themselves: a gradient that is wrong by
-# the number of devices cannot hide behind the weights' first values, as it does behind Adam's.
+# Loud enough that five steps move the weights by hundredths of themselves: a gradient wrong by the
+# number of devices cannot hide behind the weights' first values, as it does behind Adam's update.
 OPTIMIZERS = {"sgd": optax.sgd(3e-4), "adam": optax.adam(1e-3)}
 
 

@@ -123,7 +123,6 @@ def test_best_weights_are_those_of_the_lowest_validation_ged(uninterrupted):
     scores = {line["step"]: line["val/ged"] for line in lines(workdir) if "val/ged" in line}
     best = min(scores, key=scores.get)
     assert (outcome.progress.best_step, outcome.progress.best_ged) == (best, scores[best])
-    run, _ = start(workdir)
     _, devices, scorer = parts()
     best_params = devices.replicate(run.best_params())
     scored = scorer(best_params, tiny.validation_images()).means()
