@@ -75,7 +75,9 @@ def main() -> int:
     )
     outcome = run.train(batches)
     if outcome.signal is not None:
-        return _stopped(outcome, settings, workdir)
+        if devices.is_main:
+            _say_stopped(outcome, settings, workdir)
+        return 128 + outcome.signal
     _finish(setup, run, workdir)
     return 0
 
@@ -155,14 +157,12 @@ def _run(setup: Setup, workdir: Path, init_params: Params | None) -> Run:
     )
 
 
-def _stopped(outcome: Outcome, settings: config.Settings, workdir: Path) -> int:
-    assert outcome.signal is not None
+def _say_stopped(outcome: Outcome, settings: config.Settings, workdir: Path) -> None:
     print(
         f"stopped at step {int(outcome.state.step)} of {settings.loop.num_steps}; the same "
         f"command goes on from there ({workdir})",
         file=sys.stderr,
     )
-    return 128 + outcome.signal
 
 
 def _finish(setup: Setup, run: Run, workdir: Path) -> None:

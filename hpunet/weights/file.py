@@ -18,7 +18,7 @@ from hpunet.model.build import Model, build_model
 from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 
-FORMAT = "hpunet-1"
+HEADER, FORMAT = "hpunet", "hpunet-1"
 
 
 def save_weights(
@@ -43,11 +43,12 @@ def save_weights(
     }
     header = {
         "format": FORMAT,
-        "network": json.dumps(dataclasses.asdict(config)),
-        "preprocessing": json.dumps(dict(preprocessing)),
+        "network": dataclasses.asdict(config),
+        "preprocessing": dict(preprocessing),
     }
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata=header)
+    # Under one key: the order of several would differ from file to file.
+    save_file(tensors, part, metadata={HEADER: json.dumps(header)})
     os.replace(part, path)
 
 
@@ -62,13 +63,13 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
         if header.get("format") != FORMAT:
             raise UserError(
                 f"{path}: no weights of hpunet, expected format {FORMAT!r} in its header"
             )
-        network = ModelConfig(**json.loads(header["network"]))
-        return {"network": network, "preprocessing": json.loads(header["preprocessing"])}
+        network = ModelConfig(**header["network"])
+        return {"network": network, "preprocessing": header["preprocessing"]}
     except UserError:
         raise
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
