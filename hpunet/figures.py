@@ -156,7 +156,7 @@ def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
             axis.set_yscale("log")
     if kappa is not None and "rec_loss_mean" in keys:
         axes[0].axhline(kappa, color="#000000", linestyle="--", linewidth=1, label=f"κ = {kappa:g}")
-        axes[0].legend(frameon=False, fontsize=_FONT)
+        axes[0].legend(framealpha=0.8, edgecolor="none", fontsize=_FONT)
     return figure
 
 
@@ -260,4 +260,4 @@ def _curves(axis: Axes, curves: Mapping[str, tuple[list[float], list[float]]]) -
             steps, values, color=colour, marker=marker, markersize=3, linewidth=1.2, label=key
         )
     if len(curves) > 1:
-        axis.legend(frameon=False, fontsize=_FONT)
+        axis.legend(framealpha=0.8, edgecolor="none", fontsize=_FONT)
