@@ -5,7 +5,7 @@ Every function returns a matplotlib `Figure` of its own, bound to no display and
 """
 
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -168,13 +168,14 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         OSError: If the folder is missing or the disk full.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}{path.suffix}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Not by tempfile, whose files nobody else may read.
+        with part.open("xb") as file:
             figure.savefig(file, format=path.suffix.lstrip(".") or None, dpi=_RESOLUTION)
-        os.replace(name, path)
+        os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

@@ -1,5 +1,6 @@
 """Trains a network: `python -m hpunet.train --config=configs/synthetic.py --workdir=DIR`."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +62,8 @@ def main() -> int:
     if devices.is_main:
         folder.claim(workdir, flat, setup.dataset.checksum)
     run = _run(setup, workdir, init_params)
+    if init_params is not None and run.step and devices.is_main:
+        print(f"--init_weights is left aside: the run goes on at step {run.step}", file=sys.stderr)
     if settings.augmentation is not None and devices.is_main:
         shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
         crop = (settings.crop, settings.crop)
@@ -94,6 +97,8 @@ def _connect() -> None:
         raise UserError(
             f"--process_id={PROCESS_ID.value}: allowed is 0 to {NUM_PROCESSES.value - 1}"
         )
+    elif not re.fullmatch(r"[^:]+:\d+|\[.+\]:\d+", COORDINATOR.value):
+        raise UserError(f"--coordinator={COORDINATOR.value}: allowed are HOST:PORT and auto")
     else:
         _initialize((COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value))
 
@@ -181,9 +186,7 @@ def _finish(setup: Setup, run: Run, workdir: Path) -> None:
     kappa = getattr(settings.loss.objective, "kappa", None)
     summary.write_summary(workdir, params, setup.model.config, preprocessing, kappa)
     summary.write_samples(workdir, images, scored)
-    report = summary.report_truth(workdir, setup.dataset, split, images, scored)
-    if report is not None:
-        print(report.as_text())
+    print(summary.write_report(workdir, setup.dataset, split, images, scored))
     print(f"weights and figures: {workdir}")
 
 

@@ -77,7 +77,7 @@ UNFIT = {
     ),
     "scale upside down": (
         {"data.augment": "True", "data.augmentation.scale": "(1.2, 0.8)"},
-        ["data.augmentation.scale=(1.2, 0.8)", "min <= max"],
+        ["data.augmentation.scale=(1.2, 0.8)", "ascending"],
     ),
     "elastic folds": (
         {"data.augment": "True", "data.augmentation.elastic_displacement": "9"},

@@ -1,5 +1,9 @@
 """Batches for training, each a pure function of seed and step."""
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +14,7 @@ from jaxtyping import Int, UInt8
 from hpunet.data.dataset import Source
 
 PREFETCHED_BATCHES = 4
+PARENT_CHECK_SECONDS = 2.0
 
 
 class Batch(NamedTuple):
@@ -50,6 +55,25 @@ class _AddIndex(grain.MapWithIndexTransform):
         return Batch(**element, position=np.array(index % self._batch_size, np.int32))
 
 
+class _Leash:
+    """Lets a reading process live as long as the one it reads for, whatever signals come."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def __call__(self, worker: int, num_workers: int) -> None:
+        del worker, num_workers
+        # Ctrl-C and schedulers signal the whole group: the parent decides when to stop.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while os.getppid() == self._parent:
+            time.sleep(PARENT_CHECK_SECONDS)
+        os._exit(1)
+
+
 def training_batches(
     source: Source,
     batch_size: int,
@@ -83,7 +107,8 @@ def training_batches(
     reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCHED_BATCHES)
     stream = batches.to_iter_dataset(reading)
     if num_workers:
-        stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers, PREFETCHED_BATCHES))
+        options = grain.MultiprocessingOptions(num_workers, PREFETCHED_BATCHES)
+        stream = stream.mp_prefetch(options, worker_init_fn=_Leash(os.getpid()))
     return iter(stream)
 
 

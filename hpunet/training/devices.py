@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hpunet.errors import UserError
 from hpunet.objective.collectives import Collectives
@@ -78,7 +79,11 @@ class Devices:
 
     def replicate(self, tree: Tree) -> Tree:
         """A copy on each device of this host."""
-        return jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * len(self.local)), tree)
+        copies = jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * len(self.local)), tree)
+        if self.num_hosts > 1:
+            return copies
+        # As a step leaves them: laid out otherwise, the second step would be compiled anew.
+        return jax.device_put(copies, NamedSharding(Mesh(self.local, (AXIS,)), PartitionSpec(AXIS)))
 
     def split(self, tree: Tree) -> Tree:
         """Deals this host's examples out to its devices, in order."""

@@ -1,13 +1,14 @@
 """Ctrl-C and SIGTERM as a flag that the loop reads between two steps."""
 
 import signal
+import sys
 from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """While entered, notes the first signal; a second Ctrl-C breaks off at once.
+    """While entered, notes the first signal; Ctrl-C after that breaks off at once.
 
     Attributes:
         signal: The signal that came, or None.
@@ -36,6 +37,8 @@ class Interrupt:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.signal is not None:
+        if self.signal is None:
+            self.signal = signal.Signals(number)
+            print("stopping after this step", file=sys.stderr, flush=True)
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = signal.Signals(number)

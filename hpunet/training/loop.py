@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import optax
@@ -30,6 +30,8 @@ from hpunet.training.watch import (
 )
 
 SHOWN_IMAGES = 6
+# Steps between two looks of several hosts at whether one of them was told to stop.
+SIGNAL_EVERY = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,23 @@ class Outcome(NamedTuple):
     state: TrainState
     progress: Progress
     signal: int | None
+
+
+class Speed:
+    """Images per second since it was made."""
+
+    def __init__(self) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+        self._images = 0
+
+    def count(self, images: int) -> None:
+        """Counts the images of one step more."""
+        self._images += images
+
+    def scalars(self) -> dict[str, float]:
+        """The rate under its name in the log."""
+        return {"images_per_second": self._images / (time.perf_counter() - self._started)}
 
 
 class Run:
@@ -107,14 +126,15 @@ class Run:
         self._progress = Progress()
         if self._checkpoints.last_step is not None:
             state, self._progress = self._checkpoints.restore(state)
-            self._checkpoints.forget_after(int(state.step))
         self._step = int(state.step)
+        self._checkpoints.forget_after(self._step)
         self._last_saved = self._checkpoints.last_step
         self._state = devices.replicate(state)
         self._pmapped_step = devices.pmap(build_step(task, optimizer, devices.collectives()))
         self._log = MetricsLog(workdir, self._step) if devices.is_main else None
         self._bar = ProgressBar(self._step, config.num_steps, silent=not devices.is_main)
         self._reported_collapse = False
+        self._unread: list[tuple[int, Any]] = []
         self._signal: int | None = None
 
     @property
@@ -153,24 +173,56 @@ class Run:
         return self._checkpoints.restore_best(state, self._progress.best_step).params
 
     def _steps(self, batches: Iterator[Batch], interrupt: Interrupt) -> None:
-        clock = time.perf_counter()
-        logged = self._step
+        # The first step compiles: it says nothing of the speed.
+        speed: Speed | None = None
         while self._step < self._config.num_steps:
-            batch = next(batches)
-            images = len(batch.position) * self._devices.num_hosts
+            batch = self._next(batches, interrupt)
+            if batch is None:
+                break
             self._state, scalars = self._pmapped_step(self._state, self._devices.split(batch))
             self._step += 1
             self._bar.update()
-            values = {name: float(v) for name, v in jax.device_get(scalars).items()}
-            self._watch(values)
+            self._unread.append((self._step, scalars))
+            wait = self._must_wait(interrupt)
+            values = self._read(leave=0 if wait else 1)
+            if speed is not None:
+                speed.count(len(batch.position) * self._devices.num_hosts)
             if self._due(self._config.log_every):
-                seconds = time.perf_counter() - clock
-                values["images_per_second"] = images * (self._step - logged) / seconds
                 values["learning_rate"] = float(self._schedule(self._step - 1))
-                self._write(values)
-                clock, logged = time.perf_counter(), self._step
-            if self._after_step(interrupt):
+                self._write(values | (speed.scalars() if speed is not None else {}))
+            if wait and self._after_step(interrupt):
                 break
+            if wait or speed is None:
+                speed = Speed()
+
+    def _next(self, batches: Iterator[Batch], interrupt: Interrupt) -> Batch | None:
+        try:
+            return next(batches)
+        # A signal to the whole group of processes ends the readers, too: the state is kept anyway.
+        except Exception:
+            if interrupt.signal is None or self._devices.num_hosts > 1:
+                raise
+            self._signal = int(interrupt.signal)
+            return None
+
+    def _must_wait(self, interrupt: Interrupt) -> bool:
+        config = self._config
+        every = [config.log_every, config.checkpoint_every, config.evaluate_every]
+        if self._devices.num_hosts > 1:
+            every.append(SIGNAL_EVERY)
+        return interrupt.signal is not None or any(self._due(e) for e in every)
+
+    def _read(self, leave: int) -> dict[str, float]:
+        """Watches the scalars of all steps but the newest ones; gives those of the last it read.
+
+        Reading a step's scalars waits for it. One is left while the device goes on.
+        """
+        values: dict[str, float] = {}
+        while len(self._unread) > leave:
+            step, scalars = self._unread.pop(0)
+            values = {name: float(v) for name, v in jax.device_get(scalars).items()}
+            self._watch(step, values)
+        return values
 
     def _after_step(self, interrupt: Interrupt) -> bool:
         evaluated = self._val_images is not None and self._due(self._config.evaluate_every)
@@ -188,17 +240,17 @@ class Run:
         number = int(interrupt.signal or 0)
         if self._devices.num_hosts > 1:
             # Hosts must agree on step and signal, and asking costs time.
-            number = self._devices.largest(number) if self._due(self._config.log_every) else 0
+            number = self._devices.largest(number) if self._due(SIGNAL_EVERY) else 0
         self._signal = number or None
         return self._signal is not None
 
-    def _watch(self, values: Mapping[str, float]) -> None:
-        check_finite(self._step, values, self._last_saved)
+    def _watch(self, step: int, values: Mapping[str, float]) -> None:
+        check_finite(step, values, self._last_saved)
         low = count_low_kl(values, self._progress.low_kl_steps)
         self._progress = self._progress._replace(low_kl_steps=low)
         if low >= COLLAPSED_STEPS and not self._reported_collapse:
             self._reported_collapse = True
-            self._bar.say(f"warning: {collapse_report(self._step)}")
+            self._bar.say(f"warning: {collapse_report(step)}")
 
     def _host_state(self) -> TrainState:
         state = self._state
@@ -221,7 +273,7 @@ class Run:
         assert self._val_images is not None
         state = self._good_state()
         scored = self._scorer(self._state.params, self._val_images)
-        scores = scored.means()
+        scores = {f"val/{name}": score for name, score in scored.means().items()}
         self._write(scores)
         if self._log is not None:
             self._log.write_figure(

@@ -33,6 +33,12 @@ class TrainState(NamedTuple):
     key: Key[Array, ""]
 
 
+def keys_of(seed: int) -> tuple[Key[Array, ""], Key[Array, ""], Key[Array, ""]]:
+    """The keys of a run: of first weights, of the steps, and of the samples that are scored."""
+    init_key, step_key, score_key = jax.random.split(jax.random.key(seed), 3)
+    return init_key, step_key, score_key
+
+
 def init_state(
     task: Task,
     optimizer: optax.GradientTransformation,
@@ -47,7 +53,7 @@ def init_state(
         seed: Of the weights and of every step's randomness.
         params: Weights to start from instead of fresh ones.
     """
-    init_key, key = jax.random.split(jax.random.key(seed))
+    init_key, key, _ = keys_of(seed)
     variables, objective = task.init_objective()
     params = task.init(init_key) if params is None else params
     optimizer_state = optimizer.init((params, variables))

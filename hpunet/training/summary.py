@@ -73,24 +73,42 @@ def write_samples(workdir: Path, images: Cropped, scored: Scored) -> None:
     figures.save(figure, workdir / folder.SAMPLES)
 
 
-def report_truth(
+def write_report(
     workdir: Path, dataset: Dataset, split: str, images: Cropped, scored: Scored
-) -> TruthReport | None:
-    """Compares samples with the distribution behind the annotations, if it is known.
+) -> str:
+    """Writes the scores, and how far they are from the truth if that is known, as JSON.
 
     Args:
-        workdir: Folder of the run, for the report as JSON.
-        dataset: Whose truth it is.
+        workdir: Folder of the run.
+        dataset: What was scored on.
         split: Split of the images.
         images: The images that were scored, `spread` over the split.
-        scored: Samples of them.
+        scored: Samples and scores of them.
+
+    Returns:
+        The same as a text to be printed.
     """
-    if dataset.truth is None:
-        return None
+    means, num_samples = scored.means(), len(scored.samples)
+    report = {
+        "split": split,
+        "num_images": len(images.position),
+        "num_samples": num_samples,
+        **means,
+    }
+    text = (
+        f"Split {split}, {len(images.position)} images, {num_samples} samples: "
+        f"GED^2 {means['ged']:.4f}, Hungarian-matched IoU {means['hungarian_iou']:.4f}, "
+        f"IoU_rec {means['reconstruction_iou']:.4f}"
+    )
+    if dataset.truth is not None:
+        truth = _compare(dataset, split, images, scored)
+        report["truth"] = truth.as_json()
+        text = f"{text}\n\n{truth.as_text()}"
+    folder.write_json(workdir / folder.REPORT, report)
+    return text
+
+
+def _compare(dataset: Dataset, split: str, images: Cropped, scored: Scored) -> TruthReport:
     examples = spread(dataset.splits[split], len(images.position))
     modes = np.stack([example["modes"] for example in examples])
-    report = compare_with_truth(
-        dataset.truth, scored.samples, images.annotations, modes, scored.ged
-    )
-    folder.write_json(workdir / folder.REPORT, report.as_json())
-    return report
+    return compare_with_truth(dataset.truth, scored.samples, images.annotations, modes, scored.ged)

@@ -1,5 +1,6 @@
 """How close a network came to a distribution that is known."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -36,8 +37,12 @@ class TruthReport(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """Where the GED^2 lies between the perfect model's, 0, and the thresholded mean's, 1."""
-        return (self.ged - self.perfect_ged) / (self.mean_ged - self.perfect_ged)
+        """Where the GED^2 lies between the perfect model's, 0, and the thresholded mean's, 1.
+
+        Of few samples, even a perfect model's may score worse than the mean: then it is NaN.
+        """
+        room = self.mean_ged - self.perfect_ged
+        return (self.ged - self.perfect_ged) / room if room > 0 else math.nan
 
     @property
     def total_variation(self) -> float:
@@ -56,7 +61,7 @@ class TruthReport(NamedTuple):
             "names": list(self.names),
             "probabilities": self.probabilities.tolist(),
             "frequencies": self.frequencies.tolist(),
-            "gap": self.gap,
+            "gap": None if math.isnan(self.gap) else self.gap,
             "max_gap": MAX_GAP,
             "total_variation": self.total_variation,
             "max_total_variation": MAX_TOTAL_VARIATION,
@@ -74,17 +79,25 @@ class TruthReport(NamedTuple):
                 f"  this network          {self.ged:.4f}",
                 f"  a perfect model       {self.perfect_ged:.4f}",
                 f"  thresholded mean      {self.mean_ged:.4f}",
-                f"  gap closed            {1 - self.gap:.1%} (needed: {1 - MAX_GAP:.0%})",
+                f"  gap                   {self.gap:.1%} (0 perfect, 100% the mean; "
+                f"allowed: {MAX_GAP:.0%})",
                 "",
                 f"{'Modes':<{width + 2}}     truth   network",
                 *modes,
                 f"  total variation {self.total_variation:.3f} (allowed: {MAX_TOTAL_VARIATION})",
                 "",
-                "The network has learned the distribution."
-                if self.learned
-                else "The network has NOT learned the distribution.",
+                self._verdict(),
             ]
         )
+
+    def _verdict(self) -> str:
+        if math.isnan(self.gap):
+            return (
+                f"{self.num_samples} samples are too few to tell whether the network has learned."
+            )
+        if self.learned:
+            return "The network has learned the distribution."
+        return "The network has NOT learned the distribution."
 
 
 def compare_with_truth(

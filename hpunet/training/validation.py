@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, PyTree, UInt8
 from hpunet import metrics
 from hpunet.data.augment import center_crop
 from hpunet.training.devices import Devices
+from hpunet.training.state import keys_of
 from hpunet.training.task import Task, scale_intensities
 
 IMAGES_PER_DEVICE = 4
@@ -45,11 +46,11 @@ class Scored(NamedTuple):
     samples: UInt8[np.ndarray, "S B H W"]
 
     def means(self) -> dict[str, float]:
-        """The means over the images under the names of the log."""
+        """The means over the images."""
         return {
-            "val/ged": float(self.ged.mean()),
-            "val/hungarian_iou": float(self.hungarian_iou.mean()),
-            "val/reconstruction_iou": float(self.reconstruction_iou.mean()),
+            "ged": float(self.ged.mean()),
+            "hungarian_iou": float(self.hungarian_iou.mean()),
+            "reconstruction_iou": float(self.reconstruction_iou.mean()),
         }
 
 
@@ -78,7 +79,7 @@ class Scorer:
             devices: Share the work.
         """
         self._devices = devices
-        self._key = jax.random.key(seed)
+        *_, self._key = keys_of(seed)
 
         def predict(params: PyTree, image: Any, annotations: Any, index: Any) -> Any:
             keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self._key, index)

@@ -49,7 +49,7 @@ def open_dataset(data_dir: str | None, prepared_dir: str, *, min_size: int = 128
         name=builder.name,
         version=str(builder.version),
         checksum=checksum,
-        splits={split: RecordSource(builder, split) for split in splits},
+        splits={split: LidcSource(builder, split) for split in splits},
     )
 
 
@@ -95,10 +95,31 @@ class Lidc(tfds.core.GeneratorBasedBuilder):
             )
 
     def _note_size(self, shape: tuple[int, ...], label: str) -> None:
-        """Keeps the smallest image's size and name beside the records."""
-        smallest = self.info.metadata.get("smallest")
-        if smallest is None or min(shape) < min(smallest["shape"]):
-            self.info.metadata["smallest"] = {"shape": list(shape), "image": label}
+        """Keeps the least height and width, and the smallest image, beside the records."""
+        noted = self.info.metadata
+        if "smallest" not in noted or min(shape) < min(noted["smallest"]["shape"]):
+            noted["smallest"] = {"shape": list(shape), "image": label}
+        common = noted.get("common_size", shape)
+        noted["common_size"] = [min(a, b) for a, b in zip(common, shape, strict=True)]
+
+
+class LidcSource(RecordSource):
+    """One split; images of different sizes are cut to the centre that all of them have."""
+
+    def __init__(self, builder: Lidc, split: str) -> None:
+        """Takes a prepared builder and the name of one of its splits."""
+        super().__init__(builder, split)
+        self._size = tuple(builder.info.metadata["common_size"])
+
+    def _example(self, record: dict[str, Any]) -> dict[str, Any]:
+        example = super()._example(record)
+        sides = zip(example["image"].shape, self._size, strict=False)
+        rows, columns = (slice((n - c) // 2, (n - c) // 2 + c) for n, c in sides)
+        return {
+            **example,
+            "image": example["image"][rows, columns],
+            "annotations": example["annotations"][:, rows, columns],
+        }
 
 
 def _check_size(metadata: Mapping[str, Any], min_size: int) -> None:
