@@ -43,7 +43,7 @@ EXTRAS = {
         "mypy>=1.18",
         "nbclient>=0.10.2",
         "pytest>=8.4",
-    "pytest-xdist>=3.6",
+        "pytest-xdist>=3.6",
         "ruff>=0.14",
     ],
 }

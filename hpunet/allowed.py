@@ -1,7 +1,11 @@
 """Kinds of values that a key of a configuration may have."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+# What a seed and a step of 32 bits hold.
+MOST = 2**31 - 1
 
 
 class Allowed(NamedTuple):
@@ -20,8 +24,10 @@ def _number(value: Any) -> bool:
 
 
 def whole(least: int) -> Allowed:
-    """Whole numbers from `least` up."""
-    return Allowed(f"whole numbers from {least} up", lambda v: _whole(v) and v >= least)
+    """Whole numbers from `least` to the largest of 32 bits."""
+    return Allowed(
+        f"whole numbers from {least} to {MOST}", lambda v: _whole(v) and least <= v <= MOST
+    )
 
 
 def number(least: float, above: bool = False, most: float = float("inf")) -> Allowed:
@@ -35,7 +41,7 @@ def number(least: float, above: bool = False, most: float = float("inf")) -> All
             _number(value)
             and (value > least if above else value >= least)
             and value <= most
-            and value < float("inf")
+            and value <= sys.float_info.max
         )
 
     return Allowed(text, test)
@@ -68,5 +74,8 @@ def optional(kind: Allowed) -> Allowed:
 
 
 BOOLEAN = Allowed("True or False", lambda v: isinstance(v, bool))
-TEXT = Allowed("a text", lambda v: isinstance(v, str))
+TEXT = Allowed(
+    "a text, not empty and without NUL bytes",
+    lambda v: isinstance(v, str) and v != "" and "\0" not in v,
+)
 PROBABILITY = number(0, most=1)

@@ -4,8 +4,10 @@ The files in `configs/` state what differs from here. Below this module there ar
 frozen dataclasses that `settings_of` makes.
 """
 
+import contextlib
 import dataclasses
 import difflib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -213,14 +215,8 @@ def settings_of(config: ConfigDict) -> Settings:
     """
     flat = flatten(config)
     check(flat)
-    model = ModelConfig(**_group(flat, "model"))
-    model.check_size(flat["data.crop"], flat["data.crop"])
-    synthetic = SyntheticConfig(**_group(flat, "data.synthetic"))
-    if flat["data.name"] == "synthetic" and synthetic.image_size < flat["data.crop"]:
-        raise UserError(
-            f"config.data.crop={flat['data.crop']}: allowed is at most "
-            f"data.synthetic.image_size={synthetic.image_size}"
-        )
+    with _named("config."):
+        optimizer = OptimizerConfig(**_group(flat, "optimizer"))
     return Settings(
         seed=flat["seed"],
         batch_size=flat["batch_size"],
@@ -231,29 +227,22 @@ def settings_of(config: ConfigDict) -> Settings:
         pixel_spacing=flat["data.pixel_spacing"],
         num_workers=flat["data.num_workers"],
         augmentation=_augmentation(flat),
-        synthetic=synthetic,
-        model=model,
+        synthetic=_synthetic(flat),
+        model=_model(flat),
         loss=_loss(flat),
-        optimizer=OptimizerConfig(**_group(flat, "optimizer")),
-        loop=LoopConfig(
-            num_steps=flat["num_steps"],
-            log_every=flat["log_every"],
-            checkpoint_every=flat["checkpoint_every"],
-            evaluate_every=flat["evaluate_every"],
-            num_images=flat["evaluation.num_images"],
-            num_samples=flat["evaluation.num_samples"],
-        ),
+        optimizer=optimizer,
+        loop=LoopConfig(**_group(flat, "evaluation"), **{name: flat[name] for name in FREE_KEYS}),
     )
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Keys that differ between two configurations although a run's may not."""
+
+    def plain(value: Any) -> Any:
+        return list(value) if isinstance(value, tuple) else value
+
     names = [name for name in {**old, **new} if name not in FREE_KEYS]
-    return [n for n in names if _plain(old.get(n)) != _plain(new.get(n))]
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return [n for n in names if plain(old.get(n)) != plain(new.get(n))]
 
 
 def _group(flat: dict[str, Any], group: str) -> dict[str, Any]:
@@ -265,13 +254,40 @@ def _group(flat: dict[str, Any], group: str) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def _named(prefix: str) -> Iterator[None]:
+    """Puts the place of a key in front of what its dataclass refuses."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{prefix}{error}") from None
+
+
+def _model(flat: dict[str, Any]) -> ModelConfig:
+    crop = flat["data.crop"]
+    with _named("config.model."):
+        model = ModelConfig(**_group(flat, "model"))
+    with _named(f"config.data.crop={crop}: "):
+        model.check_size(crop, crop)
+    return model
+
+
+def _synthetic(flat: dict[str, Any]) -> SyntheticConfig:
+    with _named("config."):
+        synthetic = SyntheticConfig(**_group(flat, "data.synthetic"))
+    if flat["data.name"] == "synthetic" and synthetic.image_size < flat["data.crop"]:
+        raise UserError(
+            f"config.data.crop={flat['data.crop']}: allowed is at most "
+            f"data.synthetic.image_size={synthetic.image_size}"
+        )
+    return synthetic
+
+
 def _augmentation(flat: dict[str, Any]) -> AugmentConfig | None:
     if not flat["data.augment"]:
         return None
-    try:
+    with _named("config.data.augmentation."):
         return AugmentConfig(**_group(flat, "data.augmentation"))
-    except ValueError as error:
-        raise UserError(f"config.data.augmentation.{error}") from None
 
 
 def _loss(flat: dict[str, Any]) -> LossConfig:

@@ -1,6 +1,7 @@
 """Configurations as files, and the changes to them that a command line asks for."""
 
 import ast
+import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
@@ -133,7 +134,8 @@ def parse_value(name: str, text: str) -> Any:
     fits: Callable[[Any], bool] = KEYS[name].allowed.test if name in KEYS else lambda value: True
     value = _literal(text)
     if name in KEYS and isinstance(KEYS[name].default, float) and type(value) is int:
-        value = float(value)
+        with contextlib.suppress(OverflowError):  # What is too large is refused below.
+            value = float(value)
     return next((v for v in (value, text, (value,)) if fits(v)), value)
 
 

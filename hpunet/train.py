@@ -55,7 +55,7 @@ def main() -> int:
     _connect()
     devices = Devices()
     devices.check_batch_size(settings.batch_size)
-    workdir, flat = Path(WORKDIR.value), config.flatten(values)
+    workdir, flat = folder.of(WORKDIR.value), config.flatten(values)
     folder.check(workdir, flat, config.changed_keys)
     setup = _set_up(settings, devices)
     init_params = _init_params(setup.model)

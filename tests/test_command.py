@@ -119,8 +119,8 @@ def test_help_of_the_process_names_flags_configurations_and_every_key():
         (["--frob=1"], ["--frob", "--workdir", "--config.KEY=VALUE"]),
         (["--wrokdir=x"], ["--wrokdir", "--workdir"]),
         (["--config.sede=1"], ["config.sede", "seed"]),
-        (["--config.batch_size=many"], ["batch_size='many'", "whole numbers from 1 up"]),
-        (["--config.batch_size=2.5"], ["batch_size=2.5", "whole numbers from 1 up"]),
+        (["--config.batch_size=many"], ["batch_size='many'", "whole numbers from 1 to 2147483647"]),
+        (["--config.batch_size=2.5"], ["batch_size=2.5", "whole numbers from 1 to 2147483647"]),
         (["--config.batch_size"], ["--config.batch_size", "=VALUE"]),
         (["--config.data.augment=maybe"], ["data.augment='maybe'", "True or False"]),
         (["--config.model.latent_dims=(1,"], ["latent_dims='(1,'", "list of whole numbers"]),
@@ -175,7 +175,7 @@ def test_configuration_that_is_nowhere_is_refused(refused, name):
         (
             "from hpunet.config import default_config\n\n\ndef get_config():\n"
             "    config = default_config()\n    config.batch_size = 0\n    return config\n",
-            "batch_size=0: allowed is whole numbers from 1 up",
+            "batch_size=0: allowed is whole numbers from 1 to 2147483647",
         ),
         (
             "from ml_collections import ConfigDict\n\n\ndef get_config():\n"

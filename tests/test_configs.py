@@ -23,11 +23,11 @@ NUM_PARAMETERS = {"lidc": 21_877_230, "synthetic": 177_898}
 
 # What is not allowed, one value a kind of check at least, and a piece of what is.
 ILLEGAL = {
-    "seed": (-1, "whole numbers from 0 up"),
-    "num_steps": (0, "whole numbers from 1 up"),
-    "batch_size": (True, "whole numbers from 1 up"),
-    "log_every": (1.5, "whole numbers from 1 up"),
-    "evaluate_every": ("often", "whole numbers from 0 up"),
+    "seed": (-1, "whole numbers from 0 to 2147483647"),
+    "num_steps": (0, "whole numbers from 1 to 2147483647"),
+    "batch_size": (True, "whole numbers from 1 to 2147483647"),
+    "log_every": (1.5, "whole numbers from 1 to 2147483647"),
+    "evaluate_every": ("often", "whole numbers from 0 to 2147483647"),
     "data.name": ("brats", "'synthetic' or 'lidc'"),
     "data.dir": (3, "None or a text"),
     "data.prepared_dir": (None, "a text"),
@@ -37,9 +37,9 @@ ILLEGAL = {
     "data.augmentation.scale": ((0.0, 1.0), "two numbers above 0, ascending"),
     "data.synthetic.p_drawn": (1.5, "numbers from 0 to 1"),
     "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1"),
-    "model.latent_dims": ((1, 0), "a list of whole numbers from 1 up"),
-    "model.down_channels_per_block": ((1, "a"), "None or a list of whole numbers from 1 up"),
-    "model.num_classes": (1, "whole numbers from 2 up"),
+    "model.latent_dims": ((1, 0), "a list of whole numbers from 1 to"),
+    "model.down_channels_per_block": ((1, "a"), "None or a list of whole numbers from 1 to"),
+    "model.num_classes": (1, "whole numbers from 2 to 2147483647"),
     "objective.name": ("geko", "'geco' or 'elbo'"),
     "objective.kappa": (0.0, "numbers above 0"),
     "objective.decay": (1.0, "numbers from 0 to 0.999999"),
@@ -54,12 +54,12 @@ ILLEGAL = {
 UNFIT = {
     "crop no multiple": (
         {"data.crop": "20", "model.channels_per_block": "8,8,8,8", "model.latent_dims": "1"},
-        ["20", "16 or 24"],
+        ["config.data.crop=20: ", "16 or 24"],
     ),
     "crop larger than image": ({"data.crop": "64"}, ["config.data.crop=64", "image_size=32"]),
     "as many scales as levels": (
         {"model.channels_per_block": "8,8,8,8", "model.latent_dims": "1,1,1,1"},
-        ["latent_dims=(1, 1, 1, 1)", "4 levels"],
+        ["config.model.latent_dims=(1, 1, 1, 1)", "4 levels"],
     ),
     "widths missing": (
         {"model.down_channels_per_block": "(8, 8)"},
@@ -67,10 +67,17 @@ UNFIT = {
     ),
     "boundaries not ascending": (
         {"optimizer.boundaries": "(5, 3)", "optimizer.factors": "(0.5, 0.1)"},
-        ["boundaries=(5, 3)", "ascending"],
+        ["config.optimizer.boundaries=(5, 3)", "ascending"],
+    ),
+    "piecewise without boundaries": (
+        {"optimizer.schedule": "piecewise"},
+        ["config.optimizer.boundaries=()", "at least one step"],
     ),
     "factors missing": ({"optimizer.boundaries": "(5, 7)"}, ["factors=()", "2"]),
-    "image size no multiple of 8": ({"data.synthetic.image_size": "36"}, ["image_size=36", "8"]),
+    "image size no multiple of 8": (
+        {"data.synthetic.image_size": "36"},
+        ["config.data.synthetic.image_size=36", "8"],
+    ),
     "too many protrusions": (
         {"data.synthetic.p_protrusion": ".1,.1,.1,.1,.1"},
         ["p_protrusion", "at most 4"],
@@ -133,6 +140,23 @@ def test_illegal_value_is_refused_with_key_value_and_what_is_allowed(name):
     message = refusal(error)
     assert f"{name}={value!r}" in message
     assert allowed in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 2**31),
+        ("seed", 10**30),
+        ("num_steps", 10**30),
+        ("objective.beta", 10**400),
+        ("data.dir", ""),
+        ("data.prepared_dir", "a\0b"),
+    ],
+)
+def test_value_that_no_machine_takes_is_refused(name, value):
+    with pytest.raises(UserError, match=rf"^config.{name}=.*: allowed is ") as error:
+        check({name: value})
+    refusal(error)
 
 
 @pytest.mark.parametrize("name", ["optimiser.learning_rate", "data", "sede", "model.width"])

@@ -154,3 +154,10 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
         figures.save(figure, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_saved_figure_may_be_read_by_whom_the_umask_lets(tmp_path):
+    (tmp_path / "ordinary").touch()
+    figures.save(figures.training_course(LINES), tmp_path / "course.png")
+    expected = (tmp_path / "ordinary").stat().st_mode
+    assert (tmp_path / "course.png").stat().st_mode == expected

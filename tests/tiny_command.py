@@ -54,6 +54,7 @@ def start(workdir, prepared_dir, *flags, num_devices=1, **changed):
         text=True,
         env=environment,
         cwd=Path(__file__).parents[1],
+        start_new_session=True,
     )
 
 

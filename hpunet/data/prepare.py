@@ -61,9 +61,10 @@ def is_whole(folder: pathlib.Path) -> bool:
             for count in [len(split["shardLengths"])]
             for shard in range(count)
         ]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(shards) and all((folder / shard).is_file() for shard in shards)
+    files = [folder / shard for shard in shards]
+    return bool(files) and all(file.is_file() and file.stat().st_size > 0 for file in files)
 
 
 def progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
@@ -54,7 +55,12 @@ class Model:
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        """Builds the network; no array is made."""
+        """Builds the network; no array is made.
+
+        Raises:
+            ValueError: If `config` is no `ModelConfig`.
+        """
+        check.network(config)
         self.config = config
         self.network = build_network(config)
         self._sample = jax.jit(self._sample_unchecked, static_argnames=("num_samples", "mean"))
@@ -101,7 +107,7 @@ class Model:
         image: ArrayLike,
         *,
         num_samples: int = 1,
-        mean: bool | Sequence[bool] = False,
+        mean: bool | np.bool_ | Sequence[bool | np.bool_] | np.ndarray = False,
         latents: Sequence[ArrayLike | None] | None = None,
     ) -> Float[Array, "S B H W K"]:
         """Draws segmentations of an image from the prior.
@@ -165,7 +171,7 @@ class Model:
         image: ArrayLike,
         segmentation: ArrayLike,
         *,
-        mean: bool = False,
+        mean: bool | np.bool_ = False,
     ) -> Float[Array, "B H W K"]:
         """Rebuilds a segmentation from the posterior's latents.
 
@@ -180,12 +186,12 @@ class Model:
             Logits of every class.
 
         Raises:
-            ValueError: If a shape does not fit or a key is missing.
+            ValueError: If a shape does not fit, a key is missing or `mean` is no bool.
         """
         image = check.image(image, self.config)
         check.channels(image, params)
         segmentation = check.segmentation(segmentation, image, self.config)
-        keys = None if mean else check.image_keys(key, image.shape[0])
+        keys = None if check.boolean("mean", mean) else check.image_keys(key, image.shape[0])
         return self._reconstruct(params, keys, image, segmentation)
 
     def _reconstruct_unchecked(

@@ -1,20 +1,24 @@
 """Shapes and keys that callers hand over, checked and turned into JAX arrays."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 
 
-def image(value: ArrayLike, config: ModelConfig) -> Float[Array, "B H W C"]:
+def network(config: Any) -> None:
+    """Refuses what is no shape of a network."""
+    if not isinstance(config, ModelConfig):
+        raise ValueError(f"config={_short(config)}: allowed is a hpunet.ModelConfig")
+
+
+def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
     """An image as float32, of a size that the network takes."""
-    array = jnp.asarray(value)
+    array = _numbers("image", value)
     if array.ndim != 4:
         raise ValueError(f"image has shape {array.shape}: allowed is [B, H, W, C]")
     if not jnp.issubdtype(array.dtype, jnp.floating):
@@ -23,18 +27,24 @@ def image(value: ArrayLike, config: ModelConfig) -> Float[Array, "B H W C"]:
     return array.astype(jnp.float32)
 
 
-def channels(image: Float[Array, "B H W C"], params: Params) -> None:
-    """Refuses an image with other channels than the weights are for."""
-    expected = params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
+def channels(image: Float[Array, "B H W C"], params: Any) -> None:
+    """Refuses an image with other channels than the weights are for, and what is no weights."""
+    try:
+        expected = params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
+    except (TypeError, LookupError, AttributeError):
+        raise ValueError(
+            f"params={_short(params)}: allowed are weights of this network, from model.init or "
+            "hpunet.load"
+        ) from None
     if image.shape[-1] != expected:
         raise ValueError(f"image has {image.shape[-1]} channels: the weights are for {expected}")
 
 
 def segmentation(
-    value: ArrayLike, image: Float[Array, "B H W C"], config: ModelConfig
+    value: Any, image: Float[Array, "B H W C"], config: ModelConfig
 ) -> Float[Array, "B H W K"]:
     """A one-hot segmentation as float32, of the image's size."""
-    array = jnp.asarray(value)
+    array = _numbers("segmentation", value)
     expected = (*image.shape[:3], config.num_classes)
     if array.shape != expected:
         raise ValueError(f"segmentation has shape {array.shape}: allowed is one-hot {expected}")
@@ -47,8 +57,15 @@ def count(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}: allowed are whole numbers from 1 up")
 
 
+def boolean(name: str, value: Any) -> bool:
+    """A bool of Python or NumPy as Python's; refuses all else."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={_short(value)}: allowed are True and False")
+    return bool(value)
+
+
 def latents(
-    values: Sequence[ArrayLike | None] | None,
+    values: Any,
     num_samples: int,
     image_shape: tuple[int, ...],
     config: ModelConfig,
@@ -56,6 +73,10 @@ def latents(
     """Latents given from outside, one entry a scale, each with the axis of samples in front."""
     if values is None:
         return [None] * config.num_scales
+    if not isinstance(values, list | tuple):
+        raise ValueError(
+            f"latents={_short(values)}: allowed is a list of {config.num_scales} arrays or None"
+        )
     if len(values) != config.num_scales:
         raise ValueError(f"{len(values)} latents given: allowed are {config.num_scales}")
     shapes = config.latent_shapes(*image_shape[1:3])
@@ -65,7 +86,7 @@ def latents(
             given.append(None)
             continue
         single = (image_shape[0], *shape)
-        array = jnp.asarray(value, jnp.float32)
+        array = _numbers(f"latents[{scale}]", value).astype(jnp.float32)
         if array.shape not in (single, (num_samples, *single)):
             raise ValueError(
                 f"latents[{scale}] has shape {array.shape}: allowed are {single} "
@@ -75,11 +96,18 @@ def latents(
     return given
 
 
-def mean_scales(
-    mean: bool | Sequence[bool], given: list[Array | None], config: ModelConfig
-) -> tuple[bool, ...]:
+def mean_scales(mean: Any, given: list[Array | None], config: ModelConfig) -> tuple[bool, ...]:
     """For each scale whether the prior's mean is taken."""
-    flags = (mean,) * config.num_scales if isinstance(mean, bool) else tuple(map(bool, mean))
+    values = list(mean) if isinstance(mean, np.ndarray) and mean.ndim == 1 else mean
+    if isinstance(values, list | tuple):
+        flags = tuple(boolean(f"mean[{scale}]", value) for scale, value in enumerate(values))
+    elif isinstance(values, bool | np.bool_):
+        flags = (bool(values),) * config.num_scales
+    else:
+        raise ValueError(
+            f"mean={_short(mean)}: allowed are True, False and a list of {config.num_scales} of "
+            "them"
+        )
     if len(flags) != config.num_scales:
         raise ValueError(f"mean has {len(flags)} entries: allowed are {config.num_scales}")
     both = [s for s, (m, z) in enumerate(zip(flags, given, strict=True)) if m and z is not None]
@@ -109,9 +137,39 @@ def image_keys(key: Any, batch: int) -> Key[Array, " B"]:
 def _typed(key: Any) -> Key[Array, "..."]:
     if key is None:
         raise ValueError("key=None: allowed only where nothing is drawn")
-    array = jnp.asarray(key)
+    array = _array("key", key, "jax.random.key(...)")
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return array
     if array.dtype != jnp.uint32:
         raise ValueError(f"key has dtype {array.dtype}: allowed are jax.random.key(...)")
-    return jax.random.wrap_key_data(array)
+    try:
+        return jax.random.wrap_key_data(array)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"key has shape {array.shape}: allowed are jax.random.key(...) and its key data"
+        ) from None
+
+
+def _numbers(name: str, value: Any) -> Array:
+    """Real numbers as a JAX array."""
+    array = _array(name, value, "an array of numbers")
+    if not jnp.issubdtype(array.dtype, jnp.number) and array.dtype != bool:
+        raise ValueError(f"{name} has dtype {array.dtype}: allowed is an array of numbers")
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} has dtype {array.dtype}: allowed are real numbers")
+    return array
+
+
+def _array(name: str, value: Any, allowed: str) -> Array:
+    # Texts would be taken for names of dtypes.
+    texts = any(isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value))
+    try:
+        if value is not None and not texts:
+            return jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{name}={_short(value)}: allowed is {allowed}")
+
+
+def _short(value: Any) -> str:
+    return " ".join(repr(value).split())[:60]

@@ -8,11 +8,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
+from hpunet.errors import UserError
 from hpunet.training.state import TrainState
+from hpunet.training.workdir import BEST, LAST
 
 NUM_LAST = 2
 # Two, because the newest best may be later than the last checkpoint and is then undone.
 NUM_BEST = 2
+# What Orbax raises at folders that lack parts, were cut short or hold something else.
+UNREADABLE = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
 class Progress(NamedTuple):
@@ -33,9 +37,13 @@ class Checkpoints:
     """Writes states in the background; each appears whole or not at all."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens `folder/last` and `folder/best`, making them if they are missing."""
-        self._last = _manager(folder / "last", NUM_LAST)
-        self._best = _manager(folder / "best", NUM_BEST)
+        """Opens `folder/last` and `folder/best`, making them if they are missing.
+
+        Raises:
+            UserError: If they cannot be made or read.
+        """
+        self._last = _manager(folder / LAST, NUM_LAST)
+        self._best = _manager(folder / BEST, NUM_BEST)
 
     @property
     def last_step(self) -> int | None:
@@ -48,8 +56,11 @@ class Checkpoints:
         Args:
             state: One host's copy.
             progress: The loop's.
+
+        Raises:
+            RuntimeError: If there is one of this or a later step.
         """
-        self._last.save(int(state.step), args=_arguments(state, progress))
+        _save(self._last, state, progress)
 
     def save_best(self, state: TrainState, progress: Progress) -> None:
         """Writes the best checkpoint; returns when it is on disk.
@@ -58,8 +69,8 @@ class Checkpoints:
         before it is what a killed run goes on from, and that may need the best one replaced here.
         """
         self._last.wait_until_finished()
-        if int(state.step) not in self._best.all_steps():
-            self._best.save(int(state.step), args=_arguments(state, progress))
+        self.forget_after(int(state.step) - 1)
+        _save(self._best, state, progress)
         self._best.wait_until_finished()
 
     def restore(self, like: TrainState, step: int | None = None) -> tuple[TrainState, Progress]:
@@ -68,15 +79,28 @@ class Checkpoints:
         Args:
             like: A state of the shapes that are expected.
             step: Which; None for the newest.
+
+        Raises:
+            UserError: If it cannot be read, saying what else the run can go on from.
         """
-        return _restore(self._last, self.last_step if step is None else step, like)
+        step = self.last_step if step is None else step
+        others = [s for s in self._last.all_steps() if s != step]
+        advice = f"go on from step {max(others)}" if others else "start anew"
+        return _restore(self._last, step, like, f"remove it to {advice}")
 
     def restore_best(self, like: TrainState, step: int) -> TrainState:
-        """Reads the best checkpoint."""
-        return _restore(self._best, step, like)[0]
+        """Reads the best checkpoint.
+
+        Raises:
+            UserError: If it cannot be read.
+        """
+        return _restore(self._best, step, like, "another --workdir starts anew")[0]
 
     def forget_after(self, step: int) -> None:
-        """Removes best checkpoints of steps that are to be done again."""
+        """Removes best checkpoints of steps that are to be done again, after `step`.
+
+        Orbax would keep them, and refuse to save any of an earlier step.
+        """
         for later in [s for s in self._best.all_steps() if s > step]:
             self._best.delete(later)
 
@@ -92,8 +116,11 @@ def _manager(folder: Path, num_kept: int) -> ocp.CheckpointManager:
         cleanup_tmp_directories=True,
         enable_async_checkpointing=True,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    return ocp.CheckpointManager(folder.resolve(), options=options)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return ocp.CheckpointManager(folder.resolve(), options=options)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be used ({error.strerror or error})") from error
 
 
 def _arguments(state: TrainState, progress: Progress) -> ocp.args.Composite:
@@ -103,16 +130,44 @@ def _arguments(state: TrainState, progress: Progress) -> ocp.args.Composite:
     )
 
 
+def _save(manager: ocp.CheckpointManager, state: TrainState, progress: Progress) -> None:
+    step = int(state.step)
+    if not manager.save(step, args=_arguments(state, progress)):
+        raise RuntimeError(
+            f"{manager.directory / str(step)} was not saved: the latest is of step "
+            f"{manager.latest_step()}"
+        )
+
+
 def _restore(
-    manager: ocp.CheckpointManager, step: int | None, like: TrainState
+    manager: ocp.CheckpointManager, step: int | None, like: TrainState, advice: str
 ) -> tuple[TrainState, Progress]:
+    expected = to_numpy(like)._asdict()
     arguments = ocp.args.Composite(
-        state=ocp.args.StandardRestore(to_numpy(like)._asdict()),
-        progress=ocp.args.JsonRestore(),
+        state=ocp.args.StandardRestore(expected), progress=ocp.args.JsonRestore()
     )
-    restored = manager.restore(step, args=arguments)
-    key = jax.random.wrap_key_data(restored["state"].pop("key"))
-    return TrainState(**restored["state"], key=key), Progress(**restored["progress"])
+    try:
+        restored = manager.restore(step, args=arguments)
+        _check_shapes(restored["state"], expected)
+        key = jax.random.wrap_key_data(restored["state"].pop("key"))
+        return TrainState(**restored["state"], key=key), Progress(**restored["progress"])
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{manager.directory / str(step)}: the checkpoint cannot be read ({reason}); {advice}"
+        ) from error
+
+
+def _check_shapes(state: PyTree, expected: PyTree) -> None:
+    """Refuses what Orbax lets pass: arrays of other shapes than are expected."""
+    for (path, value), like in zip(
+        jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(expected), strict=True
+    ):
+        if value.shape != like.shape or value.dtype != like.dtype:
+            raise ValueError(
+                f"{jax.tree_util.keystr(path)} is {value.dtype} {value.shape}, expected is "
+                f"{like.dtype} {like.shape}"
+            )
 
 
 def to_numpy(state: TrainState) -> TrainState:

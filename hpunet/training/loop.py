@@ -28,6 +28,7 @@ from hpunet.training.watch import (
     collapse_report,
     count_low_kl,
 )
+from hpunet.training.workdir import CHECKPOINTS
 
 SHOWN_IMAGES = 6
 # Steps between two looks of several hosts at whether one of them was told to stop.
@@ -121,7 +122,7 @@ class Run:
         self._scorer = scorer
         self._val_images = val_images
         self._schedule = schedule
-        self._checkpoints = Checkpoints(workdir / "checkpoints")
+        self._checkpoints = Checkpoints(workdir / CHECKPOINTS)
         state = init_state(task, optimizer, seed, init_params)
         self._progress = Progress()
         if self._checkpoints.last_step is not None:
@@ -261,7 +262,8 @@ class Run:
         if not all_finite(state):
             raise TrainingDivergedError(
                 f"weights are not finite after step {self._step}; last good checkpoint: "
-                f"{'none' if self._last_saved is None else f'step {self._last_saved}'}"
+                f"{'none' if self._last_saved is None else f'step {self._last_saved}'}; a lower "
+                "optimizer.learning_rate in another --workdir may help"
             )
         return state
 

@@ -12,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboardX import SummaryWriter
 
+from hpunet.errors import UserError
+
 FILE = "metrics.jsonl"
 
 
@@ -24,10 +26,16 @@ class MetricsLog:
         Args:
             workdir: Folder of the run.
             first_step: The next step; lines of later steps are dropped, they will be done again.
+
+        Raises:
+            UserError: If there is a file of this name that is no log, or it cannot be written.
         """
         self._path = workdir / FILE
-        cut_back(self._path, first_step)
-        self._lines = self._path.open("a", encoding="utf-8")
+        try:
+            cut_back(self._path, first_step)
+            self._lines = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{self._path}: cannot be written ({error.strerror})") from None
         self._board = SummaryWriter(str(workdir), purge_step=first_step + 1)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -52,14 +60,36 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line that was cut short is left out."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return lines
+    """The lines of a `metrics.jsonl`; a last line that was cut short is left out.
+
+    Raises:
+        UserError: Naming file and line, if it cannot be read or a line is no object with a step.
+    """
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    metrics = [_read_line(path, number, line) for number, line in enumerate(lines, 1)]
+    # Written whole, the last line ends, too; a part of an object is never JSON.
+    return metrics + ([_read_line(path, len(lines) + 1, last)] if _is_json(last) else [])
+
+
+def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    value = json.loads(line) if _is_json(line) else None
+    if not isinstance(value, dict) or type(value.get("step")) is not int:
+        shown = line[:40].decode(errors="replace")
+        raise UserError(
+            f"{path}, line {number}: {shown!r}; allowed are JSON objects with a whole number step"
+        )
+    return value
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def cut_back(path: Path, last_step: int) -> None:

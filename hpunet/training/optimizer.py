@@ -52,6 +52,11 @@ class OptimizerConfig:
             raise UserError(f"optimizer.schedule={self.schedule!r}: allowed are {allowed}")
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise UserError(f"optimizer.boundaries={self.boundaries}: allowed are ascending steps")
+        if self.schedule == "piecewise" and not self.boundaries:
+            raise UserError(
+                f"optimizer.boundaries={self.boundaries}: allowed with schedule='piecewise' is at "
+                "least one step"
+            )
         if len(self.boundaries) != len(self.factors):
             raise UserError(
                 f"optimizer.factors={self.factors}: allowed are as many as there are "

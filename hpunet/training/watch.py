@@ -30,14 +30,14 @@ def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int |
     raise TrainingDivergedError(
         f"the loss is not finite at step {step} ({terms}); last good checkpoint: "
         f"{'none' if last_checkpoint is None else f'step {last_checkpoint}'}; "
-        "a lower optimizer.learning_rate may help"
+        "a lower optimizer.learning_rate, in another --workdir, may help"
     )
 
 
 def count_low_kl(scalars: Mapping[str, float], steps_before: int) -> int:
-    """Steps in a row with hardly any KL at any scale, this one included."""
+    """Steps in a row with hardly any KL at any scale, this one included; 0 without scales."""
     kls = [v for name, v in scalars.items() if name.startswith("kl_") and name != "kl_sum"]
-    return steps_before + 1 if max(kls) < COLLAPSED_KL else 0
+    return steps_before + 1 if kls and max(kls) < COLLAPSED_KL else 0
 
 
 def collapse_report(step: int) -> str:
@@ -45,5 +45,6 @@ def collapse_report(step: int) -> str:
     return (
         f"step {step}: the latents have collapsed: the KL of every scale has been below "
         f"{COLLAPSED_KL} nats for {COLLAPSED_STEPS} steps, so all samples look alike. Lower "
-        "objective.beta, or use objective.name=geco with a lower objective.kappa"
+        "objective.beta, or use objective.name=geco with a lower objective.kappa, in another "
+        "--workdir"
     )

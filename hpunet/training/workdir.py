@@ -15,6 +15,24 @@ SAMPLES = "samples.png"
 COURSE = "course.png"
 AUGMENTED = "augmented.png"
 REPORT = "report.json"
+CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
+
+
+def of(text: str) -> Path:
+    """The folder that `--workdir` names.
+
+    Raises:
+        UserError: If no folder can have that name.
+    """
+    if not text or "\0" in text:
+        raise UserError(f"--workdir={text!r}: allowed is the name of a folder")
+    try:
+        os.lstat(text)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise UserError(f"--workdir={text}: {_reason(error)}") from None
+    return Path(text)
 
 
 def check(
@@ -30,11 +48,14 @@ def check(
         changed_keys: Keys that differ between two configurations although they may not.
 
     Raises:
-        UserError: If the folder belongs to a run of another configuration or cannot be written.
+        UserError: If the folder belongs to a run of another configuration, or of one that is not
+            known, or cannot be written.
     """
-    existing = next(p for p in (workdir, *workdir.absolute().parents) if p.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"--workdir={workdir}: {existing} is no folder that can be written to")
+    try:
+        _check_folder(workdir)
+        _check_checkpoints(workdir)
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
     old = _read_config(workdir / CONFIG)
     if old is None:
         return
@@ -47,6 +68,27 @@ def check(
             f"{workdir / CONFIG} is of a run with another configuration: {listed}; only num_steps "
             "and the *_every keys may change, another --workdir starts anew"
         )
+
+
+def _check_folder(workdir: Path) -> None:
+    existing = next(p for p in (workdir, *workdir.absolute().parents) if os.path.lexists(p))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--workdir={workdir}: {existing} is no folder that can be written to")
+
+
+def _check_checkpoints(workdir: Path) -> None:
+    top = workdir / CHECKPOINTS
+    for folder in (top, top / LAST, top / BEST):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise UserError(f"{folder}: it is no folder; another --workdir starts anew")
+    last = top / LAST
+    if last.is_dir() and not os.path.lexists(workdir / CONFIG):
+        steps = sorted(int(p.name) for p in last.iterdir() if p.name.isdecimal())
+        if steps:
+            raise UserError(
+                f"{workdir / CONFIG} is missing beside checkpoints up to step {steps[-1]}: which "
+                "configuration the run had is unknown; another --workdir starts anew"
+            )
 
 
 def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:
@@ -70,18 +112,25 @@ def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / CONFIG, {**config, CHECKSUM: data_checksum})
     except OSError as error:
-        raise UserError(f"--workdir={workdir}: {error.strerror}") from None
+        raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: cannot be read ({error}); another --workdir starts anew"
+            f"{path}: cannot be read ({_reason(error)}); another --workdir starts anew"
         ) from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: it holds no JSON object; another --workdir starts anew")
+    return config
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 from jaxtyping import PyTree
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
@@ -48,7 +48,9 @@ def save_weights(
     }
     part = path.with_name(path.name + ".part")
     # Under one key: the order of several would differ from file to file.
-    save_file(tensors, part, metadata={HEADER: json.dumps(header)})
+    contents = save(tensors, metadata={HEADER: json.dumps(header)})
+    # Not by safetensors, whose files nobody else may read.
+    part.write_bytes(contents)
     os.replace(part, path)
 
 
@@ -64,7 +66,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-        if header.get("format") != FORMAT:
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise UserError(
                 f"{path}: no weights of hpunet, expected format {FORMAT!r} in its header"
             )
@@ -86,15 +88,27 @@ def load(path: str | Path) -> tuple[Model, Params]:
         The model, built from the settings in the file, and its weights.
 
     Raises:
-        UserError: If the file cannot be read, or its arrays are not those of its network.
+        UserError: If the file cannot be read, or its arrays are not those of its network, or no
+            finite float32 numbers.
     """
     config = read_header(path)["network"]
     with safetensors.safe_open(path, framework="numpy") as file:
+        # The type first: NumPy lacks some, and reading those fails.
+        for name in file.keys():  # noqa: SIM118
+            _check_type(path, name, file.get_slice(name).get_dtype())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise UserError(f"{path}: {name} is not finite; allowed are finite numbers")
     model = build_model(config)
     params = unflatten(tensors)
     check_params(params, model, str(path))
     return model, params
+
+
+def _check_type(path: str | Path, name: str, dtype: str) -> None:
+    if dtype != "F32":
+        raise UserError(f"{path}: {name} has type {dtype}; allowed is F32")
 
 
 def unflatten(tensors: Mapping[str, np.ndarray]) -> Params:

@@ -1,12 +1,14 @@
 """Weights of DeepMind's reference network, renamed for this one."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from hpunet.errors import UserError
+from hpunet.model import check
 from hpunet.model.build import Model
 from hpunet.model.initialization import Parameter, Params
 from hpunet.model.model_config import ModelConfig
@@ -35,25 +37,48 @@ def params_from_reference(
         Haiku's tree of parameters, float32.
 
     Raises:
-        UserError: If a variable is missing or has another shape than the network needs.
+        UserError: If a variable is missing, holds no numbers or has another shape than the network
+            needs.
+        ValueError: If `variables` is no mapping or `config` no `ModelConfig`.
 
     Reference: `HierarchicalProbUNet` numbers its convolutions as it builds them.
     """
+    check.network(config)
+    if not isinstance(variables, Mapping):
+        kind = type(variables).__name__
+        raise ValueError(f"variables is a {kind}: allowed is a mapping of names to arrays")
     first = f"{scope}/prior/conv_2d/w"
     if first not in variables:
         raise UserError(f"variable {first} is missing: is scope={scope!r} the right one?")
-    parameters = Model(config).list_parameters(np.shape(variables[first])[2])
+    shape = _as_float32(first, variables[first]).shape
+    if len(shape) != 4:
+        raise UserError(f"variable {first} has shape {shape}: allowed is a kernel [H, W, I, O]")
+    parameters = Model(config).list_parameters(shape[2])
     params: Params = {}
     for parameter, name in zip(parameters, reference_names(parameters, scope), strict=True):
         if name not in variables:
             raise UserError(f"variable {name} is missing: the network of {config} needs it")
-        value = jnp.asarray(variables[name], jnp.float32)
+        value = jnp.asarray(_as_float32(name, variables[name]))
         if value.shape != parameter.shape:
             raise UserError(
                 f"variable {name} has shape {value.shape}: the network needs {parameter.shape}"
             )
         params.setdefault(parameter.module, {})[parameter.name] = value
     return params
+
+
+def _as_float32(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float32)
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"variable {name}={_short(value)}: allowed is an array of numbers")
+
+
+def _short(value: Any) -> str:
+    return " ".join(repr(value).split())[:60]
 
 
 def reference_names(parameters: list[Parameter], scope: str) -> list[str]:

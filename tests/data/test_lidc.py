@@ -151,14 +151,20 @@ def test_graders_counted_from_0_or_1_are_read_back_in_their_order(source, prepar
     assert {item["name"] for item in train} == {"z-0.5_c0", "z--10.0_c0"}
 
 
-def test_crops_of_different_and_oblong_sizes_are_taken(source, prepared):
+def test_crops_of_different_sizes_are_cut_to_the_centre_that_all_have(source, prepared):
     files = make_files(("1",))
-    files["images/2/z-1_c0.png"] = png(np.ones((SIZE, 20), np.uint8))
+    wide = np.tile(np.arange(SIZE + 5, dtype=np.uint8), (SIZE, 1))
+    files["images/2/z-1_c0.png"] = png(wide)
     for grader in (0, 1):
-        files[f"gt/2/z-1_c0_l{grader}.png"] = png(np.zeros((SIZE, 20), np.uint8))
+        files[f"gt/2/z-1_c0_l{grader}.png"] = png(255 * (wide % 2))
     write_folder(source, files)
     train = open_small(str(source), str(prepared)).splits["train"]
-    assert sorted({item["image"].shape for item in train}) == [(SIZE, SIZE, 1), (SIZE, 20, 1)]
+    assert {item["image"].shape for item in train} == {(SIZE, SIZE, 1)}
+    cut = next(item for item in train if item["patient"] == "2")
+    np.testing.assert_array_equal(cut["image"][0, :, 0], np.arange(2, SIZE + 2))
+    np.testing.assert_array_equal(
+        cut["annotations"][:, 0], np.tile(np.arange(2, SIZE + 2) % 2, (2, 1))
+    )
 
 
 @pytest.mark.parametrize("archived", [True, False])

@@ -189,6 +189,20 @@ def test_a_copy_with_a_file_missing_is_prepared_again(stripes, tmp_path, lost):
     assert stripes.generated == 4
 
 
+@pytest.mark.parametrize("contents", ["[]", "3", '{"name": "a", "splits": 3}', '{"splits": [1]}'])
+def test_a_description_of_something_else_is_not_taken_for_whole(tmp_path, contents):
+    (tmp_path / "dataset_info.json").write_text(contents)
+    assert not is_whole(tmp_path)
+
+
+def test_an_emptied_file_is_not_taken_for_whole(stripes, tmp_path):
+    prepare(stripes(data_dir=tmp_path))
+    folder = tmp_path / "stripes" / "1.0.0"
+    assert is_whole(folder)
+    (folder / "stripes-val.array_record-00000-of-00001").write_bytes(b"")
+    assert not is_whole(folder)
+
+
 def test_a_killed_preparation_is_cleared_away_and_done_again(stripes, tmp_path):
     process = start(tmp_path, tmp_path / "notes", "die")
     process.communicate(timeout=60)

@@ -24,7 +24,7 @@ COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.spl
 SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
 TRAINING = [line for line in COMMANDS if line.startswith("python -m hpunet.train")]
 SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev]'"]
-TESTS = "python -m pytest -q"
+TESTS = "python -m pytest -q -n 2"
 
 SIZE = 32
 TINY = {

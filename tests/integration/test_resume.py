@@ -1,6 +1,7 @@
 """The train command: killed, stopped and started again."""
 
 import json
+import os
 import random
 import signal
 import time
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from hpunet.data.pipeline import PARENT_CHECK_SECONDS
 from tests import tiny_command
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -90,6 +92,32 @@ def test_command_stopped_and_killed_again_and_again_ends_as_if_it_never_was(
     assert_same_run(tmp_path, uninterrupted)
     settings = json.loads((tmp_path / "config.json").read_text())
     assert settings["num_steps"] == tiny_command.SETTINGS["num_steps"]
+
+
+def test_signals_to_the_whole_group_keep_the_run_and_end_the_readers(tmp_path, prepared_dir):
+    changed = {"data__num_workers": 1, "num_steps": 100_000, "checkpoint_every": 100_000}
+    process = tiny_command.start(tmp_path, prepared_dir, evaluate_every=0, **changed)
+    wait_for_line(process, tmp_path, 3)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGTERM)
+    done = tiny_command.finish(process)
+    assert done.code == 143, done.stderr
+    assert "Traceback" not in done.stderr
+    assert tiny_command.last_checkpoint(tmp_path)[0] >= 3
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_readers_do_not_outlive_a_killed_run(tmp_path, prepared_dir):
+    changed = {"data__num_workers": 1, "num_steps": 100_000, "checkpoint_every": 100_000}
+    process = tiny_command.start(tmp_path, prepared_dir, evaluate_every=0, **changed)
+    wait_for_line(process, tmp_path, 1)
+    process.kill()
+    process.communicate(
+        timeout=10 * PARENT_CHECK_SECONDS
+    )  # returns once no reader holds the pipes any more
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_changed_configuration_is_refused_in_one_line_that_names_the_keys(

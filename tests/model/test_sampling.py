@@ -7,6 +7,7 @@ import pytest
 
 import hpunet
 from hpunet.errors import UserError
+from hpunet.model import check
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -64,7 +65,8 @@ def test_single_key_is_folded_with_each_images_place(params, key):
 
 def test_scales_at_the_mean_are_not_drawn(params, key):
     mean = MODEL.sample(params, None, IMAGE, mean=True)
-    np.testing.assert_array_equal(mean, MODEL.sample(params, None, IMAGE, mean=[True, True]))
+    for same in ([True, True], np.True_, np.array([True, True]), (np.True_, True)):
+        np.testing.assert_array_equal(mean, MODEL.sample(params, None, IMAGE, mean=same))
     some = MODEL.sample(params, key, IMAGE, mean=[True, False], num_samples=2)
     assert np.abs(some[0] - some[1]).max() > 1e-3
     assert np.abs(some[0] - mean[0]).max() > 1e-3
@@ -127,6 +129,56 @@ def test_jax_arrays_inside_of_jit_give_what_numpy_arrays_give(params, key):
 def test_settings_that_do_not_fit_are_refused(params, settings, message):
     with pytest.raises(ValueError, match=message):
         MODEL.sample(params, None, IMAGE, **settings)
+
+
+# Asked of the checks themselves: in tests beartype stands before what calls them.
+@pytest.mark.parametrize("mean", [None, 1, "x", ["no", "no"], [0, 1], np.zeros((2, 2), bool)])
+def test_mean_that_is_neither_bool_nor_bools_is_refused(mean):
+    with pytest.raises(ValueError, match=r"^mean.*=.*: allowed are True"):
+        check.mean_scales(mean, [None, None], tiny.CONFIG)
+
+
+@pytest.mark.parametrize("mean", [None, 1, "x", [True, False]])
+def test_mean_of_a_reconstruction_is_one_bool(mean):
+    with pytest.raises(ValueError, match=r"^mean=.*: allowed are True and False"):
+        check.boolean("mean", mean)
+
+
+@pytest.mark.parametrize("latents", [3, "ab", LATENTS[0], ["a", None], [np.array([None]), None]])
+def test_latents_that_are_no_list_of_arrays_are_refused(latents):
+    with pytest.raises(ValueError, match=r"^latents.*: allowed is ") as error:
+        check.latents(latents, 1, IMAGE.shape, tiny.CONFIG)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["a", [None], np.zeros(3, np.uint32), np.uint32(1), 1.5, np.zeros((), object)]
+)
+def test_what_is_no_key_is_refused(key):
+    for keys in (lambda: check.single_key(key), lambda: check.image_keys(key, BATCH)):
+        with pytest.raises(ValueError, match=r"^key.*: allowed (is|are) jax\.random\.key"):
+            keys()
+
+
+@pytest.mark.parametrize(
+    "image", ["a", ["a"], None, {}, np.full((1, 8, 8, 1), "a"), np.zeros((1, 8, 8, 1), object)]
+)
+def test_image_that_is_no_array_of_numbers_is_refused(image):
+    with pytest.raises(ValueError, match=r"^image=.*: allowed is an array of numbers") as error:
+        check.image(image, tiny.CONFIG)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("params", [None, {}, [], 3, {"a": 1}])
+def test_what_is_no_weights_is_refused(params):
+    with pytest.raises(ValueError, match=r"^params=.*: allowed are weights of this network"):
+        check.channels(jnp.asarray(IMAGE), params)
+
+
+@pytest.mark.parametrize("config", [None, {}, "lidc"])
+def test_what_is_no_shape_of_a_network_is_refused(config):
+    with pytest.raises(ValueError, match=r"^config=.*: allowed is a hpunet\.ModelConfig"):
+        check.network(config)
 
 
 @pytest.mark.parametrize(

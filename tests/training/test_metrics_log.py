@@ -1,5 +1,8 @@
 import json
 
+import pytest
+
+from hpunet.errors import UserError
 from hpunet.training.metrics_log import MetricsLog, read_metrics
 
 
@@ -38,3 +41,30 @@ def test_what_is_not_finite_is_null(tmp_path):
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert "NaN" not in line
     assert json.loads(line) == {"step": 1, "loss": None, "kl_0": None, "kl_1": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("contents", "line"),
+    [
+        (b'{"step": 1}\n{"st\n{"step": 3}\n', 2),
+        (b'{"step": 1}\n{"step"\n', 2),
+        (b'{"step": 1}\n\xff\xfe\n{"step": 3}\n', 2),
+        (b'{"step": 1}\n[1]\n', 2),
+        (b'{"step": 1}\n3', 2),
+        (b'{"loss": 1.0}\n', 1),
+        (b'{"step": "1"}\n', 1),
+        (b'{"step": true}\n', 1),
+    ],
+)
+def test_line_that_was_never_logged_is_refused_by_file_and_number(tmp_path, contents, line):
+    (tmp_path / "metrics.jsonl").write_bytes(contents)
+    with pytest.raises(UserError, match=rf"metrics\.jsonl, line {line}: .*allowed are") as error:
+        MetricsLog(tmp_path, 5)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == contents
+
+
+def test_folder_in_place_of_the_log_is_refused_by_name(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read \(Is a directory\)"):
+        MetricsLog(tmp_path, 0)

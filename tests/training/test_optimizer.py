@@ -46,6 +46,7 @@ def test_warm_up_climbs_in_a_line_to_the_schedules_rate():
         ({"boundaries": (20, 10), "factors": (1.0, 1.0)}, "boundaries"),
         ({"boundaries": (10, 10), "factors": (1.0, 1.0)}, "boundaries"),
         ({"boundaries": (10,), "factors": ()}, "factors"),
+        ({"schedule": "piecewise"}, "boundaries"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_key(settings, key):

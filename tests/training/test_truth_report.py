@@ -45,6 +45,15 @@ def test_a_network_without_latents_fails_at_its_best(images):
     assert "NOT" in result.as_text()
 
 
+def test_too_few_samples_for_a_verdict_are_no_success(images):
+    samples = Truth(CONFIG).draw(np.random.default_rng(0), images[1], 1)
+    result = report(images, samples)
+    assert result.perfect_ged > result.mean_ged
+    assert not result.learned
+    assert "too few" in result.as_text()
+    assert result.as_json()["gap"] is None
+
+
 def test_right_modes_at_wrong_frequencies_fail(images):
     wrong = Truth(SyntheticConfig(p_drawn=0.95, p_halo=0.8))
     samples = wrong.draw(np.random.default_rng(0), images[1], NUM_SAMPLES)

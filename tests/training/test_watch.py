@@ -28,8 +28,13 @@ def test_steps_count_as_collapsed_while_the_kl_of_every_scale_is_low():
     assert count_low_kl({**high, "kl_sum": 0.0}, 1999) == 0
 
 
+def test_model_without_scales_never_counts_as_collapsed():
+    assert count_low_kl({"loss": 1.0, "kl_sum": 0.0}, 1999) == 0
+
+
 def test_report_of_a_collapse_says_what_to_change():
     report = collapse_report(2345)
     assert "step 2345" in report
     assert "objective.beta" in report
     assert "objective.kappa" in report
+    assert "in another --workdir" in report

@@ -49,3 +49,18 @@ def test_misshapen_variable_is_named_with_both_shapes(variables):
 def test_wrong_scope_is_suspected_when_the_first_variable_is_missing(variables):
     with pytest.raises(UserError, match=r"scope='other' the right one"):
         hpunet.params_from_reference(variables, tiny.CONFIG, "other")
+
+
+@pytest.mark.parametrize("name", [FIRST, f"{SCOPE}/f_comb/logits/b"])
+@pytest.mark.parametrize("value", [3, "weights", None, [object()], [[1], [1, 2]]])
+def test_variable_that_is_no_kernel_of_numbers_is_named(variables, name, value):
+    with pytest.raises(UserError, match=f"variable {name}[ =].*(allowed is|needs)") as error:
+        hpunet.params_from_reference({**variables, name: value}, tiny.CONFIG, SCOPE)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_mapping_or_no_network_is_refused():
+    with pytest.raises(ValueError, match="variables is a list: allowed is a mapping"):
+        hpunet.params_from_reference([], tiny.CONFIG)
+    with pytest.raises(ValueError, match=r"config=None: allowed is a hpunet\.ModelConfig"):
+        hpunet.params_from_reference({}, None)

@@ -82,3 +82,25 @@ def test_arrays_that_are_not_the_networks_are_refused_by_name(path, params):
         check_params(missing, MODEL, "file")
     with pytest.raises(UserError, match="not those of a Hierarchical"):
         check_params({}, MODEL, "file")
+
+
+def test_file_may_be_read_by_whom_the_umask_lets(path):
+    (path.parent / "ordinary").touch()
+    assert path.stat().st_mode == (path.parent / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.astype(np.float16), "has type F16; allowed is F32"),
+        (lambda w: w.astype(np.float64), "has type F64; allowed is F32"),
+        (lambda w: w.astype(np.int32), "has type I32; allowed is F32"),
+        (lambda w: w * np.float32("nan"), "is not finite"),
+        (lambda w: w + np.float32("inf"), "is not finite"),
+    ],
+)
+def test_weights_that_are_no_finite_float32_are_refused_by_name(tmp_path, params, change, message):
+    weights = changed(params, FIRST, "w", change(np.asarray(params[FIRST]["w"])))
+    save_weights(tmp_path / "bad.safetensors", weights, tiny.CONFIG, PREPROCESSING)
+    with pytest.raises(UserError, match=rf"bad\.safetensors: {FIRST}/w {message}"):
+        load(tmp_path / "bad.safetensors")
