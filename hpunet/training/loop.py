@@ -1,7 +1,6 @@
 """The training loop: one for all models."""
 
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from hpunet.training.devices import Devices, first
 from hpunet.training.interrupt import Interrupt
 from hpunet.training.metrics_log import MetricsLog
 from hpunet.training.progress_bar import ProgressBar
+from hpunet.training.speed import Speed
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task
 from hpunet.training.validation import Cropped, Scored, Scorer
@@ -68,23 +68,6 @@ class Outcome(NamedTuple):
     state: TrainState
     progress: Progress
     signal: int | None
-
-
-class Speed:
-    """Images per second since it was made."""
-
-    def __init__(self) -> None:
-        """Starts the clock."""
-        self._started = time.perf_counter()
-        self._images = 0
-
-    def count(self, images: int) -> None:
-        """Counts the images of one step more."""
-        self._images += images
-
-    def scalars(self) -> dict[str, float]:
-        """The rate under its name in the log."""
-        return {"images_per_second": self._images / (time.perf_counter() - self._started)}
 
 
 class Run:

@@ -16,6 +16,8 @@ from hpunet.model.noise import draw_noise
 from hpunet.objective.collectives import Collectives
 from hpunet.objective.hierarchical import Loss, LossConfig, build_objective, loss_of_pass
 
+LossFunction = Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collectives], Loss]
+
 
 class Task(NamedTuple):
     """A model with its loss, its way of seeing data and its way of drawing.
@@ -31,7 +33,7 @@ class Task(NamedTuple):
 
     init: Callable[[Key[Array, ""]], PyTree]
     init_objective: Callable[[], tuple[PyTree, PyTree]]
-    loss: Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collectives], Loss]
+    loss: LossFunction
     sample: Callable[..., Int[Array, "S B H W"]]
     reconstruct: Callable[..., Int[Array, "B H W"]]
 
@@ -39,6 +41,27 @@ class Task(NamedTuple):
 def scale_intensities(image: ArrayLike) -> Float[Array, "B H W C"]:
     """Intensities as stored, 0 to 255, as the network sees them, 0 to 1."""
     return jnp.asarray(image, jnp.float32) / 255
+
+
+def see(
+    batch: Batch,
+    keys: Key[Array, " B"],
+    crop: tuple[int, int],
+    augmentation: AugmentConfig | None,
+) -> tuple[Float[Array, "B h w C"], Int[Array, "B h w"]]:
+    """What the network sees of a batch: intensities 0 to 1, and labels, deformed and cropped.
+
+    Args:
+        batch: As read.
+        keys: One key an example, for the deformation.
+        crop: Height and width of the result, in pixels.
+        augmentation: Ranges of the random deformations; None takes the central crop.
+    """
+    image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
+    if augmentation is not None:
+        return augment(keys, image, labels, crop, augmentation)
+    cropped_image, cropped_labels = center_crop(image, labels, crop)
+    return jnp.asarray(cropped_image), jnp.asarray(cropped_labels)
 
 
 def build_hierarchical_task(
@@ -58,19 +81,31 @@ def build_hierarchical_task(
         augmentation: Ranges of the random deformations; None takes the central crop.
     """
     num_classes = model.config.num_classes
-    latent_shapes = model.config.latent_shapes(*crop)
-    gumbel_shape = crop if loss_config.draws_pixels else None
 
     def init(key: Key[Array, ""]) -> PyTree:
         image = np.zeros((1, *crop, image_channels), np.float32)
         return model.init(key, image, np.zeros((1, *crop, num_classes), np.float32))
 
-    def see(batch: Batch, keys: Key[Array, " B"]) -> tuple[Array, Array]:
-        image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
-        if augmentation is not None:
-            return augment(keys, image, labels, crop, augmentation)
-        cropped_image, cropped_labels = center_crop(image, labels, crop)
-        return jnp.asarray(cropped_image), jnp.asarray(cropped_labels)
+    def sample(params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int) -> Array:
+        logits = model.sample(params, keys, image, num_samples=num_samples)
+        return jnp.argmax(logits, axis=-1)
+
+    def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
+        segmentation = jax.nn.one_hot(labels, num_classes)
+        return jnp.argmax(model.reconstruct(params, None, image, segmentation, mean=True), axis=-1)
+
+    loss = _build_loss(model, loss_config, crop, augmentation)
+    return Task(init, build_objective(loss_config).init, loss, sample, reconstruct)
+
+
+def _build_loss(
+    model: Model,
+    config: LossConfig,
+    crop: tuple[int, int],
+    augmentation: AugmentConfig | None,
+) -> LossFunction:
+    latent_shapes = model.config.latent_shapes(*crop)
+    gumbel_shape = crop if config.draws_pixels else None
 
     def loss(
         params: PyTree,
@@ -81,8 +116,8 @@ def build_hierarchical_task(
         collectives: Collectives,
     ) -> Loss:
         pairs = jax.vmap(jax.random.split)(keys)
-        image, labels = see(batch, pairs[:, 0])
-        segmentation = jax.nn.one_hot(labels, num_classes)
+        image, labels = see(batch, pairs[:, 0], crop, augmentation)
+        segmentation = jax.nn.one_hot(labels, model.config.num_classes)
         noise = draw_noise(pairs[:, 1], latent_shapes, gumbel_shape)
         output = model.network.forward(params, image, segmentation, noise.latents)
         return loss_of_pass(
@@ -92,17 +127,9 @@ def build_hierarchical_task(
             params,
             variables,
             objective_state,
-            loss_config,
+            config,
             index=jnp.asarray(batch.position),
             collectives=collectives,
         )
 
-    def sample(params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int) -> Array:
-        logits = model.sample(params, keys, image, num_samples=num_samples)
-        return jnp.argmax(logits, axis=-1)
-
-    def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
-        segmentation = jax.nn.one_hot(labels, num_classes)
-        return jnp.argmax(model.reconstruct(params, None, image, segmentation, mean=True), axis=-1)
-
-    return Task(init, build_objective(loss_config).init, loss, sample, reconstruct)
+    return loss
