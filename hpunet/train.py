@@ -64,7 +64,7 @@ def main() -> int:
     run = _run(setup, workdir, init_params)
     if init_params is not None and run.step and devices.is_main:
         print(f"--init_weights is left aside: the run goes on at step {run.step}", file=sys.stderr)
-    if settings.augmentation is not None and devices.is_main:
+    if settings.augmentation is not None and not run.step and devices.is_main:
         shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
         crop = (settings.crop, settings.crop)
         summary.write_augmented(workdir, shown, crop, settings.augmentation)

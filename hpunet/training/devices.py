@@ -50,7 +50,7 @@ class Devices:
             )
 
     def collectives(self) -> Collectives:
-        """Gather and sum over all devices, inside of what `shared` and `pmap` compile."""
+        """Gather and sum over all devices, inside of what `pmap` compiles."""
         return Collectives(
             gather=lambda x: lax.all_gather(x, AXIS, tiled=True),
             sum=lambda tree: lax.psum(tree, AXIS),

@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 from jaxtyping import PyTree
-from matplotlib.figure import Figure
 
-from hpunet import figures
 from hpunet.data.pipeline import Batch
 from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
 from hpunet.training.devices import Devices, first
@@ -20,7 +18,7 @@ from hpunet.training.progress_bar import ProgressBar
 from hpunet.training.speed import Speed
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task
-from hpunet.training.validation import Cropped, Scored, Scorer
+from hpunet.training.validation import Cropped, Scorer, sample_figure
 from hpunet.training.watch import (
     COLLAPSED_STEPS,
     TrainingDivergedError,
@@ -30,7 +28,6 @@ from hpunet.training.watch import (
 )
 from hpunet.training.workdir import CHECKPOINTS
 
-SHOWN_IMAGES = 6
 # Steps between two looks of several hosts at whether one of them was told to stop.
 SIGNAL_EVERY = 10
 
@@ -186,7 +183,6 @@ class Run:
         except Exception:
             if interrupt.signal is None or self._devices.num_hosts > 1:
                 raise
-            self._signal = int(interrupt.signal)
             return None
 
     def _must_wait(self, interrupt: Interrupt) -> bool:
@@ -243,11 +239,8 @@ class Run:
     def _good_state(self) -> TrainState:
         state = self._host_state()
         if not all_finite(state):
-            raise TrainingDivergedError(
-                f"weights are not finite after step {self._step}; last good checkpoint: "
-                f"{'none' if self._last_saved is None else f'step {self._last_saved}'}; a lower "
-                "optimizer.learning_rate in another --workdir may help"
-            )
+            what = f"weights are not finite after step {self._step}"
+            raise TrainingDivergedError(what, self._last_saved)
         return state
 
     def _save(self) -> None:
@@ -261,24 +254,14 @@ class Run:
         scores = {f"val/{name}": score for name, score in scored.means().items()}
         self._write(scores)
         if self._log is not None:
-            self._log.write_figure(
-                self._step, "val/samples", self._figure(self._val_images, scored)
-            )
+            figure = sample_figure(self._val_images, scored, title=f"step {self._step}")
+            self._log.write_figure(self._step, "val/samples", figure)
         best = self._progress.best_ged
         if best is None or scores["val/ged"] < best:
             self._progress = self._progress._replace(
                 best_ged=scores["val/ged"], best_step=self._step
             )
             self._checkpoints.save_best(state, self._progress)
-
-    def _figure(self, images: Cropped, scored: Scored) -> Figure:
-        shown = slice(SHOWN_IMAGES)
-        return figures.sample_grid(
-            images.image[shown, ..., 0],
-            images.annotations[:, shown],
-            scored.samples[:, shown],
-            title=f"step {self._step}",
-        )
 
     def _write(self, values: dict[str, float]) -> None:
         if self._log is not None:

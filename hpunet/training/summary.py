@@ -14,10 +14,9 @@ from hpunet.data.dataset import Dataset
 from hpunet.data.pipeline import spread
 from hpunet.model.model_config import ModelConfig
 from hpunet.training import workdir as folder
-from hpunet.training.loop import SHOWN_IMAGES
 from hpunet.training.metrics_log import FILE, read_metrics
 from hpunet.training.truth_report import TruthReport, compare_with_truth
-from hpunet.training.validation import Cropped, Scored
+from hpunet.training.validation import Cropped, Scored, sample_figure
 from hpunet.weights.file import save_weights
 
 AUGMENTED_ROWS, AUGMENTED_COLUMNS = 5, 7
@@ -66,11 +65,7 @@ def write_augmented(
 
 def write_samples(workdir: Path, images: Cropped, scored: Scored) -> None:
     """Writes the figure of images, graders' masks, samples and their standard deviation."""
-    shown = slice(SHOWN_IMAGES)
-    figure = figures.sample_grid(
-        images.image[shown, ..., 0], images.annotations[:, shown], scored.samples[:, shown]
-    )
-    figures.save(figure, workdir / folder.SAMPLES)
+    figures.save(sample_figure(images, scored), workdir / folder.SAMPLES)
 
 
 def write_report(

@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float, Int, PyTree, UInt8
+from matplotlib.figure import Figure
 
-from hpunet import metrics
+from hpunet import figures, metrics
 from hpunet.data.augment import center_crop
 from hpunet.training.devices import Devices
 from hpunet.training.state import keys_of
 from hpunet.training.task import Task, scale_intensities
 
 IMAGES_PER_DEVICE = 4
+SHOWN_IMAGES = 6
 
 
 class Cropped(NamedTuple):
@@ -60,6 +62,23 @@ def crop_examples(examples: Sequence[dict[str, Any]], crop: tuple[int, int]) -> 
     image = np.concatenate([image for image, _ in pairs])
     annotations = np.concatenate([labels for _, labels in pairs], axis=1)
     return Cropped(np.asarray(scale_intensities(image)), annotations, np.arange(len(pairs)))
+
+
+def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> Figure:
+    """The first images with their graders' masks and samples.
+
+    Args:
+        images: What was scored.
+        scored: Samples of them.
+        title: A line above it all.
+    """
+    shown = slice(SHOWN_IMAGES)
+    return figures.sample_grid(
+        images.image[shown, ..., 0],
+        images.annotations[:, shown],
+        scored.samples[:, shown],
+        title=title,
+    )
 
 
 class Scorer:

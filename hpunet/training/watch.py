@@ -12,6 +12,19 @@ COLLAPSED_STEPS = 2000
 class TrainingDivergedError(UserError):
     """The loss, or a weight, is not finite any more."""
 
+    def __init__(self, what: str, last_checkpoint: int | None) -> None:
+        """Says what is not finite, what is left, and what may help.
+
+        Args:
+            what: The quantity and its step.
+            last_checkpoint: Step of the last good checkpoint, or None.
+        """
+        left = "none" if last_checkpoint is None else f"step {last_checkpoint}"
+        super().__init__(
+            f"{what}; last good checkpoint: {left}; a lower optimizer.learning_rate, in another "
+            "--workdir, may help"
+        )
+
 
 def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int | None) -> None:
     """Stops at a loss that is not finite.
@@ -27,11 +40,8 @@ def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int |
     if math.isfinite(scalars["loss"]):
         return
     terms = ", ".join(f"{name}={value:.4g}" for name, value in scalars.items())
-    raise TrainingDivergedError(
-        f"the loss is not finite at step {step} ({terms}); last good checkpoint: "
-        f"{'none' if last_checkpoint is None else f'step {last_checkpoint}'}; "
-        "a lower optimizer.learning_rate, in another --workdir, may help"
-    )
+    what = f"the loss is not finite at step {step} ({terms})"
+    raise TrainingDivergedError(what, last_checkpoint)
 
 
 def count_low_kl(scalars: Mapping[str, float], steps_before: int) -> int:
