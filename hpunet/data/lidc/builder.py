@@ -56,7 +56,7 @@ def open_dataset(data_dir: str | None, prepared_dir: str, *, min_size: int = 128
 class Lidc(tfds.core.GeneratorBasedBuilder):
     """Writes LIDC crops as records; see `prepare.example_features` for what a record holds."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
 
     def __init__(self, splits: Mapping[str, pathlib.Path], **kwargs: Any) -> None:
         """Takes the archive or folder of each split, and what TFDS takes."""
