@@ -68,6 +68,7 @@ def help_text(module: ModuleType) -> str:
         lines += [
             f"  {name}={key.default}: {key.meaning} Allowed: {key.allowed.text}."
             for name, key in KEYS.items()
+            if name.startswith(module.GET_CONFIG.changeable)
         ]
     return "\n".join(lines)
 
@@ -82,7 +83,7 @@ def own_flags(module: ModuleType) -> dict[str, flags.Flag]:
 
 
 def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
-    """Parses flags; what `define_config` gave then finds its file and the changed keys.
+    """Parses flags; a `ConfigFlag` then finds its file and the changed keys.
 
     Args:
         argv: The program's name, then its words.
@@ -133,16 +134,41 @@ def _one_line(error: flags.Error) -> str:
     return f"--{found[1]}={found[2]}: allowed is {allowed}" if found and allowed else text
 
 
-def define_config() -> Callable[[], ConfigDict]:
-    """Defines `--config` and its overrides; call the result once flags are parsed."""
-    holder = flags.DEFINE_string(
-        "config", None, "Path or name of a configuration; --config.KEY=VALUE changes a key."
-    )
+class ConfigFlag:
+    """The flag `--config` and its overrides; call it once flags are parsed.
 
-    def get() -> ConfigDict:
-        if holder.value is None:
-            names = ", ".join(sorted(config_files()))
-            raise UserError(f"--config is missing: allowed are a path, or one of {names}")
-        return override(load_config(find_config(holder.value)), _overrides)
+    Attributes:
+        changeable: What the names of the keys begin with that a user may change.
+    """
 
-    return get
+    def __init__(self, changeable: str = "") -> None:
+        """Defines the flag."""
+        self.changeable = changeable
+        self._flag = flags.DEFINE_string(
+            "config", None, "Path or name of a configuration; --config.KEY=VALUE changes a key."
+        )
+
+    def __call__(self, known: ConfigDict | None = None) -> ConfigDict:
+        """The configuration that the command line asks for.
+
+        Args:
+            known: Stands in for `--config`, which is then refused.
+
+        Raises:
+            UserError: Naming file or key, value and what is allowed.
+        """
+        for key in _overrides:
+            if key in KEYS and not key.startswith(self.changeable):
+                raise UserError(
+                    f"--config.{key}: this command reads it where the network comes from; "
+                    f"allowed are the keys {self.changeable}*"
+                )
+        name = self._flag.value
+        if known is not None and name is not None:
+            raise UserError(f"--config={name}: the run has its own; allowed is --config.KEY=VALUE")
+        if known is None:
+            if name is None:
+                names = ", ".join(sorted(config_files()))
+                raise UserError(f"--config is missing: allowed are a path, or one of {names}")
+            known = load_config(find_config(name))
+        return override(known, _overrides)

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import importlib.util
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from hpunet.config import KEYS, check, flatten
+from hpunet.config import KEYS, check, default_config, flatten
 from hpunet.errors import UserError
 
 PACKAGE = Path(__file__).parent
@@ -64,6 +65,27 @@ def load_config(path: Path) -> ConfigDict:
     return config
 
 
+def config_of_run(path: Path) -> ConfigDict:
+    """The configuration that a run was started with, checked.
+
+    Args:
+        path: Its `config.json`. Keys that are newer than the file have their defaults.
+
+    Raises:
+        UserError: Naming the file, if it cannot be read or holds no valid configuration.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = {name: values[name] for name in KEYS if name in values}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: no configuration of a run ({error})") from None
+    try:
+        check(known)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return _changed(default_config(), known)
+
+
 def _run_get_config(path: Path) -> Any:
     try:
         module = _execute(path)
@@ -112,10 +134,15 @@ def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     Raises:
         UserError: Naming key, value and what is allowed.
     """
-    changed = ConfigDict(config.copy_and_resolve_references())
-    for name, text in changes.items():
-        value = parse_value(name, text)
+    values = {name: parse_value(name, text) for name, text in changes.items()}
+    for name, value in values.items():
         check({name: value})
+    return _changed(config, values)
+
+
+def _changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    changed = ConfigDict(config.copy_and_resolve_references())
+    for name, value in values.items():
         *groups, last = name.split(".")
         place: Any = changed
         for group in groups:

@@ -24,7 +24,7 @@ from hpunet.training.task import Task, build_hierarchical_task
 from hpunet.training.validation import Cropped, Scorer, crop_examples
 from hpunet.weights.file import check_params, load
 
-GET_CONFIG = command.define_config()
+GET_CONFIG = command.ConfigFlag()
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same one goes on.")
 INIT_WEIGHTS = flags.DEFINE_string("init_weights", None, "Weights file to start from.")
 COORDINATOR = flags.DEFINE_string(

@@ -119,5 +119,10 @@ def spread(source: Source, num_examples: int) -> list[dict[str, Any]]:
         source: A split.
         num_examples: How many to read at most.
     """
-    places = np.linspace(0, len(source) - 1, min(num_examples, len(source))).round().astype(int)
-    return [source[int(place)] for place in places]
+    return [source[position] for position in spread_positions(source, num_examples)]
+
+
+def spread_positions(source: Source, num_examples: int) -> list[int]:
+    """Places in a split, spread evenly over it, ascending; all if it has no more."""
+    places = np.linspace(0, len(source) - 1, min(num_examples, len(source)))
+    return places.round().astype(int).tolist()

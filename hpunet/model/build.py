@@ -16,6 +16,9 @@ from hpunet.model.initialization import Params, draw_parameters, list_parameters
 from hpunet.model.model_config import ModelConfig
 from hpunet.model.noise import draw_noise
 
+# Samples that are decoded side by side; more follow each other, so that memory stays bounded.
+SAMPLES_AT_ONCE = 16
+
 Latents = list[Float[Array, "S B _h _w _L"] | None]
 
 
@@ -162,7 +165,10 @@ class Model:
                 noise = [None if m else n for m, n in zip(mean, draws, strict=True)]
             return self.network.decode(params, encoded, noise, latents)
 
-        return jax.vmap(decode)(jnp.arange(num_samples), given)
+        samples = (jnp.arange(num_samples), given)
+        if num_samples <= SAMPLES_AT_ONCE:
+            return jax.vmap(decode)(*samples)
+        return jax.lax.map(lambda pair: decode(*pair), samples, batch_size=SAMPLES_AT_ONCE)
 
     def reconstruct(
         self,

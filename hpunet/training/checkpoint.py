@@ -181,3 +181,38 @@ def all_finite(tree: PyTree) -> bool:
     """Whether every number of a NumPy tree is finite."""
     leaves: list[Any] = jax.tree.leaves(tree)
     return all(bool(np.isfinite(leaf).all()) for leaf in leaves if leaf.dtype.kind == "f")
+
+
+def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
+    """The weights of a checkpoint; nothing is written, so a run may be going on.
+
+    Args:
+        folder: As for `Checkpoints`.
+        which: `best`, `last` or the number of a step.
+
+    Returns:
+        The step, and Haiku's tree of NumPy arrays.
+
+    Raises:
+        UserError: If there is no such checkpoint, or it cannot be read.
+    """
+    steps = {name: _steps(folder / name) for name in (BEST, LAST)}
+    wanted = int(which) if which.isdecimal() else max(steps[which], default=None)
+    home = next((folder / name for name in (BEST, LAST) if wanted in steps[name]), None)
+    if wanted is None or home is None:
+        listed = ", ".join(map(str, sorted({*steps[BEST], *steps[LAST]}))) or "none"
+        raise UserError(f"--checkpoint={which}: {folder} has no such checkpoint, only: {listed}")
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            state = checkpointer.restore(home.resolve() / str(wanted) / "state")
+        return wanted, jax.tree.map(np.asarray, state["params"])
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{home / str(wanted)}: it cannot be read ({reason})") from error
+
+
+def _steps(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    # Orbax writes under another name and renames what is whole.
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]

@@ -15,6 +15,7 @@ from hpunet.model.build import Model
 from hpunet.model.noise import draw_noise
 from hpunet.objective.collectives import Collectives
 from hpunet.objective.hierarchical import Loss, LossConfig, build_objective, loss_of_pass
+from hpunet.training.sampler import Sampler, build_sampler
 
 LossFunction = Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collectives], Loss]
 
@@ -27,15 +28,13 @@ class Task(NamedTuple):
         init_objective: `() -> (variables, state)` of the objective.
         loss: `(params, variables, objective_state, batch, keys, collectives) -> Loss`, with one
             key an example.
-        sample: `(params, keys, image, num_samples) -> labels [S, B, H, W]` of images as prepared.
-        reconstruct: `(params, image, labels) -> labels [B, H, W]`, from the posterior's means.
+        sampler: Draws and rebuilds.
     """
 
     init: Callable[[Key[Array, ""]], PyTree]
     init_objective: Callable[[], tuple[PyTree, PyTree]]
     loss: LossFunction
-    sample: Callable[..., Int[Array, "S B H W"]]
-    reconstruct: Callable[..., Int[Array, "B H W"]]
+    sampler: Sampler
 
 
 def scale_intensities(image: ArrayLike) -> Float[Array, "B H W C"]:
@@ -86,16 +85,8 @@ def build_hierarchical_task(
         image = np.zeros((1, *crop, image_channels), np.float32)
         return model.init(key, image, np.zeros((1, *crop, num_classes), np.float32))
 
-    def sample(params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int) -> Array:
-        logits = model.sample(params, keys, image, num_samples=num_samples)
-        return jnp.argmax(logits, axis=-1)
-
-    def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
-        segmentation = jax.nn.one_hot(labels, num_classes)
-        return jnp.argmax(model.reconstruct(params, None, image, segmentation, mean=True), axis=-1)
-
     loss = _build_loss(model, loss_config, crop, augmentation)
-    return Task(init, build_objective(loss_config).init, loss, sample, reconstruct)
+    return Task(init, build_objective(loss_config).init, loss, build_sampler(model))
 
 
 def _build_loss(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int, PyTree, UInt8
 from matplotlib.figure import Figure
@@ -11,10 +10,9 @@ from matplotlib.figure import Figure
 from hpunet import figures, metrics
 from hpunet.data.augment import center_crop
 from hpunet.training.devices import Devices
-from hpunet.training.state import keys_of
+from hpunet.training.predictor import Predictor
 from hpunet.training.task import Task, scale_intensities
 
-IMAGES_PER_DEVICE = 4
 SHOWN_IMAGES = 6
 
 
@@ -98,16 +96,7 @@ class Scorer:
             devices: Share the work.
         """
         self._devices = devices
-        *_, self._key = keys_of(seed)
-
-        def predict(params: PyTree, image: Any, annotations: Any, index: Any) -> Any:
-            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self._key, index)
-            samples = task.sample(params, keys, image, num_samples)
-            rebuild = jax.vmap(lambda labels: task.reconstruct(params, image, labels), 1, 1)
-            # Images in front, as devices deal them out.
-            return samples.swapaxes(0, 1), rebuild(annotations)
-
-        self._predict = devices.pmap_examples(predict)
+        self._predictor = Predictor(task.sampler, num_samples, seed, devices)
 
     def __call__(self, replicated_params: PyTree, images: Cropped) -> Scored:
         """Scores the weights; every host must call this and gets the scores of all images.
@@ -137,22 +126,15 @@ class Scorer:
     def _run(
         self, params: PyTree, images: Cropped, places: Int[np.ndarray, " b"]
     ) -> tuple[np.ndarray, np.ndarray]:
-        chunk = IMAGES_PER_DEVICE * len(self._devices.local)
-        outputs = []
-        for start in range(0, len(places), chunk):
-            # The last chunk is filled up: one program serves all.
-            filled = np.resize(places[start : start + chunk], chunk)
-            batch = (
-                images.image[filled],
-                images.annotations[:, filled].swapaxes(0, 1),
-                images.position[filled],
+        at_once = self._predictor.images_at_once
+        parts = [places[start : start + at_once] for start in range(0, len(places), at_once)]
+        outputs = [
+            self._predictor(
+                params, images.image[part], images.annotations[:, part], images.position[part]
             )
-            output = self._devices.merge(self._predict(params, *self._devices.split(batch)))
-            outputs.append(output)
-        samples, rebuilt = (
-            np.concatenate(parts)[: len(places)].swapaxes(0, 1).astype(np.uint8)
-            for parts in zip(*outputs, strict=True)
-        )
+            for part in parts
+        ]
+        samples, rebuilt = (np.concatenate(x, axis=1) for x in zip(*outputs, strict=True))
         return samples, rebuilt
 
     def _of_all_hosts(self, mine: Scored, total: int) -> Scored:

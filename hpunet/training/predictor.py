@@ -1,0 +1,96 @@
+"""What a network draws and rebuilds, on all devices and in chunks of one size."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, PyTree, UInt8
+
+from hpunet.training.devices import Devices
+from hpunet.training.sampler import Sampler
+from hpunet.training.state import keys_of
+
+# What a device draws at a time. Rounding may depend on it, so it does not depend on the devices.
+UNIT = 4
+
+
+class Predicted(NamedTuple):
+    """What a network says of images, in class labels.
+
+    Attributes:
+        samples: Drawn from the prior.
+        reconstructions: Each annotation, rebuilt from the posterior's means.
+    """
+
+    samples: UInt8[np.ndarray, "S B H W"]
+    reconstructions: UInt8[np.ndarray, "G B H W"]
+
+
+class Predictor:
+    """Draws samples and rebuilds annotations on all devices of this host.
+
+    A sample depends on the seed, its image's position and its own number alone: each device
+    computes units of the same size, and images that follow each other share the same unit, whatever
+    the number of devices.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        num_samples: int,
+        seed: int,
+        devices: Devices,
+        mean: bool | tuple[bool, ...] = False,
+    ) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            sampler: Draws and rebuilds.
+            num_samples: Samples an image.
+            seed: Of the samples.
+            devices: Share the work.
+            mean: At which scales the prior's mean is taken instead of a draw.
+        """
+        self._devices = devices
+        *_, key = keys_of(seed)
+
+        def predict(params: PyTree, image: Any, annotations: Any, index: Any) -> Any:
+            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+            samples = sampler.sample(params, keys, image, num_samples, mean)
+            rebuild = jax.vmap(lambda labels: sampler.reconstruct(params, image, labels), 1, 1)
+            # Images in front, as devices deal them out.
+            return samples.swapaxes(0, 1).astype(jnp.uint8), rebuild(annotations).astype(jnp.uint8)
+
+        self._predict = devices.pmap_examples(predict)
+
+    @property
+    def images_at_once(self) -> int:
+        """Most images of one call; a multiple of `UNIT`."""
+        return UNIT * len(self._devices.local)
+
+    def __call__(
+        self,
+        replicated_params: PyTree,
+        image: Float[np.ndarray, "B H W C"],
+        annotations: UInt8[np.ndarray, "G B H W"],
+        position: Int[np.ndarray, " B"],
+    ) -> Predicted:
+        """Predicts for images, at most `images_at_once`.
+
+        Args:
+            replicated_params: A copy on each device of this host.
+            image: Intensities 0 to 1.
+            annotations: Class labels, to be rebuilt.
+            position: Place of each image among all that are ever predicted.
+        """
+        filled = self._filled(len(position))
+        batch = (image[filled], annotations[:, filled].swapaxes(0, 1), position[filled])
+        outputs = self._devices.merge(self._predict(replicated_params, *self._devices.split(batch)))
+        return Predicted(*(output[: len(position)].swapaxes(0, 1) for output in outputs))
+
+    def _filled(self, count: int) -> Int[np.ndarray, " b"]:
+        """Places of images, some of them again, so that all units are full: one program for all."""
+        starts = range(0, count, UNIT)
+        units = [np.resize(np.arange(s, min(s + UNIT, count)), UNIT) for s in starts]
+        return np.concatenate([units[n % len(units)] for n in range(len(self._devices.local))])
