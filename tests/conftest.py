@@ -12,7 +12,8 @@ from jaxtyping import install_import_hook
 
 # Before anything of hpunet is imported: from here on every annotated shape and dtype is checked.
 install_import_hook(
-    ["hpunet.model", "hpunet.objective", "hpunet.training", "hpunet.data"], "beartype.beartype"
+    ["hpunet.model", "hpunet.objective", "hpunet.training", "hpunet.data", "hpunet.evaluation"],
+    "beartype.beartype",
 )
 
 import jax  # noqa: E402

@@ -20,6 +20,7 @@ ALLOWED = {
     "objective": {"model"},
     "weights": {"model"},
     "figures": {"metrics"},
+    "evaluation": {"model", "metrics", "data", "weights", "figures", "training"},
     "training": {"model", "metrics", "data", "objective", "weights", "figures"},
 }
 COLLECTIVES = {

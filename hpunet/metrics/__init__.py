@@ -1,22 +1,47 @@
 """How samples are judged: NumPy in, NumPy out, for any framework.
 
 Samples are integer labels `[S, B, H, W]`, annotations `[G, B, H, W]`: S samples and G graders of B
-images. Every score is float64 `[B]`, one number an image; averaging over images is the caller's.
-The conventions (what is foreground, what two empty masks score, which pairs count) stand in the
-docstrings of the functions.
+images. Every score is float64 `[B]`, one number an image; `estimate_mean` averages over images and
+says how sure the average is. The conventions (what is foreground, what two empty masks score, which
+pairs count) stand in the docstrings of the functions and, in a sentence, in `SCORES`. Three are
+arguments of the same name everywhere: `classes` tells labels apart, `ignored` leaves pixels out,
+`weights` says how much each annotation counts.
 """
 
-from hpunet.metrics.ged import ged
+from hpunet.metrics.bootstrap import Estimate, estimate_calibration_error, estimate_mean
+from hpunet.metrics.calibration import Calibration, calibration, expected_calibration_error
+from hpunet.metrics.dice import dice_of_mean
+from hpunet.metrics.ged import ged, sample_diversity
 from hpunet.metrics.hungarian import hungarian_iou
 from hpunet.metrics.iou import distance, iou, pairwise_distance, pairwise_iou
+from hpunet.metrics.modes import ModeFrequencies, annotation_modes, mode_frequencies
 from hpunet.metrics.reconstruction import reconstruction_iou
+from hpunet.metrics.score_info import SCORES, ScoreInfo
+from hpunet.metrics.scores import Scores, score
+from hpunet.metrics.variance import variance_ncc
 
 __all__ = [
+    "SCORES",
+    "Calibration",
+    "Estimate",
+    "ModeFrequencies",
+    "ScoreInfo",
+    "Scores",
+    "annotation_modes",
+    "calibration",
+    "dice_of_mean",
     "distance",
+    "estimate_calibration_error",
+    "estimate_mean",
+    "expected_calibration_error",
     "ged",
     "hungarian_iou",
     "iou",
+    "mode_frequencies",
     "pairwise_distance",
     "pairwise_iou",
     "reconstruction_iou",
+    "sample_diversity",
+    "score",
+    "variance_ncc",
 ]

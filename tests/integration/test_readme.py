@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 from hpunet.model.build import build_model
 from hpunet.model.model_config import ModelConfig
 from hpunet.weights.file import save_weights
+from tests.evaluation import judging
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,9 +25,12 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
 SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
 TRAINING = [line for line in COMMANDS if line.startswith("python -m hpunet.train")]
+SCORING = [line for line in COMMANDS if line.startswith("python -m hpunet.evaluate")]
 SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev]'"]
 TESTS = "python -m pytest -q -n 2"
 
+# Commands that run elsewhere find the same package, and one device.
+IN_ROOT = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
 SIZE = 32
 TINY = {
     "num_steps": 2,
@@ -87,9 +92,10 @@ def shortened(command, workdir, prepared_dir, lidc_dir):
     return [sys.executable, *words[1:], f"--config.data.prepared_dir={prepared_dir}"]
 
 
-def test_readme_has_set_up_tests_and_trainings_and_no_command_that_no_test_knows():
+def test_readme_has_set_up_tests_and_commands_and_none_that_no_test_knows():
     assert TRAINING
-    assert [c for c in COMMANDS if c not in [*SET_UP, TESTS, *TRAINING]] == []
+    assert SCORING
+    assert [c for c in COMMANDS if c not in [*SET_UP, TESTS, *TRAINING, *SCORING]] == []
     assert [c for c in COMMANDS if c in SET_UP] == SET_UP
 
 
@@ -139,6 +145,40 @@ def test_training_command_leaves_what_the_readme_says(command, lidc_dir, tmp_pat
             assert text in done.stdout
     else:
         assert "augmented.png" in names
+
+
+@pytest.fixture(scope="module")
+def scored_dir(lidc_dir):
+    """What the README's commands of scoring read: runs and another tool's folders."""
+    folder = lidc_dir.parent / "scored"
+    for name in ("synthetic", "lidc"):
+        judging.write_workdir(folder / "runs" / name, folder / "prepared", num_test=2)
+    shutil.copytree(lidc_dir, folder / "DATA")
+    shutil.copytree(lidc_dir / "val" / "gt", folder / "ANNOTATIONS")
+    shutil.copytree(lidc_dir / "val" / "gt", folder / "PREDICTIONS")
+    for mask in (folder / "PREDICTIONS").rglob("*_l*.png"):
+        mask.rename(mask.with_name(mask.name.replace("_l", "_s")))
+    return folder
+
+
+@pytest.mark.parametrize("command", SCORING, ids=range(len(SCORING)))
+def test_scoring_command_leaves_what_the_readme_says(command, scored_dir):
+    words = [sys.executable, *shlex.split(command)[1:]]
+    if "--predictions" not in command:
+        words += ["--num_samples=2", f"--config.data.prepared_dir={scored_dir / 'prepared'}"]
+    if "configs/lidc.py" in command:
+        # What is made above has no other split.
+        words.append("--split=val")
+    done = subprocess.run(
+        words, cwd=scored_dir, env=IN_ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "GED²" in done.stdout
+    out = "scores.json" if "--out=scores.json" in words else "runs/synthetic/scores_test.json"
+    assert (scored_dir / out).is_file()
+    assert (scored_dir / out).with_suffix(".csv").is_file()
+    if "--figures" in command:
+        assert (scored_dir / "figures" / "scales.gif").is_file()
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))

@@ -1,0 +1,252 @@
+"""Scores a network, or any other tool's predictions.
+
+python -m hpunet.evaluate --workdir=DIR
+python -m hpunet.evaluate --weights=FILE --config=configs/lidc.py --out=FILE.json
+python -m hpunet.evaluate --predictions=DIR --annotations=DIR
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from hpunet import command, config
+from hpunet.allowed import MOST
+from hpunet.config_file import config_of_run
+from hpunet.data.open import open_dataset
+from hpunet.errors import UserError
+from hpunet.evaluation import network as networks
+from hpunet.evaluation import published, result, table
+from hpunet.evaluation.estimates import ALL, Group, estimate_groups
+from hpunet.evaluation.folders import open_folders
+from hpunet.evaluation.judged import NUM_SAMPLES as USUAL_NUM_SAMPLES
+from hpunet.evaluation.judged import Judged, judge_folders, judge_network
+from hpunet.evaluation.network import Network
+from hpunet.evaluation.pictures import write_figures
+from hpunet.evaluation.progress import Progress
+from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
+from hpunet.evaluation.truth import compare_cases
+from hpunet.training import metrics_log
+from hpunet.training import workdir as folder
+
+SPLITS = ("train", "val", "test")
+GET_CONFIG = command.ConfigFlag(changeable="data.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run whose network is scored.")
+WEIGHTS = flags.DEFINE_string("weights", None, "Weights file; --config names the data.")
+PREDICTIONS = flags.DEFINE_string(
+    "predictions", None, "Folder of another tool's samples: <name>_s<k>.png or <name>.npz."
+)
+ANNOTATIONS = flags.DEFINE_string(
+    "annotations", None, "Folder of the graders' masks: <name>_a<k>.png, _l<k>.png or <name>.npz."
+)
+IMAGES = flags.DEFINE_string("images", None, "Folder of the images, <name>.png, for the figures.")
+CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "With --workdir: best, last or a step.")
+SPLIT = flags.DEFINE_string("split", "test", "Split that is scored: train, val or test.")
+NUM_SAMPLES = flags.DEFINE_string(
+    "num_samples", None, "Numbers of samples to score with; 1,4,8,16 if not given."
+)
+NUM_IMAGES = flags.DEFINE_integer(
+    "num_images", None, "Scores only so many images, spread evenly over the split.", lower_bound=1
+)
+SEED = flags.DEFINE_integer("seed", 0, "Of the samples and of the bootstrap.", lower_bound=0)
+OUT = flags.DEFINE_string(
+    "out", None, "JSON file of the result; a workdir's own is scores_<split>.json in it."
+)
+FIGURES = flags.DEFINE_string("figures", None, "Folder for figures, PNG and PDF.")
+SAVE_PREDICTIONS = flags.DEFINE_string(
+    "save_predictions", None, "Folder to keep the samples in, as --predictions reads them."
+)
+BENCHMARK = flags.DEFINE_enum(
+    "benchmark", None, sorted(published.BENCHMARKS), "What the images are, for published scores."
+)
+CLASSES = flags.DEFINE_string(
+    "classes", None, "Classes to score and average, such as 1,2; else all but 0 are one foreground."
+)
+NUM_CLASSES = flags.DEFINE_integer(
+    "num_classes", 2, "With --predictions: classes, background included.", lower_bound=2
+)
+IGNORE_LABEL = flags.DEFINE_integer(
+    "ignore_label", None, "With --predictions: value of annotated pixels that count nowhere."
+)
+
+
+def main() -> None:
+    """Draws what has to be drawn, scores it, prints a table, writes figures and JSON."""
+    _check_flags()
+    conventions = Conventions(classes=_numbers(CLASSES, 0), seed=SEED.value)
+    out = _out()
+    judged = _judge_folders() if PREDICTIONS.value is not None else _judge_network(out)
+    with Progress("scoring", len(judged.cases)) as done:
+        scores = score_cases(judged.cases, judged.num_samples, conventions, done)
+    estimated = estimate_groups(scores, conventions)
+    comparison = _compare(judged, estimated[ALL], conventions)
+    values = result.as_json(scores, estimated, conventions, judged.subject, comparison)
+    print(f"{table.as_text(estimated, conventions.level)}\n")
+    if text := table.comparison_text(comparison, estimated):
+        print(f"{text}\n")
+    if judged.dataset is not None and judged.dataset.truth is not None:
+        truth = compare_cases(judged, scores)
+        values["truth"] = truth.as_json()
+        print(f"{truth.as_text()}\n")
+    if out is not None:
+        result.write(out, values, scores)
+        print(f"result: {out}")
+    if FIGURES.value is not None:
+        names = _write_figures(Path(FIGURES.value), judged, scores, estimated)
+        print(f"figures: {FIGURES.value} ({', '.join(names)})")
+    if judged.store is not None and SAVE_PREDICTIONS.value is None:
+        judged.store.remove()
+
+
+def _check_flags() -> None:
+    sources = {"workdir": WORKDIR, "weights": WEIGHTS, "predictions": PREDICTIONS}
+    given = [f"--{name}" for name, flag in sources.items() if flag.value is not None]
+    if len(given) != 1:
+        raise UserError(
+            f"{' and '.join(given) or 'what to score'}: allowed is exactly one of --workdir, "
+            "--weights and --predictions"
+        )
+    only = {
+        "--predictions": (ANNOTATIONS, IMAGES, NUM_CLASSES, IGNORE_LABEL),
+        "--workdir": (CHECKPOINT,),
+    }
+    for owner, owned in only.items():
+        for flag in owned:
+            if flag.present and given != [owner]:
+                raise UserError(f"--{flag.name}: allowed with {owner} only, here is {given[0]}")
+    if given == ["--predictions"]:
+        if ANNOTATIONS.value is None:
+            raise UserError("--annotations is missing: allowed is the folder of the graders' masks")
+        for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS):
+            if flag.present:
+                raise UserError(f"--{flag.name}: --predictions are scored as they are")
+    if given == ["--weights"] and OUT.value is None:
+        raise UserError("--out is missing: allowed is the name of the JSON file for the result")
+    _numbers(NUM_SAMPLES, 1)
+    if SPLIT.value not in SPLITS:
+        raise UserError(f"--split={SPLIT.value}: allowed are {', '.join(SPLITS)}")
+    if not (CHECKPOINT.value in ("best", "last") or CHECKPOINT.value.isdecimal()):
+        raise UserError(f"--checkpoint={CHECKPOINT.value}: allowed are best, last and a step")
+    if SEED.value > MOST:
+        raise UserError(f"--seed={SEED.value}: allowed is 0 to {MOST}")
+
+
+def _numbers(flag: flags.FlagHolder, least: int) -> tuple[int, ...] | None:
+    if flag.value is None:
+        return None
+    words = [word.strip() for word in flag.value.split(",")]
+    if not all(word.isdecimal() and least <= int(word) <= MOST for word in words):
+        raise UserError(
+            f"--{flag.name}={flag.value}: allowed are whole numbers from {least} up, separated by "
+            "commas"
+        )
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _out() -> Path | None:
+    if OUT.value is None:
+        name = f"scores_{SPLIT.value}.json"
+        return None if WORKDIR.value is None else Path(WORKDIR.value) / name
+    path = Path(OUT.value)
+    if path.suffix != ".json" or path.is_dir():
+        raise UserError(f"--out={path}: allowed is the name of a file that ends in .json")
+    return path
+
+
+def _judge_folders() -> Judged:
+    assert PREDICTIONS.value is not None
+    assert ANNOTATIONS.value is not None
+    predictions, annotations = Path(PREDICTIONS.value), Path(ANNOTATIONS.value)
+    cases = open_folders(
+        predictions,
+        annotations,
+        None if IMAGES.value is None else Path(IMAGES.value),
+        num_classes=NUM_CLASSES.value,
+        ignore_label=IGNORE_LABEL.value,
+    )
+    if not cases.patients_known:
+        print(
+            "warning: images are in no folders of patients: each counts as a patient of its own, "
+            "and intervals are too narrow if some are of one",
+            file=sys.stderr,
+        )
+    names = {"predictions": predictions.name, "annotations": annotations.name}
+    return judge_folders(cases, names, _numbers(NUM_SAMPLES, 1))
+
+
+def _judge_network(out: Path | None) -> Judged:
+    assert out is not None, "only predictions need no name of a file"
+    network, settings = _network()
+    dataset = open_dataset(
+        settings.data_name,
+        settings.data_dir,
+        settings.prepared_dir,
+        network.crop,
+        settings.synthetic,
+    )
+    kept = out.with_suffix(".partial")
+    if SAVE_PREDICTIONS.value is not None:
+        kept = Path(SAVE_PREDICTIONS.value)
+    num_samples = _numbers(NUM_SAMPLES, 1) or USUAL_NUM_SAMPLES
+    return judge_network(
+        network, dataset, SPLIT.value, NUM_IMAGES.value, num_samples, SEED.value, kept
+    )
+
+
+def _network() -> tuple[Network, config.Settings]:
+    if WEIGHTS.value is not None:
+        settings = config.settings_of(GET_CONFIG())
+        network = networks.from_weights(Path(WEIGHTS.value))
+        if network.model.config.num_classes != settings.model.num_classes:
+            raise UserError(
+                f"{WEIGHTS.value}: its network has {network.model.config.num_classes} classes, "
+                f"--config has model.num_classes={settings.model.num_classes}"
+            )
+        return network, settings
+    workdir = folder.of(WORKDIR.value or "")
+    if not (workdir / folder.CONFIG).is_file():
+        raise UserError(f"--workdir={workdir}: it is no run's folder, {folder.CONFIG} is missing")
+    settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
+    network = networks.from_workdir(workdir, CHECKPOINT.value, settings.model, settings.crop)
+    return network, settings
+
+
+def _write_figures(
+    place: Path, judged: Judged, scores: ImageScores, estimated: Mapping[str, Group]
+) -> list[str]:
+    lidc = judged.data_name.startswith("lidc") or BENCHMARK.value is not None
+    return write_figures(
+        place,
+        judged.cases,
+        scores,
+        estimated,
+        published.PU_NET_PAPER_GED if lidc else None,
+        judged.draw_ways,
+        _course(),
+    )
+
+
+def _course() -> tuple[list[dict[str, Any]], float | None] | None:
+    """Lines of the run's log and its kappa, where there are any."""
+    log = None if WORKDIR.value is None else Path(WORKDIR.value) / metrics_log.FILE
+    if log is None or not log.is_file():
+        return None
+    objective = config.settings_of(config_of_run(log.parent / folder.CONFIG)).loss.objective
+    return metrics_log.read_metrics(log), getattr(objective, "kappa", None)
+
+
+def _compare(judged: Judged, every: Group, conventions: Conventions) -> published.Comparison:
+    return published.compare(
+        BENCHMARK.value,
+        judged.data_name,
+        every.num_images,
+        every.num_patients,
+        judged.num_samples,
+        plain=conventions.classes is None and IGNORE_LABEL.value is None,
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,108 @@
+"""Scores of a set of images: means with intervals, for all images and for groups of them."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from hpunet import metrics
+from hpunet.evaluation.scoring import Conventions, ImageScores
+
+ALL = "all"
+SUBSET_B = "subset_b"
+CALIBRATION_ERROR = "calibration_error"
+
+
+class Mode(NamedTuple):
+    """How often modes were drawn that graders chose alike often.
+
+    Attributes:
+        chosen: Share of the graders who chose the mode.
+        drawn: Share of the samples that are nearest to it, with its interval.
+    """
+
+    chosen: float
+    drawn: metrics.Estimate
+
+
+class Group(NamedTuple):
+    """Scores of one group of images.
+
+    Attributes:
+        num_images: How many there are.
+        num_patients: Of how many patients.
+        scores: By number of samples, then by the score's name.
+    """
+
+    num_images: int
+    num_patients: int
+    scores: Mapping[int, Mapping[str, metrics.Estimate]]
+
+
+def groups(scores: ImageScores) -> Iterator[tuple[str, ImageScores]]:
+    """All images; those on which every grader drew something; those on which k did, for each k."""
+    yield ALL, scores
+    yield SUBSET_B, scores.subset(scores.num_drawn == scores.num_graders)
+    for k in range(int(scores.num_graders.max()) + 1):
+        yield f"drawn_by_{k}", scores.subset(scores.num_drawn == k)
+
+
+def estimate_groups(scores: ImageScores, conventions: Conventions) -> dict[str, Group]:
+    """Means over images with intervals over patients, for every group that has images."""
+    return {
+        name: Group(
+            len(group.names),
+            len(set(group.patients)),
+            {
+                n: _estimate(group, values, conventions)
+                for n, values in group.by_num_samples.items()
+            },
+        )
+        for name, group in groups(scores)
+        if group.names
+    }
+
+
+def _estimate(
+    group: ImageScores, values: metrics.Scores, conventions: Conventions
+) -> dict[str, metrics.Estimate]:
+    estimate_mean, estimate_calibration_error = _estimators(conventions)
+    estimates = {}
+    for name in metrics.SCORES:
+        if name == CALIBRATION_ERROR:
+            calibration = values.calibration
+            estimates[name] = estimate_calibration_error(calibration, group.patients)
+        else:
+            image_values = getattr(values, name)
+            estimates[name] = estimate_mean(image_values, group.patients)
+    return estimates
+
+
+def estimate_modes(scores: ImageScores, num_samples: int, conventions: Conventions) -> list[Mode]:
+    """Modes that graders chose alike often, and how often they were drawn, in ascending order."""
+    modes = scores.by_num_samples[num_samples].modes
+    # Shares of weights may differ by rounding alone.
+    chosen = np.round(modes.chosen, 9)
+    estimate_mean, _ = _estimators(conventions)
+    result = []
+    for share in np.unique(chosen[~np.isnan(chosen)]):
+        image, place = np.nonzero(chosen == share)
+        patients = [scores.patients[n] for n in image]
+        drawn = estimate_mean(modes.drawn[image, place], patients)
+        result.append(Mode(float(share), drawn))
+    return result
+
+
+def _estimators(
+    conventions: Conventions,
+) -> tuple[Callable[..., metrics.Estimate], Callable[..., metrics.Estimate]]:
+    """`estimate_mean` and `estimate_calibration_error` with their settings."""
+    functions = (metrics.estimate_mean, metrics.estimate_calibration_error)
+    mean, error = (
+        functools.partial(
+            function, draws=conventions.draws, seed=conventions.seed, level=conventions.level
+        )
+        for function in functions
+    )
+    return mean, error

@@ -1,0 +1,167 @@
+"""Match a folder of predictions with a folder of annotations."""
+
+import pathlib
+from collections.abc import Mapping, Set
+
+from hpunet.errors import UserError
+from hpunet.evaluation.case import Case
+from hpunet.evaluation.folders.files import (
+    ANNOTATIONS,
+    PREDICTIONS,
+    MaskFiles,
+    checksum,
+    count_names,
+    list_masks,
+    list_pictures,
+)
+from hpunet.evaluation.folders.image import FolderImage, open_image
+from hpunet.evaluation.folders.labels import Labels
+from hpunet.evaluation.folders.stack import Stack
+
+# Classes are kept as uint8.
+_MOST_CLASSES = 256
+
+
+class FolderCases:
+    """Cases in folders; the files of a case are read when it is asked for.
+
+    Attributes:
+        names: Name of each image, sorted.
+        num_samples: Number of samples of every image.
+        has_reconstructions: Whether there are reconstructions of the annotations.
+        patients_known: Whether the patient of every image is known; an image of unknown patient is
+            a patient of its own.
+    """
+
+    def __init__(
+        self,
+        images: list[FolderImage],
+        labels: Labels,
+        files: Mapping[str, tuple[pathlib.Path, Mapping[str, MaskFiles]]],
+    ) -> None:
+        """Takes what `open_folders` found: `files` by what they are, with their folder."""
+        self._images, self._labels, self._files = images, labels, files
+        self.names = [image.name for image in images]
+        self.num_samples = len(images[0].predictions.samples.numbers)
+        self.has_reconstructions = images[0].predictions.reconstructions is not None
+        self.patients_known = all(image.patient is not None for image in images)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Case:
+        """The case at `index`.
+
+        Raises:
+            IndexError: If there is no such case.
+            UserError: If a file cannot be read or is damaged, sizes differ, or a value is none of
+                those allowed.
+        """
+        return self._images[index].read(self._labels)
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of `predictions` and of `annotations`: paths below the folder, and contents.
+
+        Only files that are scored count.
+
+        Raises:
+            UserError: If a file cannot be read.
+        """
+        return {
+            key: checksum(folder, files.values()) for key, (folder, files) in self._files.items()
+        }
+
+
+def open_folders(
+    predictions: pathlib.Path,
+    annotations: pathlib.Path,
+    images: pathlib.Path | None = None,
+    *,
+    num_classes: int = 2,
+    ignore_label: int | None = None,
+) -> FolderCases:
+    """Matches the files of folders by their names; see `hpunet.evaluation.folders` for the layouts.
+
+    Names, and what the headers of npz files say, are checked here; pixels when a case is read.
+
+    Args:
+        predictions: Folder of samples, and perhaps of reconstructions of the annotations.
+        annotations: Folder of annotations of the same images.
+        images: Folder of the pictures, for figures; goes before an npz' own `image`.
+        num_classes: Labels are 0 to `num_classes` - 1; 2 to 256.
+        ignore_label: Annotated pixels of this label count nowhere.
+
+    Raises:
+        UserError: If a folder is missing or holds no mask, a file's name is unknown or there twice,
+            an image is in one folder only, the numbers of samples differ between images or those
+            of reconstructions from the annotations', or an npz is not as it must be.
+    """
+    if not 2 <= num_classes <= _MOST_CLASSES:
+        raise UserError(f"--num_classes={num_classes}: allowed are 2 to {_MOST_CLASSES}")
+    predictions, annotations = predictions.expanduser(), annotations.expanduser()
+    predicted = list_masks(predictions, PREDICTIONS)
+    annotated = list_masks(annotations, ANNOTATIONS)
+    _check_names(predicted.keys(), annotated.keys())
+    pictures = {} if images is None else list_pictures(images.expanduser(), annotated)
+    opened = [
+        open_image(name, predicted[name], annotated[name], pictures.get(name), num_classes)
+        for name in annotated
+    ]
+    _check_num_samples(opened)
+    _check_reconstructions(opened)
+    files = {"predictions": (predictions, predicted), "annotations": (annotations, annotated)}
+    return FolderCases(opened, Labels(num_classes, ignore_label), files)
+
+
+def _check_names(predicted: Set[str], annotated: Set[str]) -> None:
+    """Raises if an image is in one folder only."""
+    lacks = [
+        count_names(sorted(names), what)
+        for names, what in (
+            (predicted - annotated, "predictions but no annotations"),
+            (annotated - predicted, "annotations but no predictions"),
+        )
+        if names
+    ]
+    if lacks:
+        raise UserError("; ".join(lacks))
+
+
+def _check_num_samples(images: list[FolderImage]) -> None:
+    first, *others = images
+    num_samples = len(first.predictions.samples.numbers)
+    for image in others:
+        own = len(image.predictions.samples.numbers)
+        if own != num_samples:
+            raise UserError(
+                f"--predictions: numbers of samples differ, {num_samples} for {first.name} and "
+                f"{own} for {image.name}; allowed is one number for all images"
+            )
+
+
+def _check_reconstructions(images: list[FolderImage]) -> None:
+    """Raises unless no image has reconstructions or each has one of every annotation."""
+    without = [image.name for image in images if image.predictions.reconstructions is None]
+    if without and len(without) < len(images):
+        raise UserError(
+            f"--predictions: {count_names(without, 'no reconstructions')}; allowed are "
+            "reconstructions of all images or of none"
+        )
+    for image in images:
+        if image.predictions.reconstructions is not None:
+            _compare(image.name, image.predictions.reconstructions, image.annotations.masks)
+
+
+def _compare(name: str, rebuilt: Stack, annotated: Stack) -> None:
+    """Raises unless two stacks have the same number of masks, and of PNG files the same numbers."""
+    own, wanted = rebuilt.numbers, annotated.numbers
+    unlike = ""
+    if len(own) != len(wanted):
+        unlike = f"numbers of reconstructions and annotations differ, {len(own)} and {len(wanted)}"
+    # The masks of an npz have no numbers of their own.
+    elif not (rebuilt.key or annotated.key) and own != wanted:
+        listed = [", ".join(map(str, numbers)) for numbers in (own, wanted)]
+        unlike = f"reconstructions are {listed[0]}, but annotations {listed[1]}"
+    if unlike:
+        raise UserError(f"--predictions: {name}: {unlike}; allowed is one for each annotation")

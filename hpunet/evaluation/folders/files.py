@@ -1,0 +1,191 @@
+"""Which files of a folder are the masks of which image, by their names alone."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from hpunet.errors import UserError
+
+_PNG = re.compile(r"(?P<name>(?:.+/)?[^/]+)_(?P<kind>[a-z])(?P<number>[0-9]+)\.(?i:png)", re.DOTALL)
+_NPZ = re.compile(r"(?P<name>.+)\.(?i:npz)", re.DOTALL)
+_PICTURE = re.compile(r"(?P<name>.+)\.(?i:png)", re.DOTALL)
+
+
+class Role(NamedTuple):
+    """What a folder is given as.
+
+    Attributes:
+        flag: The flag that names the folder.
+        noun: What its files are.
+        masks: Letters in front of the number of a mask.
+        reconstructions: Letter in front of the number of a reconstruction, or "".
+    """
+
+    flag: str
+    noun: str
+    masks: str
+    reconstructions: str
+
+    @property
+    def allowed(self) -> str:
+        """The names that its files may have."""
+        pngs = "".join(f"<name>_{kind}<k>.png, " for kind in self.masks + self.reconstructions)
+        return f"{pngs[:-2]} or <name>.npz"
+
+
+PREDICTIONS = Role("--predictions", "prediction", masks="s", reconstructions="r")
+ANNOTATIONS = Role("--annotations", "annotation", masks="al", reconstructions="")
+
+
+@dataclasses.dataclass
+class MaskFiles:
+    """The files of one image in one folder: PNG files by number, or one npz."""
+
+    masks: dict[int, pathlib.Path] = dataclasses.field(default_factory=dict)
+    reconstructions: dict[int, pathlib.Path] = dataclasses.field(default_factory=dict)
+    npz: pathlib.Path | None = None
+
+    def paths(self) -> list[pathlib.Path]:
+        """All of them."""
+        npz = [] if self.npz is None else [self.npz]
+        return [*self.masks.values(), *self.reconstructions.values(), *npz]
+
+
+def list_masks(folder: pathlib.Path, role: Role) -> dict[str, MaskFiles]:
+    """The files of every image of a folder, by the image's name, sorted; each image has a mask.
+
+    Raises:
+        UserError: If there is no such folder or no mask in it, the name of a PNG or npz fits no
+            mask, two files are the same mask, or an image has reconstructions only.
+    """
+    found: dict[str, MaskFiles] = {}
+    others = []
+    for name, path in _walk(folder, role.flag):
+        if name.lower().endswith((".png", ".npz")):
+            _add(found, name, path, role)
+        else:
+            others.append(name)
+    if not found:
+        held = f"; found is {others[0]!r}" if others else ""
+        allowed = f"allowed are {role.allowed}{held}"
+        raise UserError(f"{role.flag}={folder}: holds no {role.noun}; {allowed}")
+    for files in found.values():
+        if files.reconstructions and not files.masks:
+            first = next(iter(files.reconstructions.values()))
+            raise UserError(f"{first}: a reconstruction of an image without samples")
+    return dict(sorted(found.items()))
+
+
+def list_pictures(folder: pathlib.Path, names: Iterable[str]) -> dict[str, pathlib.Path]:
+    """The picture of each of the named images.
+
+    Raises:
+        UserError: If there is no such folder, a picture is missing or there are two.
+    """
+    found: dict[str, pathlib.Path] = {}
+    for name, path in _walk(folder, "--images"):
+        if match := _PICTURE.fullmatch(name):
+            _put(found, match["name"], path)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise UserError(f"--images={folder}: {count_names(missing, 'no <name>.png')}")
+    return {name: found[name] for name in names}
+
+
+def checksum(folder: pathlib.Path, images: Iterable[MaskFiles]) -> str:
+    """SHA-256 over paths below `folder` and contents of the files of `images`.
+
+    Raises:
+        UserError: If a file cannot be read.
+    """
+    paths = {
+        path.relative_to(folder).as_posix(): path for files in images for path in files.paths()
+    }
+    whole = hashlib.sha256()
+    for name, path in sorted(paths.items()):
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(error, path) from error
+        whole.update(f"{digest} ".encode() + os.fsencode(name) + b"\n")
+    return whole.hexdigest()
+
+
+def read_file(path: pathlib.Path) -> bytes:
+    """The contents of a file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def count_names(names: list[str], what: str) -> str:
+    """How many images have `what`, and the names of the first of them."""
+    images = f"{len(names)} images have" if len(names) > 1 else "1 image has"
+    return f"{images} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+
+
+def _add(found: dict[str, MaskFiles], name: str, path: pathlib.Path, role: Role) -> None:
+    png, npz = _PNG.fullmatch(name), _NPZ.fullmatch(name)
+    match = png or npz
+    if match is None or (png and png["kind"] not in role.masks + role.reconstructions):
+        raise UserError(f"{path}: no name of {role.flag}; allowed are {role.allowed}")
+    files = found.setdefault(match["name"], MaskFiles())
+    if files.npz is not None or (npz and files.paths()):
+        other = files.paths()[0]
+        raise UserError(f"{path}: {other} is of the same image; allowed is one npz or PNG files")
+    if png:
+        numbered = files.masks if png["kind"] in role.masks else files.reconstructions
+        _put(numbered, int(png["number"]), path)
+    else:
+        files.npz = path
+
+
+def _put(found: dict[Any, pathlib.Path], key: Any, path: pathlib.Path) -> None:
+    if key in found:
+        raise UserError(f"{path}: the same image and number as {found[key]}")
+    found[key] = path
+
+
+def _walk(folder: pathlib.Path, flag: str) -> Iterator[tuple[str, pathlib.Path]]:
+    """Path below the folder and path of every file that is not hidden, in order."""
+    if not os.path.isdir(folder):
+        problem = "is a file, not a folder" if os.path.exists(folder) else "no such folder"
+        raise UserError(f"{flag}={folder}: {problem}")
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        here = pathlib.Path(place)
+        _check_loop(here, folder)
+        folders[:] = sorted(name for name in folders if not _is_stray(name))
+        for name in sorted(name for name in names if not _is_stray(name)):
+            yield (here / name).relative_to(folder).as_posix(), here / name
+
+
+def _is_stray(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _check_loop(place: pathlib.Path, folder: pathlib.Path) -> None:
+    """Raises if a folder is a link to one that it lies in: a walk would never end."""
+    if place == folder or not place.is_symlink():
+        return
+    target = place.resolve()
+    above = [parent for parent in place.parents if parent.is_relative_to(folder)]
+    if any(parent.resolve() == target for parent in above):
+        raise UserError(f"{place}: is a link to a folder that it lies in")
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error, pathlib.Path(error.filename)) from error
+
+
+def _unreadable(error: OSError, path: pathlib.Path) -> UserError:
+    return UserError(f"{path}: cannot be read: {error.strerror or error}")

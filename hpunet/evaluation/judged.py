@@ -1,0 +1,164 @@
+"""What is judged: a network on a split of a data set, or folders of any tool's masks."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpunet.data.dataset import Dataset
+from hpunet.data.pipeline import spread_positions
+from hpunet.errors import UserError
+from hpunet.evaluation.case import Cases
+from hpunet.evaluation.drawing import DrawnCases, Images, draw_all, predict
+from hpunet.evaluation.folders import FolderCases
+from hpunet.evaluation.network import Network, check_fits, checksum
+from hpunet.evaluation.progress import Progress
+from hpunet.evaluation.provenance import provenance
+from hpunet.evaluation.store import Store
+from hpunet.training.devices import Devices
+from hpunet.training.predictor import Predictor
+from hpunet.training.sampler import build_sampler
+
+# Without others being asked for.
+NUM_SAMPLES = (1, 4, 8, 16)
+# Samples an image of the figures of single scales.
+WAY_SAMPLES = 16
+
+# Draws samples of some images: indices of them -> labels [S, B, H, W] by way of drawing.
+DrawWays = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
+
+
+class Judged(NamedTuple):
+    """Images with samples, ready to be scored.
+
+    Attributes:
+        cases: The images.
+        num_samples: Numbers of samples to score with.
+        data_name: Name of the data set.
+        subject: What is scored on what, for JSON.
+        dataset: The data set, where there is one.
+        images: Its images, where there is one.
+        draw_ways: Draws samples from single scales, where there is a network with several.
+        store: Where samples are kept, where there is one.
+    """
+
+    cases: Cases
+    num_samples: tuple[int, ...]
+    data_name: str
+    subject: dict[str, Any]
+    dataset: Dataset | None = None
+    images: Images | None = None
+    draw_ways: DrawWays | None = None
+    store: Store | None = None
+
+
+def judge_network(
+    network: Network,
+    dataset: Dataset,
+    split: str,
+    num_images: int | None,
+    num_samples: tuple[int, ...],
+    seed: int,
+    kept: Path,
+) -> Judged:
+    """Draws samples of a split, unless they are there already.
+
+    Args:
+        network: What draws.
+        dataset: What it draws on.
+        split: Which part of that.
+        num_images: Images to take, spread evenly over the split; None for all.
+        num_samples: Numbers of samples to score with; the largest is drawn.
+        seed: Of the samples.
+        kept: Folder for the samples; what it holds of the same samples is not drawn again.
+
+    Raises:
+        UserError: If there is no such split, or the network does not fit its images.
+    """
+    if split not in dataset.splits:
+        raise UserError(
+            f"--split={split}: data set {dataset.name} has only {', '.join(dataset.splits)}"
+        )
+    source = dataset.splits[split]
+    check_fits(network, source, dataset.name)
+    positions = spread_positions(source, num_images or len(source))
+    images = Images(source, positions, (network.crop, network.crop))
+    subject = {
+        "network": {
+            **network.origin,
+            "checksum": checksum(network.params),
+            "settings": dataclasses.asdict(network.model.config),
+        },
+        "data": {
+            "name": dataset.name,
+            "version": dataset.version,
+            "checksum": dataset.checksum,
+            "split": split,
+            "whole_split": len(images) == len(source),
+            "crop": network.crop,
+        },
+        "sampling": {"seed": seed, "num_samples": num_samples},
+    }
+    devices = Devices()
+    store = Store(kept, {**subject, "images": positions, "made_with": provenance()})
+    predictor = Predictor(build_sampler(network.model), max(num_samples), seed, devices)
+    with Progress("drawing", len(images)) as done:
+        draw_all(images, predictor, devices.replicate(network.params), store, done)
+    ways = _ways(network, images, seed, devices)
+    cases = DrawnCases(images, store)
+    return Judged(cases, num_samples, dataset.name, subject, dataset, images, ways, store)
+
+
+def _ways(network: Network, images: Images, seed: int, devices: Devices) -> DrawWays | None:
+    """Draws from the full hierarchy, the most global latent alone and the most local one alone."""
+    scales = range(network.model.config.num_scales)
+    if len(scales) < 2:
+        return None
+    means: dict[str, bool | tuple[bool, ...]] = {
+        "full hierarchy": False,
+        "most global latent only": tuple(scale != scales[0] for scale in scales),
+        "most local latent only": tuple(scale != scales[-1] for scale in scales),
+    }
+    sampler = build_sampler(network.model)
+    predictors = {
+        way: Predictor(sampler, WAY_SAMPLES, seed, devices, mean) for way, mean in means.items()
+    }
+
+    def draw(indices: Sequence[int]) -> dict[str, np.ndarray]:
+        params = devices.replicate(network.params)
+        drawn = {way: predict(images, indices, p, params) for way, p in predictors.items()}
+        return {way: np.stack([p.samples for p in parts], axis=1) for way, parts in drawn.items()}
+
+    return draw
+
+
+def judge_folders(
+    cases: FolderCases, names: Mapping[str, str], num_samples: tuple[int, ...] | None
+) -> Judged:
+    """Takes masks from folders.
+
+    Args:
+        cases: What they hold.
+        names: Names of the folders `predictions` and `annotations`, for JSON.
+        num_samples: Numbers of samples to score with; None for the usual ones that there are, and
+            all.
+    """
+    if num_samples is None:
+        there = cases.num_samples
+        num_samples = tuple(sorted({n for n in NUM_SAMPLES if n <= there} | {there}))
+    checksums = cases.checksums()
+    subject = {
+        "predictions": {
+            "folder": names["predictions"],
+            "checksum": checksums["predictions"],
+        },
+        "data": {
+            "name": names["annotations"],
+            "checksum": checksums["annotations"],
+            "patients_known": cases.patients_known,
+        },
+        "sampling": {"num_samples": num_samples},
+    }
+    return Judged(cases, num_samples, "folder", subject)

@@ -1,0 +1,122 @@
+"""The network that is scored: from a weights file or from a run's folder."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpunet.data.dataset import Source
+from hpunet.errors import UserError
+from hpunet.model.build import Model, build_model
+from hpunet.model.initialization import Params
+from hpunet.model.model_config import ModelConfig
+from hpunet.training.checkpoint import read_params
+from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS
+from hpunet.weights.file import check_params, load, read_header
+
+
+class Network(NamedTuple):
+    """A network with its weights.
+
+    Attributes:
+        model: Its functions.
+        params: Haiku's tree.
+        crop: Height and width that it is scored at, in pixels.
+        place: Where the weights come from, for messages.
+        origin: The same for JSON.
+    """
+
+    model: Model
+    params: Params
+    crop: int
+    place: str
+    origin: dict[str, Any]
+
+
+def from_weights(path: Path) -> Network:
+    """The network of a weights file, to be scored at the crop it was trained at.
+
+    Raises:
+        UserError: If the file cannot be read or does not say at which crop.
+    """
+    model, params = load(path)
+    crop = read_header(path)["preprocessing"].get("crop")
+    if not isinstance(crop, int) or crop < 1:
+        raise UserError(f"{path}: its header has crop={crop!r}; allowed is a number of pixels")
+    try:
+        model.config.check_size(crop, crop)
+    except ValueError as error:
+        raise UserError(f"{path}: its header has crop={crop}: {error}") from None
+    return Network(model, params, crop, str(path), {"weights": path.name})
+
+
+def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> Network:
+    """The network of a run.
+
+    Args:
+        workdir: Folder of the run.
+        which: `best`, `last` or the number of a step.
+        config: The network's shape, as the run's configuration has it.
+        crop: Height and width that it was trained at.
+
+    Raises:
+        UserError: If the run has no such weights, or they do not fit its configuration.
+    """
+    model = build_model(config)
+    if which == BEST and (workdir / WEIGHTS).is_file():
+        path = workdir / WEIGHTS
+        _, params = load(path)
+        origin: dict[str, Any] = {"weights": path.name}
+    else:
+        path = workdir / CHECKPOINTS
+        if which == BEST and not _holds_any(path / BEST):
+            which = LAST
+        step, params = read_params(path, which)
+        _check_finite(params, f"{path}, step {step}")
+        origin = {"checkpoint": which, "step": step}
+    check_params(params, model, str(path))
+    return Network(model, params, crop, str(path), origin)
+
+
+def checksum(params: Params) -> str:
+    """SHA-256 over names, shapes and float32 values of all weights, wherever they lie."""
+    digest = hashlib.sha256()
+    for module in sorted(params):
+        for name in sorted(params[module]):
+            value = np.ascontiguousarray(params[module][name], "<f4")
+            digest.update(f"{module}/{name} {value.shape}\n".encode())
+            digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def check_fits(network: Network, source: Source, data_name: str) -> None:
+    """Refuses a network that cannot see the images of a split.
+
+    Raises:
+        UserError: If channels, size or classes of the first image do not fit.
+    """
+    example = source[0]
+    *size, channels = example["image"].shape
+    wanted = network.params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
+    if channels != wanted:
+        raise UserError(
+            f"{network.place}: its network takes images of {wanted} channels, those of {data_name} "
+            f"have {channels}"
+        )
+    if min(size) < network.crop:
+        raise UserError(
+            f"{network.place}: its network is for crops of {network.crop} x {network.crop} pixels, "
+            f"the images of {data_name} have {size[0]} x {size[1]}"
+        )
+
+
+def _holds_any(folder: Path) -> bool:
+    return folder.is_dir() and any(path.name.isdecimal() for path in folder.iterdir())
+
+
+def _check_finite(params: Params, place: str) -> None:
+    for module, weights in params.items():
+        for name, value in weights.items():
+            if not np.isfinite(value).all():
+                raise UserError(f"{place}: {module}/{name} is not finite")

@@ -1,0 +1,56 @@
+"""With what a result was made: code, packages, machine."""
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+# What scores can depend on.
+PACKAGES = ("jax", "jaxlib", "dm-haiku", "numpy", "scipy", "pillow", "tensorflow-datasets")
+
+
+def provenance() -> dict[str, Any]:
+    """Version and commit of hpunet, versions of packages, Python and platform, for JSON."""
+    return {
+        "hpunet": _version("hpunet"),
+        "commit": commit(PACKAGE),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def commit(package: Path) -> str | None:
+    """The commit that a package's files are of, `+changes` behind it if they differ from it.
+
+    Args:
+        package: Folder of the package.
+
+    Returns:
+        None if the package is no part of a git repository, as when it was installed from a wheel.
+    """
+    # An environment may lie inside somebody else's repository, which does not track this file.
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    head = _git(package, "rev-parse", "HEAD")
+    changes = _git(package, "status", "--porcelain", "--", ".")
+    return None if head is None else head + ("+changes" if changes else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,114 @@
+"""Predictions on disk: what a stopped evaluation goes on from, and what others can score again."""
+
+import io
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from hpunet.errors import UserError
+
+MADE_OF = "made_of.json"
+
+
+class Store:
+    """A folder with `<name>.npz` for each image, and what they all were made of.
+
+    A file holds `samples` `[S, H, W]` and `reconstructions` `[G, H, W]`, class labels in uint8, and
+    appears whole or not at all.
+    """
+
+    def __init__(self, folder: Path, made_of: Mapping[str, Any]) -> None:
+        """Opens a folder; what it holds stays only if it was made of the same.
+
+        Args:
+            folder: Made if missing.
+            made_of: All that the predictions depend on, as JSON holds it.
+
+        Raises:
+            UserError: If the folder cannot be written, or holds what is no such store.
+        """
+        self._folder = folder
+        expected = json.loads(json.dumps(made_of))
+        try:
+            if folder.exists() and self._read_made_of() != expected:
+                self.remove()
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write(folder / MADE_OF, json.dumps(expected, indent=2).encode())
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be used ({error.strerror or error})") from None
+
+    def __contains__(self, name: str) -> bool:
+        """Whether an image's predictions are there."""
+        return self._path(name).is_file()
+
+    def write(
+        self,
+        name: str,
+        samples: UInt8[np.ndarray, "S H W"],
+        reconstructions: UInt8[np.ndarray, "G H W"],
+    ) -> None:
+        """Adds an image's predictions.
+
+        Raises:
+            UserError: If they cannot be written.
+        """
+        file = io.BytesIO()
+        np.savez_compressed(file, samples=samples, reconstructions=reconstructions)
+        path = self._path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(path, file.getvalue())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+    def read(self, name: str) -> tuple[UInt8[np.ndarray, "S H W"], UInt8[np.ndarray, "G H W"]]:
+        """Samples and reconstructions of an image.
+
+        Raises:
+            UserError: If the file cannot be read.
+        """
+        try:
+            file = io.BytesIO(self._path(name).read_bytes())
+            with zipfile.ZipFile(file) as archive:
+                samples, reconstructions = (
+                    np.lib.format.read_array(archive.open(f"{key}.npy"), allow_pickle=False)
+                    for key in ("samples", "reconstructions")
+                )
+            return samples, reconstructions
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(f"{self._path(name)}: cannot be read ({error}); remove it") from None
+
+    def remove(self) -> None:
+        """Removes the folder.
+
+        Raises:
+            UserError: If it holds what is no store of predictions.
+        """
+        if not (self._folder / MADE_OF).is_file():
+            raise UserError(
+                f"{self._folder}: it holds something else; allowed is a new folder, or one of "
+                "predictions that this command wrote"
+            )
+        shutil.rmtree(self._folder)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.npz"
+
+    def _read_made_of(self) -> Any:
+        try:
+            return json.loads((self._folder / MADE_OF).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _write(self, path: Path, contents: bytes) -> None:
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(contents)
+        os.replace(part, path)

@@ -1,0 +1,127 @@
+"""A result as text for the terminal."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from hpunet import metrics
+from hpunet.evaluation.estimates import ALL, SUBSET_B, Group
+from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
+
+# What a table by groups of images shows.
+GROUPED = ("ged", "hungarian_iou", "reconstruction_iou")
+ARROWS = {"lower": "↓", "higher": "↑", "": " "}
+
+
+def as_text(estimated: Mapping[str, Group], level: float) -> str:
+    """Scores by number of samples, then by how many graders drew something.
+
+    Args:
+        estimated: Means and intervals by group.
+        level: Confidence level of the intervals.
+    """
+    most = max(estimated[ALL].scores)
+    heading = f"Means over images; [{level:.0%} intervals by bootstrap over patients]"
+    by_group = f"By how many graders drew something, {most} samples"
+    return "\n\n".join(
+        [
+            f"{heading}\n\n{_by_num_samples(estimated[ALL])}",
+            f"{by_group}\n\n{_by_group(estimated, most)}",
+            *_warning_of_patients(estimated[ALL]),
+        ]
+    )
+
+
+def _warning_of_patients(group: Group) -> list[str]:
+    if group.num_patients > 1:
+        return []
+    return ["warning: all images are of one patient: there is nothing to tell intervals from"]
+
+
+def comparison_text(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
+    """Published scores beside this one's, and plain warnings; empty if there is nothing to say."""
+    parts = []
+    if comparison.rows:
+        parts.append(
+            f"Published, {PUBLISHED_SAMPLES} samples\n\n{_published(comparison, estimated)}"
+        )
+    parts += [f"warning: not set beside published scores: {text}" for text in comparison.warnings]
+    return "\n\n".join(parts)
+
+
+def _by_num_samples(group: Group) -> str:
+    numbers = sorted(group.scores)
+    header = ["", *(f"{n} sample{'s' if n > 1 else ''}" for n in numbers)]
+    rows = [
+        [
+            f"{info.label} {ARROWS[info.better]}",
+            *(_number(group.scores[n][name].value) for n in numbers[:-1]),
+            _with_interval(group.scores[numbers[-1]][name]),
+        ]
+        for name, info in metrics.SCORES.items()
+        if any(math.isfinite(group.scores[n][name].value) for n in numbers)
+    ]
+    return _aligned([header, *rows])
+
+
+def _by_group(estimated: Mapping[str, Group], num_samples: int) -> str:
+    shown = [
+        name for name in GROUPED if math.isfinite(estimated[ALL].scores[num_samples][name].value)
+    ]
+    labels = [metrics.SCORES[name].label for name in shown]
+    rows = [["drawn by", "images", "patients", *labels]]
+    for name, group in sorted(estimated.items(), key=lambda item: item[0] == SUBSET_B):
+        if name == ALL:
+            continue
+        title = "all (subset B)" if name == SUBSET_B else name.removeprefix("drawn_by_")
+        scores = [_with_interval(group.scores[num_samples][score]) for score in shown]
+        rows.append([title, f"{group.num_images:,}", f"{group.num_patients:,}", *scores])
+    return _aligned(rows)
+
+
+def _published(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
+    rows = [["", "GED²", "HM-IoU", "HM-IoU, B", "IoU_rec", "measured by"]]
+    for row in comparison.rows:
+        rows.append(
+            [
+                row.method,
+                *(
+                    value or "-"
+                    for value in (
+                        row.ged,
+                        row.hungarian_iou,
+                        row.hungarian_iou_b,
+                        row.reconstruction_iou,
+                    )
+                ),
+                row.source,
+            ]
+        )
+    every, subset_b = estimated[ALL].scores[PUBLISHED_SAMPLES], estimated.get(SUBSET_B)
+    in_b = subset_b.scores[PUBLISHED_SAMPLES]["hungarian_iou"] if subset_b else None
+    own = [every["ged"], every["hungarian_iou"], in_b, every["reconstruction_iou"]]
+    rows.append(["this result", *("-" if e is None else _number(e.value) for e in own), ""])
+    return _aligned(rows)
+
+
+def _with_interval(estimate: metrics.Estimate) -> str:
+    if not math.isfinite(estimate.value):
+        return "-"
+    if not math.isfinite(estimate.low):
+        return _number(estimate.value)
+    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns under each other, the first to the left and the others to the right."""
+    first, *others = ([*column] for column in zip(*rows, strict=True))
+    columns = [_padded(first, str.ljust), *(_padded(column, str.rjust) for column in others)]
+    return "\n".join(f"  {'  '.join(line)}".rstrip() for line in zip(*columns, strict=True))
+
+
+def _padded(cells: Sequence[str], pad: Callable[[str, int], str]) -> list[str]:
+    width = max(map(len, cells))
+    return [pad(cell, width) for cell in cells]

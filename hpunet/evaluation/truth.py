@@ -1,0 +1,28 @@
+"""A network's samples beside the distribution behind the annotations, where that is known."""
+
+import numpy as np
+
+from hpunet.evaluation.judged import Judged
+from hpunet.evaluation.scoring import ImageScores
+from hpunet.training.truth_report import TruthReport, compare_with_truth
+
+
+def compare_cases(judged: Judged, scores: ImageScores) -> TruthReport:
+    """Compares the samples of all images, as many of each as were scored at most.
+
+    Args:
+        judged: A network on a data set with a truth, whose examples carry `modes`.
+        scores: Of all images.
+    """
+    dataset, images, cases = judged.dataset, judged.images, judged.cases
+    assert dataset is not None
+    assert images is not None
+    num_samples = max(judged.num_samples)
+    read = [cases[index] for index in range(len(cases))]
+    return compare_with_truth(
+        dataset.truth,
+        np.stack([case.samples[:num_samples] for case in read], axis=1),
+        np.stack([case.annotations for case in read], axis=1),
+        np.stack([images.read_modes(index) for index in range(len(images))]),
+        scores.by_num_samples[num_samples].ged,
+    )

@@ -1,0 +1,136 @@
+"""GED² against the number of samples, as the PU-Net paper shows it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
+
+# Inches.
+_HEIGHT = 3.2
+_LEGEND, _COLUMN = 1.9, 1.3
+# Numbers of samples are 1 apart: middle and half width of the dots, place of the mean's value, and
+# where the published means begin and end.
+_DOTS, _SPREAD, _VALUE = -0.27, 0.16, -0.09
+_FIRST, _LAST = 0.14, 0.44
+_BINS = 50
+_DOT, _MEAN = LINES[4], "#000000"
+_OTHERS = [colour for colour in LINES if colour not in (_DOT, _MEAN)]
+_MARKERS = "s^DvP*X<>p"
+
+
+def ged_by_samples(
+    ged: Mapping[int, ArrayLike],
+    published: Mapping[str, Mapping[int, float]] | None = None,
+    *,
+    intervals: Mapping[int, tuple[float, float]] | None = None,
+    name: str = "this model",
+) -> Figure:
+    """GED² of every image against the number of samples, the mean marked, published means beside.
+
+    Each image is a dot, jittered so that crowded values are broad; the mean is marked with its
+    value, and with an interval if one is given.
+
+    Args:
+        ged: For each number of samples GED² of each image, `[B]`; what is not finite is left out.
+        published: For each method its mean GED² by number of samples; numbers that `ged` does not
+            have are left out.
+        intervals: Low and high end of the mean's confidence interval by number of samples; one that
+            is not finite is left out.
+        name: What the legend calls the model.
+
+    Raises:
+        ValueError: If there is no number of samples or an array is not of shape `[B]`.
+
+    Reference: Kohl et al. 2018, the figure of GED² against the number of samples.
+    """
+    values = {n: np.asarray(ged[n], dtype=np.float64) for n in sorted(ged)}
+    if not values or any(scores.ndim != 1 for scores in values.values()):
+        shapes = {n: scores.shape for n, scores in values.items()}
+        raise ValueError(f"ged {shapes}; allowed is [B] for each of at least one number of samples")
+    figure, axis = _plot(list(values))
+    lowest = 0.0
+    for place, (n, scores) in enumerate(values.items()):
+        scores = scores[np.isfinite(scores)]
+        if len(scores):
+            _draw_images(axis, place + _DOTS, scores)
+            _draw_mean(axis, place, scores.mean(), (intervals or {}).get(n, (np.nan, np.nan)))
+            lowest = min(lowest, scores.min())
+    axis.set_ylim(bottom=lowest - 0.03)
+    axis.plot([], [], ".", color=_DOT, label=f"{name}, images")
+    label = f"{name}, mean" + (" and interval" if intervals else "")
+    axis.plot([], [], "o", color=_MEAN, markersize=4, label=label)
+    _draw_published(axis, list(values), published or {})
+    figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
+    return figure
+
+
+def _plot(numbers: list[int]) -> tuple[Figure, Axes]:
+    """An empty plot with a place for each number of samples."""
+    width = min(PAGE, _LEGEND + _COLUMN * len(numbers))
+    figure = Figure(figsize=(width, _HEIGHT), dpi=RESOLUTION, layout="constrained")
+    axis = figure.add_subplot()
+    axis.set_xticks(range(len(numbers)), [str(n) for n in numbers])
+    axis.set_xlim(-0.5, len(numbers) - 0.5)
+    axis.set_xlabel("number of samples", fontsize=SMALL + 1)
+    axis.set_ylabel("GED² (lower is better)", fontsize=SMALL + 1)
+    axis.tick_params(labelsize=SMALL, length=2.5)
+    axis.tick_params(axis="x", length=0)
+    axis.grid(axis="y", alpha=0.3, linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+    for border in range(len(numbers) - 1):
+        axis.axvline(border + 0.5, color="#CCCCCC", linewidth=0.6)
+    return figure, axis
+
+
+def _draw_images(axis: Axes, middle: float, scores: NDArray) -> None:
+    """A dot for each image, broader where many have nearly the same score."""
+    counts, edges = np.histogram(scores, _BINS)
+    crowd = counts[np.clip(np.digitize(scores, edges) - 1, 0, _BINS - 1)] / counts.max()
+    jitter = np.random.default_rng(0).uniform(-_SPREAD, _SPREAD, len(scores))
+    alpha = float(np.clip(120 / len(scores), 0.2, 0.7))
+    # Thousands of dots are slow to show as vectors.
+    axis.scatter(
+        middle + jitter * np.sqrt(crowd),
+        scores,
+        s=7,
+        color=_DOT,
+        alpha=alpha,
+        linewidths=0,
+        rasterized=True,
+    )
+
+
+def _draw_mean(axis: Axes, place: int, mean: float, interval: tuple[float, float]) -> None:
+    middle = place + _DOTS
+    if np.isfinite(interval).all():
+        axis.plot([middle] * 2, interval, "_-", color=_MEAN, linewidth=1.2, markersize=7, zorder=4)
+    axis.plot([middle], [mean], "o", color=_MEAN, markersize=5, markeredgecolor="white", zorder=5)
+    text = axis.text(place + _VALUE, mean, f"{mean:.2f}", fontsize=SMALL, va="center", zorder=5)
+    text.set(weight="bold", path_effects=[patheffects.withStroke(linewidth=2, foreground="white")])
+
+
+def _draw_published(
+    axis: Axes, numbers: list[int], published: Mapping[str, Mapping[int, float]]
+) -> None:
+    """Means of other methods, side by side at each number of samples."""
+    shown = {label: means for label, means in published.items() if set(means) & set(numbers)}
+    if shown:
+        axis.plot([], [], " ", label="published means:")
+    offsets = np.linspace(_FIRST, _LAST, len(shown)) if len(shown) > 1 else [(_FIRST + _LAST) / 2]
+    for k, ((label, means), offset) in enumerate(zip(shown.items(), offsets, strict=False)):
+        points = [(place + offset, means[n]) for place, n in enumerate(numbers) if n in means]
+        axis.plot(
+            *np.transpose(points),
+            linestyle="",
+            marker=_MARKERS[k % len(_MARKERS)],
+            color=_OTHERS[k % len(_OTHERS)],
+            markersize=5.5,
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            label=label,
+        )

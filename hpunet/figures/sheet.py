@@ -1,0 +1,167 @@
+"""A page of small pictures of one size in rows, with captions, titles and what colours mean."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from hpunet.figures.colouring import Colouring
+from hpunet.figures.style import PAGE, RESOLUTION, SMALL
+
+# Inches: between panels; height of a line and width of a letter; above captions; foot of the page.
+_GAP = 0.035
+_LINE, _LETTER = 0.125, 0.056
+_CAPTION, _BETWEEN = 0.19, 0.09
+_FOOT = 0.36
+
+
+class Panel(NamedTuple):
+    """A small picture.
+
+    Attributes:
+        picture: `[h, w]`.
+        colouring: Of its numbers.
+        title: Above it.
+        note: On it, at the bottom.
+    """
+
+    picture: NDArray
+    colouring: Colouring
+    title: str = ""
+    note: str = ""
+
+
+class Row(NamedTuple):
+    """Panels side by side; None leaves a place empty.
+
+    Attributes:
+        panels: From left to right.
+        label: At the left, reading upwards.
+        caption: Above it all.
+    """
+
+    panels: Sequence[Panel | None]
+    label: str = ""
+    caption: str = ""
+
+    def untitled(self) -> "Row":
+        """The same without the panels' titles."""
+        return self._replace(panels=[panel and panel._replace(title="") for panel in self.panels])
+
+
+class _Page:
+    """A figure on which places are inches from the left and from the top."""
+
+    def __init__(self, tall: float) -> None:
+        self.figure = Figure(figsize=(PAGE, tall), dpi=RESOLUTION)
+        self._tall = tall
+
+    def write(self, x: float, y: float, text: str, **style: Any) -> None:
+        """A text, in the middle of whose height is `y`."""
+        written = self.figure.text(x / PAGE, 1 - y / self._tall, text, fontsize=SMALL, va="center")
+        written.set(**style)
+
+    def axes(self, x: float, y: float, wide: float, tall: float) -> Axes:
+        """Axes that fill a rectangle whose upper left corner is given."""
+        low = 1 - (y + tall) / self._tall
+        return self.figure.add_axes((x / PAGE, low, wide / PAGE, tall / self._tall))
+
+
+def sheet(rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colouring) -> Figure:
+    """A page of rows of panels, the meaning of their colours at the foot.
+
+    Args:
+        rows: All panels have one shape.
+        classes: Labels and their colours, if they need explaining.
+        std: Of the standard deviations.
+    """
+    columns = max(len(row.panels) for row in rows)
+    height, width = next(panel for row in rows for panel in row.panels if panel).picture.shape
+    letters = max(1, int(PAGE / columns * height / width / _LETTER))
+    rows = [row._replace(label=_wrapped(row.label, letters)) for row in rows]
+    lines = max(row.label.count("\n") + 1 if row.label else 0 for row in rows)
+    left = _LINE * lines + 0.03
+    wide = (PAGE - left - _GAP * (columns - 1)) / columns
+    tall = wide * height / width
+    heads = [_titles(row) + _caption(row, first=row is rows[0]) for row in rows]
+    page = _Page(sum(heads) + len(rows) * (tall + _GAP) + _FOOT)
+    top = 0.0
+    for row, head in zip(rows, heads, strict=True):
+        page.write(
+            0.0, top + head - _titles(row) - 0.08, row.caption, fontsize=SMALL + 1, weight="bold"
+        )
+        top += head
+        page.write(_LINE * lines / 2, top + tall / 2, row.label, rotation=90, ha="center")
+        for n, panel in enumerate(row.panels):
+            if panel is not None:
+                _draw(page.axes(left + n * (wide + _GAP), top, wide, tall), panel)
+        top += tall + _GAP
+    _explain_classes(page, classes, left, top)
+    _explain_std(page, std, top)
+    return page.figure
+
+
+def _wrapped(label: str, letters: int) -> str:
+    return textwrap.fill(label, letters, break_long_words=False)
+
+
+def _titles(row: Row) -> float:
+    """Inches for the titles of a row's panels."""
+    return _LINE + 0.03 if any(panel and panel.title for panel in row.panels) else 0.0
+
+
+def _caption(row: Row, *, first: bool) -> float:
+    """Inches for a row's caption, and between it and what is above."""
+    return (_CAPTION + (0.0 if first else _BETWEEN)) if row.caption else 0.0
+
+
+def _draw(axis: Axes, panel: Panel) -> None:
+    axis.set_axis_off()
+    colours, norm = panel.colouring
+    axis.imshow(panel.picture, cmap=colours, norm=norm, interpolation="nearest", aspect="auto")
+    axis.set_title(panel.title, fontsize=SMALL, pad=2.5)
+    if panel.note:
+        note = axis.text(0.5, 0.045, panel.note, transform=axis.transAxes, fontsize=SMALL)
+        edge = patheffects.withStroke(linewidth=1.5, foreground="black")
+        note.set(ha="center", color="white", path_effects=[edge])
+
+
+def _explain_classes(
+    page: _Page, classes: Sequence[tuple[int, str]], left: float, top: float
+) -> None:
+    """A patch of each class's colour, at the left of the foot."""
+    if classes:
+        axis = page.axes(left, top, PAGE / 2, _FOOT)
+        axis.set_axis_off()
+        axis.legend(
+            handles=[Patch(color=colour, label=f"class {label}") for label, colour in classes],
+            loc="center left",
+            ncols=4,
+            fontsize=SMALL,
+            frameon=False,
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=1,
+            columnspacing=1,
+            labelspacing=0.2,
+        )
+
+
+def _explain_std(page: _Page, std: Colouring, top: float) -> None:
+    """A colour bar of the standard deviations, at the right of the foot."""
+    colours, norm = std
+    highest = float(norm.vmax or 0)
+    bar = page.figure.colorbar(
+        ScalarMappable(norm, colours),
+        cax=page.axes(PAGE - 1.72, top + 0.07, 1.6, 0.08),
+        orientation="horizontal",
+        ticks=[0, highest / 2, highest],
+    )
+    bar.ax.tick_params(labelsize=SMALL, length=2, pad=1)
+    page.write(PAGE - 1.8, top + 0.11, "standard deviation", ha="right")

@@ -1,0 +1,138 @@
+"""How often samples hit each of the graders' different answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hpunet.metrics.overlap import Overlap, marks_of, pack, pairwise_overlap
+from hpunet.metrics.sets import as_classes, as_sets, graded_images
+from hpunet.metrics.votes import ROUNDING
+
+
+class ModeFrequencies(NamedTuple):
+    """How often each mode of an image was chosen and drawn.
+
+    A mode stands at the first of the annotations that show it; elsewhere is NaN.
+
+    Attributes:
+        chosen: Share of the graders, by weight, `[G, B]`.
+        drawn: Share of the samples, `[G, B]`.
+    """
+
+    chosen: NDArray[np.float64]
+    drawn: NDArray[np.float64]
+
+
+def annotation_modes(
+    annotations: ArrayLike,
+    *,
+    classes: Sequence[int] | None = None,
+    ignored: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+) -> NDArray[np.int64]:
+    """Which annotations of an image show the same: its modes are the distinct ones.
+
+    Annotations are the same if their foreground is, which is every label above 0; two without it
+    are. With `classes`, if each of the given classes covers the same pixels.
+
+    Args:
+        annotations: Labels `[G, B, H, W]`, integer or boolean.
+        classes: Labels to tell apart; None for the foreground.
+        ignored: Boolean `[B, H, W]`, pixels that may differ; None for none.
+        weights: `[G]` or `[G, B]`, how much each annotation counts; 0 is an annotation that is not
+            there. None for all alike.
+
+    Returns:
+        Int64 `[G, B]`: for each annotation the place of the first that is the same, -1 at weight 0.
+
+    Raises:
+        ValueError: If the set is empty, the labels are not integers, or classes, ignored pixels or
+            weights do not fit.
+    """
+    (annotations,) = as_sets(annotations=annotations)
+    classes = as_classes(classes)
+    result = np.full(annotations.shape[:2], -1, np.int64)
+    images = graded_images(annotations, annotations, ignored, weights)
+    for index, (_, masks, _, graders) in enumerate(images):
+        bits = pack(marks_of(masks, classes))
+        result[graders, index] = graders[_first_alike(pairwise_overlap(bits, bits))]
+    return result
+
+
+def mode_frequencies(
+    samples: ArrayLike,
+    annotations: ArrayLike,
+    *,
+    classes: Sequence[int] | None = None,
+    ignored: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+) -> ModeFrequencies:
+    """How often graders chose each mode of an image and how often it was drawn.
+
+    The modes are the distinct annotations (see `annotation_modes`), each at the first of those that
+    are the same. A sample counts for the mode nearest to it: the one of the largest IoU; at equal
+    IoU the one that differs in the fewest pixels, summed over the classes; then the first.
+
+    Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
+    the mean over those present in sample or mode, and 1 if none is.
+
+    Args:
+        samples: Labels `[S, B, H, W]`, integer or boolean.
+        annotations: Labels `[G, B, H, W]`.
+        classes: Labels to tell apart; None for the foreground.
+        ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
+        weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
+            an annotation that is not there. None for all alike.
+
+    Returns:
+        Shares `[G, B]`, float64, that sum to 1 over the modes of an image, chosen and drawn; NaN at
+        annotations that repeat an earlier one and at those of weight 0.
+
+    Raises:
+        ValueError: If the shapes do not fit, a set is empty, the labels are not integers, or
+            classes, ignored pixels or weights do not fit.
+    """
+    samples, annotations = as_sets(samples=samples, annotations=annotations)
+    classes = as_classes(classes)
+    result = np.full((2, *annotations.shape[:2]), np.nan)
+    for index, image in enumerate(graded_images(samples, annotations, ignored, weights)):
+        bits = pack(marks_of(image.annotations, classes))
+        between = pairwise_overlap(pack(marks_of(image.samples, classes)), bits)
+        result[:, image.graders, index] = frequencies_of(
+            between, pairwise_overlap(bits, bits), image.weights
+        )
+    return ModeFrequencies(*result)
+
+
+def frequencies_of(
+    between: Overlap, among_graders: Overlap, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shares chosen and drawn `[2, A]` of one image, NaN at repeats.
+
+    Args:
+        between: Samples and annotations compared, `[S, A]`.
+        among_graders: Annotations compared, `[A, A]`.
+        weights: Theirs, `[A]`.
+    """
+    first = _first_alike(among_graders)
+    modes = np.unique(first)
+    chosen = np.bincount(first, weights=weights, minlength=len(first)) / weights.sum()
+    nearest = modes[_nearest(between.of(slice(None), modes))]
+    drawn = np.bincount(nearest, minlength=len(first)) / len(nearest)
+    result = np.full((2, len(first)), np.nan)
+    result[:, modes] = chosen[modes], drawn[modes]
+    return result
+
+
+def _first_alike(among: Overlap) -> NDArray[np.intp]:
+    """Place of the first mask that is the same as each one."""
+    return (among.differing == 0).argmax(axis=1)
+
+
+def _nearest(between: Overlap) -> NDArray[np.intp]:
+    """Place `[S]` of the mode nearest to each sample."""
+    best = between.iou >= between.iou.max(axis=1, keepdims=True) - ROUNDING
+    most = np.iinfo(between.differing.dtype).max
+    return np.where(best, between.differing, most).argmin(axis=1)

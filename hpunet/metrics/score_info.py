@@ -1,0 +1,101 @@
+"""What each score is called, which way is better, and by which convention it is measured."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+
+class ScoreInfo(NamedTuple):
+    """How a score is read.
+
+    Attributes:
+        label: As it stands in print.
+        better: "lower", "higher", or "" where neither is.
+        bounds: Least and largest value that there can be.
+        convention: One sentence on what is measured.
+    """
+
+    label: str
+    better: Literal["lower", "higher", ""]
+    bounds: tuple[float, float]
+    convention: str
+
+
+SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
+    {
+        "ged": ScoreInfo(
+            "GED²",
+            "lower",
+            (0.0, 2.0),
+            "Squared generalised energy distance with d = 1 - IoU, pairs of a mask with itself "
+            "included, two empty masks at distance 0.",
+        ),
+        "ged_unbiased": ScoreInfo(
+            "GED², unbiased",
+            "lower",
+            (-1.0, 2.0),
+            "Squared generalised energy distance without the pairs of a mask with itself; missing "
+            "where there is one sample or one grader.",
+        ),
+        "hungarian_iou": ScoreInfo(
+            "HM-IoU",
+            "higher",
+            (0.0, 1.0),
+            "Mean IoU of samples and annotations matched one to one, both repeated to the least "
+            "common multiple of their numbers, two empty masks at IoU 1.",
+        ),
+        "reconstruction_iou": ScoreInfo(
+            "IoU_rec",
+            "higher",
+            (0.0, 1.0),
+            "IoU of each annotation with its reconstruction from the posterior's means, averaged "
+            "over the graders, two empty masks at IoU 1.",
+        ),
+        "sample_diversity": ScoreInfo(
+            "Sample diversity",
+            "",
+            (0.0, 1.0),
+            "Mean distance 1 - IoU among the samples, pairs of a sample with itself included.",
+        ),
+        "sample_diversity_unbiased": ScoreInfo(
+            "Sample diversity, unbiased",
+            "",
+            (0.0, 1.0),
+            "Mean distance 1 - IoU of two different samples; missing where there is one.",
+        ),
+        "grader_diversity": ScoreInfo(
+            "Grader diversity",
+            "",
+            (0.0, 1.0),
+            "Mean distance 1 - IoU among the annotations, pairs of one with itself included.",
+        ),
+        "grader_diversity_unbiased": ScoreInfo(
+            "Grader diversity, unbiased",
+            "",
+            (0.0, 1.0),
+            "Mean distance 1 - IoU of two different annotations; missing where there is one.",
+        ),
+        "dice_of_mean": ScoreInfo(
+            "Dice of the mean",
+            "higher",
+            (0.0, 1.0),
+            "Dice of the pixels that at least half of the samples marked with those that at least "
+            "half of the graders marked, 1 where both are empty; with classes, of the most "
+            "frequent class.",
+        ),
+        "variance_ncc": ScoreInfo(
+            "NCC of the variances",
+            "higher",
+            (-1.0, 1.0),
+            "Correlation over the pixels of the variance of the samples with that of the graders; "
+            "missing where either is the same everywhere.",
+        ),
+        "calibration_error": ScoreInfo(
+            "Calibration error",
+            "lower",
+            (0.0, 1.0),
+            "Expected calibration error of the share of samples that mark a pixel against the "
+            "share of graders, in bins of equal width over the pixels of all images.",
+        ),
+    }
+)

@@ -1,0 +1,175 @@
+import csv
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+
+from hpunet import metrics
+from hpunet.errors import UserError
+from hpunet.evaluation import result
+from hpunet.evaluation.case import Case
+from hpunet.evaluation.estimates import ALL, SUBSET_B, estimate_groups, estimate_modes
+from hpunet.evaluation.published import Comparison
+from hpunet.evaluation.scoring import Conventions, score_cases
+
+NOTHING = Comparison(None, (), ())
+PLAIN = Conventions(draws=50)
+
+
+def cases(num_images=6, num_samples=4, num_graders=3, size=6, seed=0):
+    rng = np.random.default_rng(seed)
+    made = []
+    for index in range(num_images):
+        annotations = rng.integers(0, 2, (num_graders, size, size), dtype=np.uint8)
+        # Image k has k graders who drew nothing, up to all of them.
+        annotations[: min(index, num_graders)] = 0
+        samples = rng.integers(0, 2, (num_samples, size, size), dtype=np.uint8)
+        made.append(Case(f"p{index // 2}/i{index}", f"p{index // 2}", samples, annotations))
+    return made
+
+
+def score(made, num_samples=(1, 4), conventions=PLAIN):
+    return score_cases(made, num_samples, conventions, lambda count: None)
+
+
+def test_scores_are_those_of_the_first_n_samples_of_each_image():
+    made = cases()
+    scores = score(made)
+    for n in (1, 4):
+        for b, case in enumerate(made):
+            ged = metrics.ged(case.samples[:n, None], case.annotations[:, None])
+            assert scores.by_num_samples[n].ged[b] == ged[0]
+
+
+def test_progress_counts_every_image_once():
+    counts = []
+    score_cases(cases(), (1,), PLAIN, counts.append)
+    assert counts == [1] * 6
+
+
+def test_images_of_different_size_and_number_of_graders_are_scored_together():
+    made = cases(2) + cases(2, num_graders=5, size=9, seed=1)
+    scores = score(made)
+    assert scores.num_graders.tolist() == [3, 3, 5, 5]
+    assert scores.by_num_samples[4].modes.chosen.shape == (4, 5)
+    assert np.isfinite(scores.by_num_samples[4].ged).all()
+
+
+def test_ignored_pixels_and_weights_reach_the_scores():
+    case = cases(1)[0]
+    ignored = np.zeros((6, 6), bool)
+    ignored[:3] = True
+    half = case._replace(ignored=ignored)
+    cut = case._replace(samples=case.samples[:, 3:], annotations=case.annotations[:, 3:])
+    assert score([half]).by_num_samples[4].ged == score([cut]).by_num_samples[4].ged
+    one = case._replace(weights=np.array([0.0, 1.0, 0.0]))
+    alone = case._replace(annotations=case.annotations[1:2])
+    assert score([one]).by_num_samples[4].ged == score([alone]).by_num_samples[4].ged
+    assert score([one]).num_graders == [1]
+
+
+def test_too_few_samples_are_refused_by_name():
+    with pytest.raises(UserError, match="p0/i0: it has 4 samples, asked for are 8"):
+        score(cases(), (8,))
+
+
+def test_no_images_are_refused():
+    with pytest.raises(UserError, match="no images"):
+        score([])
+
+
+def test_groups_are_by_how_many_graders_drew_and_subset_b_is_where_all_did():
+    groups = estimate_groups(score(cases()), PLAIN)
+    sizes = {name: group.num_images for name, group in groups.items()}
+    assert sizes == {
+        ALL: 6,
+        SUBSET_B: 1,
+        "drawn_by_0": 3,
+        "drawn_by_1": 1,
+        "drawn_by_2": 1,
+        "drawn_by_3": 1,
+    }
+    assert groups["drawn_by_0"].num_patients == 2
+
+
+def test_group_without_images_is_left_out():
+    assert SUBSET_B not in estimate_groups(score(cases()[3:]), PLAIN)
+
+
+def test_drawn_counts_the_scored_classes_and_pixels_that_count():
+    case = cases(1)[0]
+    annotations = np.zeros((3, 6, 6), np.uint8)
+    annotations[0, 0, 0], annotations[1, 5, 5] = 1, 2
+    case = case._replace(annotations=annotations)
+    ignored = np.zeros((6, 6), bool)
+    ignored[0, 0] = True
+    assert score([case]).num_drawn == [2]
+    twos = dataclasses.replace(PLAIN, classes=(2,))
+    assert score([case], conventions=twos).num_drawn == [1]
+    assert score([case._replace(ignored=ignored)]).num_drawn == [1]
+
+
+def test_estimates_are_means_over_images_with_intervals_over_patients():
+    scores = score(cases())
+    estimate = estimate_groups(scores, PLAIN)[ALL].scores[4]["ged"]
+    ged = scores.by_num_samples[4].ged
+    assert estimate == metrics.estimate_mean(ged, scores.patients, draws=50)
+    assert estimate.num_patients == 3
+
+
+def test_modes_are_gathered_by_how_often_graders_chose_them():
+    modes = estimate_modes(score(cases()), 4, PLAIN)
+    assert [mode.chosen for mode in modes] == pytest.approx([1 / 3, 2 / 3, 1])
+    # Images 3 to 5 hold one mode only, the empty one: every sample is nearest to it.
+    assert modes[-1].drawn.value == 1
+    assert modes[-1].drawn.num_images == 3
+
+
+def test_json_holds_every_score_convention_and_version_and_only_finite_numbers():
+    scores = score(cases())
+    values = result.as_json(
+        scores, estimate_groups(scores, PLAIN), PLAIN, {"data": {"name": "x"}}, NOTHING
+    )
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    read = json.loads(json.dumps(values), parse_constant=refuse)
+    for n in ("1", "4"):
+        assert set(read["groups"]["all"]["num_samples"][n]) == set(metrics.SCORES)
+        assert len(read["calibration"][n]["pixels"]) == PLAIN.num_bins
+    assert set(read["conventions"]["scores"]) == set(metrics.SCORES)
+    assert read["conventions"]["draws"] == 50
+    assert read["data"] == {"name": "x"}
+    assert read["made_with"]["packages"]["numpy"] == np.__version__
+    # One sample has no pairs of different samples.
+    assert read["groups"]["all"]["num_samples"]["1"]["ged_unbiased"]["value"] is None
+
+
+def test_table_beside_the_json_holds_every_image_and_number_of_samples(tmp_path):
+    scores = score(cases())
+    result.write(tmp_path / "new" / "scores.json", {"format": 1}, scores)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "new" / "scores.csv").read_text())))
+    assert len(rows) == 12
+    assert rows[0]["name"] == "p0/i0"
+    assert float(rows[0]["ged"]) == scores.by_num_samples[1].ged[0]
+    assert rows[0]["ged_unbiased"] == ""
+    assert [row["samples"] for row in rows] == ["1"] * 6 + ["4"] * 6
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "scores.csv",
+        "scores.json",
+    ]
+
+
+def test_result_that_cannot_be_written_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="--out="):
+        result.write(tmp_path / "file" / "scores.json", {}, score(cases()))
+
+
+def test_image_whose_pixels_are_all_ignored_is_refused_by_name():
+    case = cases(1)[0]._replace(ignored=np.ones((6, 6), bool))
+    with pytest.raises(UserError, match="p0/i0: all of its pixels are ignored"):
+        score([case])

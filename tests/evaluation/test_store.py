@@ -1,0 +1,61 @@
+import os
+
+import numpy as np
+import pytest
+
+from hpunet.errors import UserError
+from hpunet.evaluation.store import Store
+
+SAMPLES = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+REBUILT = SAMPLES[:1]
+
+
+def test_predictions_come_back_as_written(tmp_path):
+    Store(tmp_path / "kept", {"seed": 0}).write("p1/z-1", SAMPLES, REBUILT)
+    store = Store(tmp_path / "kept", {"seed": 0})
+    assert "p1/z-1" in store
+    assert "p1/z-2" not in store
+    samples, rebuilt = store.read("p1/z-1")
+    assert (samples == SAMPLES).all()
+    assert (rebuilt == REBUILT).all()
+
+
+def test_predictions_of_something_else_are_not_taken_up(tmp_path):
+    Store(tmp_path / "kept", {"seed": 0}).write("z-1", SAMPLES, REBUILT)
+    assert "z-1" not in Store(tmp_path / "kept", {"seed": 1})
+    assert not (tmp_path / "kept" / "z-1.npz").exists()
+
+
+def test_prediction_whose_writing_was_cut_short_is_not_there(tmp_path, monkeypatch):
+    store = Store(tmp_path / "kept", {})
+
+    def stop(*paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        store.write("z-1", SAMPLES, REBUILT)
+    assert "z-1" not in store
+
+
+def test_folder_of_something_else_is_refused_and_kept(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("all of it")
+    with pytest.raises(UserError, match="holds something else"):
+        Store(folder, {})
+    assert (folder / "thesis.txt").read_text() == "all of it"
+
+
+def test_damaged_prediction_is_named(tmp_path):
+    store = Store(tmp_path / "kept", {})
+    (tmp_path / "kept" / "z-1.npz").write_bytes(b"PK\3\4 no more")
+    with pytest.raises(UserError, match=r"z-1\.npz: cannot be read"):
+        store.read("z-1")
+
+
+def test_removed_store_leaves_nothing(tmp_path):
+    store = Store(tmp_path / "kept", {})
+    store.write("p/z-1", SAMPLES, REBUILT)
+    store.remove()
+    assert not (tmp_path / "kept").exists()
