@@ -14,7 +14,7 @@ from hpunet.figures.colouring import (
     std_colouring,
 )
 from hpunet.figures.frames import as_masks
-from hpunet.figures.sheet import Panel, Row, sheet
+from hpunet.figures.sheet import Panel, Row, mask_panel, sheet
 from hpunet.figures.window import Part, Window, find_windows
 
 COLUMNS = 8
@@ -68,7 +68,7 @@ def hypothesis_grid(
         cut = {name: labels[:, b, *part] for name, labels in masks.items()}
         first = image_and_graders(pictures, b, part, cut["annotations"], colouring)
         if "reconstructions" in cut:
-            first.append(Panel(cut["reconstructions"][0], colouring, "reconstruction"))
+            first.append(mask_panel(cut["reconstructions"][0], colouring, "reconstruction"))
         first += [
             Panel(deviation(cut["annotations"]), std, "std of graders"),
             Panel(deviation(cut["samples"]), std, "std of samples"),
@@ -107,7 +107,7 @@ def image_and_graders(
 ) -> list[Panel]:
     """The panels of an image's part, with its size on the first, and of the first 4 graders."""
     panels = [
-        Panel(labels, colouring, f"grader {g + 1}")
+        mask_panel(labels, colouring, f"grader {g + 1}")
         for g, labels in enumerate(annotations[:_GRADERS])
     ]
     if pictures is not None:
@@ -125,5 +125,5 @@ def _sample_rows(samples: NDArray, colouring: Colouring) -> list[Row]:
         shown = samples[start : min(start + COLUMNS, _SAMPLES)]
         last = start + len(shown)
         label = f"samples {start + 1}–{last}" if len(shown) > 1 else f"sample {last}"
-        rows.append(Row([Panel(labels, colouring) for labels in shown], label))
+        rows.append(Row([mask_panel(labels, colouring) for labels in shown], label))
     return rows

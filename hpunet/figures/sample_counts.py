@@ -13,9 +13,9 @@ from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
 # Inches.
 _HEIGHT = 3.2
 _LEGEND, _COLUMN = 1.9, 1.3
-# Numbers of samples are 1 apart: middle and half width of the dots, place of the mean's value, and
-# where the published means begin and end.
-_DOTS, _SPREAD, _VALUE = -0.27, 0.16, -0.09
+# Numbers of samples are 1 apart: middle and half width of the dots, from there to the mean's value,
+# and where the published means begin and end.
+_DOTS, _SPREAD, _VALUE = -0.27, 0.16, 0.18
 _FIRST, _LAST = 0.14, 0.44
 _BINS = 50
 _DOT, _MEAN = LINES[4], "#000000"
@@ -53,12 +53,14 @@ def ged_by_samples(
         shapes = {n: scores.shape for n, scores in values.items()}
         raise ValueError(f"ged {shapes}; allowed is [B] for each of at least one number of samples")
     figure, axis = _plot(list(values))
-    lowest = 0.0
+    # Beside nothing, the dots stand above their number.
+    shift, lowest = _DOTS if published else 0.0, 0.0
     for place, (n, scores) in enumerate(values.items()):
         scores = scores[np.isfinite(scores)]
         if len(scores):
-            _draw_images(axis, place + _DOTS, scores)
-            _draw_mean(axis, place, scores.mean(), (intervals or {}).get(n, (np.nan, np.nan)))
+            _draw_images(axis, place + shift, scores)
+            interval = (intervals or {}).get(n, (np.nan, np.nan))
+            _draw_mean(axis, place + shift, scores.mean(), interval)
             lowest = min(lowest, scores.min())
     axis.set_ylim(bottom=lowest - 0.03)
     axis.plot([], [], ".", color=_DOT, label=f"{name}, images")
@@ -105,12 +107,11 @@ def _draw_images(axis: Axes, middle: float, scores: NDArray) -> None:
     )
 
 
-def _draw_mean(axis: Axes, place: int, mean: float, interval: tuple[float, float]) -> None:
-    middle = place + _DOTS
+def _draw_mean(axis: Axes, middle: float, mean: float, interval: tuple[float, float]) -> None:
     if np.isfinite(interval).all():
         axis.plot([middle] * 2, interval, "_-", color=_MEAN, linewidth=1.2, markersize=7, zorder=4)
     axis.plot([middle], [mean], "o", color=_MEAN, markersize=5, markeredgecolor="white", zorder=5)
-    text = axis.text(place + _VALUE, mean, f"{mean:.2f}", fontsize=SMALL, va="center", zorder=5)
+    text = axis.text(middle + _VALUE, mean, f"{mean:.2f}", fontsize=SMALL, va="center", zorder=5)
     text.set(weight="bold", path_effects=[patheffects.withStroke(linewidth=2, foreground="white")])
 
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpunet.figures.colouring import Colouring, class_colouring, deviation, std_colouring
 from hpunet.figures.hypotheses import COLUMNS, check_captions, checked_sets, image_and_graders
-from hpunet.figures.sheet import Panel, Row, sheet
+from hpunet.figures.sheet import Panel, Row, mask_panel, sheet
 from hpunet.figures.window import Window, find_windows
 
 
@@ -61,7 +61,7 @@ def scale_grid(
 def _ways_row(label: str, samples: NDArray, colouring: Colouring, std: Colouring) -> Row:
     """The first samples `[S, h, w]` of one way, and the standard deviation over all."""
     shown = [
-        Panel(labels, colouring, f"sample {s + 1}")
+        mask_panel(labels, colouring, f"sample {s + 1}")
         for s, labels in enumerate(samples[: COLUMNS - 1])
     ]
     last = Panel(deviation(samples), std, "std of samples")

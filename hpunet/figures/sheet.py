@@ -37,6 +37,11 @@ class Panel(NamedTuple):
     note: str = ""
 
 
+def mask_panel(labels: NDArray, colouring: Colouring, title: str = "") -> Panel:
+    """A mask `[h, w]`; one without foreground says so, as it looks like a place left free."""
+    return Panel(labels, colouring, title, "" if (labels > 0).any() else "empty")
+
+
 class Row(NamedTuple):
     """Panels side by side; None leaves a place empty.
 

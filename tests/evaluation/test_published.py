@@ -19,7 +19,7 @@ TEST_SPLIT = (LIDC_V2_IMAGES, LIDC_V2_PATIENTS)
 
 def group(num_images=8, num_patients=4, value=0.5):
     estimate = metrics.Estimate(value, 0.25, 0.75, num_images, num_patients)
-    scores = {name: estimate for name in metrics.SCORES}
+    scores = dict.fromkeys(metrics.SCORES, estimate)
     return Group(num_images, num_patients, {4: scores, 16: scores})
 
 

@@ -39,6 +39,12 @@ def test_hypothesis_grid_does_with_one_image_one_grader_one_sample_and_nothing_e
     assert "sample 1" in beside(figure)
 
 
+def test_mask_without_foreground_says_that_it_is_empty():
+    masks = squares((60, 60), None, (61, 58), None)
+    figure = figures.hypothesis_grid(np.zeros((1, 128, 128)), masks[:2], masks[2:])
+    assert notes(figure) == ["48 × 48 px", "empty", "empty"]
+
+
 def test_labels_of_low_panels_are_broken_between_words():
     figure = figures.hypothesis_grid(None, labels(1, 1, 8, 32), labels(8, 1, 8, 32))
     assert "samples\n1–8" in beside(figure)
@@ -68,7 +74,7 @@ def test_window_is_a_square_in_the_image_that_holds_every_mask(corners, side):
     figure = figures.hypothesis_grid(np.zeros((1, 128, 128)), masks[:1], masks[1:])
     image, grader, *_, sample = pictures(figure)
     assert image.shape == grader.shape == sample.shape == (side, side)
-    assert notes(figure) == [f"{side} × {side} px"]
+    assert notes(figure)[0] == f"{side} × {side} px"
     assert (grader.sum(), sample.sum()) == (masks[0].sum(), masks[1].sum())
 
 
