@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpunet import figures as figures
     from hpunet import metrics as metrics
     from hpunet.model.build import build_model as build_model
     from hpunet.model.model_config import ModelConfig as ModelConfig
@@ -19,13 +20,14 @@ _HOMES = {
     "load": "hpunet.weights.file",
     "params_from_reference": "hpunet.weights.reference",
 }
-__all__ = ["ModelConfig", "build_model", "load", "metrics", "params_from_reference"]
+_PACKAGES = ("figures", "metrics")
+__all__ = ["ModelConfig", "build_model", "figures", "load", "metrics", "params_from_reference"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first asked for."""
-    if name == "metrics":
-        return importlib.import_module("hpunet.metrics")
+    if name in _PACKAGES:
+        return importlib.import_module(f"hpunet.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'hpunet' has no attribute {name!r}")

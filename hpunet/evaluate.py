@@ -101,36 +101,46 @@ def main() -> None:
 
 
 def _check_flags() -> None:
-    sources = {"workdir": WORKDIR, "weights": WEIGHTS, "predictions": PREDICTIONS}
-    given = [f"--{name}" for name, flag in sources.items() if flag.value is not None]
-    if len(given) != 1:
-        raise UserError(
-            f"{' and '.join(given) or 'what to score'}: allowed is exactly one of --workdir, "
-            "--weights and --predictions"
-        )
+    """Refuses what is wrong with the command line alone, before anything is read."""
+    source = _source()
     only = {
         "--predictions": (ANNOTATIONS, IMAGES, NUM_CLASSES, IGNORE_LABEL),
         "--workdir": (CHECKPOINT,),
     }
     for owner, owned in only.items():
         for flag in owned:
-            if flag.present and given != [owner]:
-                raise UserError(f"--{flag.name}: allowed with {owner} only, here is {given[0]}")
-    if given == ["--predictions"]:
+            if flag.present and source != owner:
+                raise UserError(f"--{flag.name}: allowed with {owner} only, here is {source}")
+    if source == "--predictions":
         if ANNOTATIONS.value is None:
             raise UserError("--annotations is missing: allowed is the folder of the graders' masks")
         for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS):
             if flag.present:
                 raise UserError(f"--{flag.name}: --predictions are scored as they are")
-    if given == ["--weights"] and OUT.value is None:
+    if source == "--weights" and OUT.value is None:
         raise UserError("--out is missing: allowed is the name of the JSON file for the result")
-    _numbers(NUM_SAMPLES, 1)
     if SPLIT.value not in SPLITS:
         raise UserError(f"--split={SPLIT.value}: allowed are {', '.join(SPLITS)}")
     if not (CHECKPOINT.value in ("best", "last") or CHECKPOINT.value.isdecimal()):
         raise UserError(f"--checkpoint={CHECKPOINT.value}: allowed are best, last and a step")
     if SEED.value > MOST:
         raise UserError(f"--seed={SEED.value}: allowed is 0 to {MOST}")
+    _numbers(NUM_SAMPLES, 1)
+    for flag in (FIGURES, SAVE_PREDICTIONS):
+        if flag.value is not None:
+            folder.check_writable(Path(flag.value), f"--{flag.name}")
+
+
+def _source() -> str:
+    """The one flag of three that says what is scored."""
+    flags_of = {"--workdir": WORKDIR, "--weights": WEIGHTS, "--predictions": PREDICTIONS}
+    given = [name for name, flag in flags_of.items() if flag.value is not None]
+    if len(given) != 1:
+        raise UserError(
+            f"{' and '.join(given) or 'what to score'}: allowed is exactly one of "
+            "--workdir, --weights and --predictions"
+        )
+    return given[0]
 
 
 def _numbers(flag: flags.FlagHolder, least: int) -> tuple[int, ...] | None:
@@ -152,6 +162,7 @@ def _out() -> Path | None:
     path = Path(OUT.value)
     if path.suffix != ".json" or path.is_dir():
         raise UserError(f"--out={path}: allowed is the name of a file that ends in .json")
+    folder.check_writable(path.parent, "--out")
     return path
 
 
@@ -186,12 +197,24 @@ def _judge_network(out: Path | None) -> Judged:
         network.crop,
         settings.synthetic,
     )
-    kept = out.with_suffix(".partial")
-    if SAVE_PREDICTIONS.value is not None:
-        kept = Path(SAVE_PREDICTIONS.value)
-    num_samples = _numbers(NUM_SAMPLES, 1) or USUAL_NUM_SAMPLES
+    if WORKDIR.value is not None:
+        trained_on = folder.data_checksum(Path(WORKDIR.value))
+        if trained_on not in (None, dataset.checksum):
+            print(
+                f"warning: the run learned from other data, checksum {trained_on}, than these, "
+                f"{dataset.checksum}: their training images may be among those scored",
+                file=sys.stderr,
+            )
+    saved = SAVE_PREDICTIONS.value
     return judge_network(
-        network, dataset, SPLIT.value, NUM_IMAGES.value, num_samples, SEED.value, kept
+        network,
+        dataset,
+        SPLIT.value,
+        NUM_IMAGES.value,
+        _numbers(NUM_SAMPLES, 1) or USUAL_NUM_SAMPLES,
+        SEED.value,
+        kept=out.with_suffix(".partial") if saved is None else Path(saved),
+        may_replace=saved is None,
     )
 
 

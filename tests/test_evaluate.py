@@ -100,7 +100,7 @@ def test_workdir_leaves_a_result_that_says_all_of_itself(workdir, evaluated):
     assert len(values["data"]["checksum"]) == 64
     assert len(values["network"]["checksum"]) == 64
     assert values["network"]["settings"]["latent_dims"] == [1, 1]
-    assert values["sampling"] == {"seed": 0, "num_samples": [1, 2]}
+    assert values["sampling"] == {"seed": 0, "num_samples": [1, 2], "platform": "cpu"}
     assert values["groups"]["all"]["num_images"] == NUM_IMAGES
     assert set(values["groups"]["all"]["num_samples"]) == {"1", "2"}
     assert values["truth"]["num_samples"] == 2
@@ -246,6 +246,23 @@ def test_flat_folders_are_warned_of_because_patients_are_unknown(evaluated, tmp_
         f"--predictions={tmp_path / 'predictions'}", f"--annotations={tmp_path / 'annotations'}"
     )
     assert "warning: images are in no folders of patients" in err
+
+
+def test_data_that_a_run_did_not_learn_from_are_warned_of(workdir, evaluated):
+    values = read(workdir / "config.json")
+    (workdir / "config.json").write_text(json.dumps({**values, "data.checksum": "0123"}))
+    _, _, err = evaluated(f"--workdir={workdir}", "--num_samples=1", "--num_images=1")
+    assert "warning: the run learned from other data, checksum 0123" in err
+
+
+def test_saved_predictions_of_another_seed_are_refused_and_kept(workdir, evaluated, tmp_path):
+    words = (f"--workdir={workdir}", "--num_samples=1", f"--save_predictions={tmp_path / 'kept'}")
+    evaluated(*words)
+    before = sorted((tmp_path / "kept").rglob("*.npz"))
+    code, _, err = evaluated(*words, "--seed=1")
+    assert code == command.USER_ERROR
+    assert "holds something else" in err
+    assert sorted((tmp_path / "kept").rglob("*.npz")) == before
 
 
 def test_benchmark_that_is_not_the_published_split_is_warned_of(evaluated, tmp_path):

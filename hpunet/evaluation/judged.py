@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from hpunet.data.dataset import Dataset
@@ -62,6 +63,7 @@ def judge_network(
     num_samples: tuple[int, ...],
     seed: int,
     kept: Path,
+    may_replace: bool,
 ) -> Judged:
     """Draws samples of a split, unless they are there already.
 
@@ -73,6 +75,7 @@ def judge_network(
         num_samples: Numbers of samples to score with; the largest is drawn.
         seed: Of the samples.
         kept: Folder for the samples; what it holds of the same samples is not drawn again.
+        may_replace: Whether other samples in it are removed, instead of refused.
 
     Raises:
         UserError: If there is no such split, or the network does not fit its images.
@@ -99,10 +102,15 @@ def judge_network(
             "whole_split": len(images) == len(source),
             "crop": network.crop,
         },
-        "sampling": {"seed": seed, "num_samples": num_samples},
+        "sampling": {
+            "seed": seed,
+            "num_samples": num_samples,
+            "platform": jax.default_backend(),
+        },
     }
     devices = Devices()
-    store = Store(kept, {**subject, "images": positions, "made_with": provenance()})
+    made_of = {**subject, "images": positions, "made_with": provenance()}
+    store = Store(kept, made_of, may_replace=may_replace)
     predictor = Predictor(build_sampler(network.model), max(num_samples), seed, devices)
     with Progress("drawing", len(images)) as done:
         draw_all(images, predictor, devices.replicate(network.params), store, done)

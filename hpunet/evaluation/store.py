@@ -25,21 +25,24 @@ class Store:
     appears whole or not at all.
     """
 
-    def __init__(self, folder: Path, made_of: Mapping[str, Any]) -> None:
-        """Opens a folder; what it holds stays only if it was made of the same.
+    def __init__(
+        self, folder: Path, made_of: Mapping[str, Any], *, may_replace: bool = False
+    ) -> None:
+        """Opens a folder.
 
         Args:
             folder: Made if missing.
             made_of: All that the predictions depend on, as JSON holds it.
+            may_replace: Whether predictions that were made of something else are removed.
 
         Raises:
-            UserError: If the folder cannot be written, or holds what is no such store.
+            UserError: If the folder cannot be written, or holds something else.
         """
         self._folder = folder
         expected = json.loads(json.dumps(made_of))
         try:
-            if folder.exists() and self._read_made_of() != expected:
-                self.remove()
+            if folder.exists() and any(folder.iterdir()) and self._read_made_of() != expected:
+                self._make_room(may_replace)
             folder.mkdir(parents=True, exist_ok=True)
             self._write(folder / MADE_OF, json.dumps(expected, indent=2).encode())
         except OSError as error:
@@ -87,17 +90,16 @@ class Store:
             raise UserError(f"{self._path(name)}: cannot be read ({error}); remove it") from None
 
     def remove(self) -> None:
-        """Removes the folder.
-
-        Raises:
-            UserError: If it holds what is no store of predictions.
-        """
-        if not (self._folder / MADE_OF).is_file():
-            raise UserError(
-                f"{self._folder}: it holds something else; allowed is a new folder, or one of "
-                "predictions that this command wrote"
-            )
+        """Removes the folder."""
         shutil.rmtree(self._folder)
+
+    def _make_room(self, may_replace: bool) -> None:
+        if not (may_replace and (self._folder / MADE_OF).is_file()):
+            raise UserError(
+                f"{self._folder}: it holds something else; allowed are a new folder and one with "
+                "predictions by the same weights, code, seed and number of samples of the same data"
+            )
+        self.remove()
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.npz"

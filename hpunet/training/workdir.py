@@ -51,8 +51,8 @@ def check(
         UserError: If the folder belongs to a run of another configuration, or of one that is not
             known, or cannot be written.
     """
+    check_writable(workdir, "--workdir")
     try:
-        _check_folder(workdir)
         _check_checkpoints(workdir)
     except OSError as error:
         raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
@@ -70,10 +70,23 @@ def check(
         )
 
 
-def _check_folder(workdir: Path) -> None:
-    existing = next(p for p in (workdir, *workdir.absolute().parents) if os.path.lexists(p))
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"--workdir={workdir}: {existing} is no folder that can be written to")
+def check_writable(folder: Path, flag: str) -> None:
+    """Makes sure that a folder can be written to, or made; writes nothing.
+
+    Args:
+        folder: The folder.
+        flag: What named it, for the message.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    try:
+        existing = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+        fits = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{flag}={folder}: {_reason(error)}") from None
+    if not fits:
+        raise UserError(f"{flag}={folder}: {existing} is no folder that can be written to")
 
 
 def _check_checkpoints(workdir: Path) -> None:
@@ -113,6 +126,15 @@ def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:
         write_json(workdir / CONFIG, {**config, CHECKSUM: data_checksum})
     except OSError as error:
         raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
+
+
+def data_checksum(workdir: Path) -> str | None:
+    """Checksum of the data that a run began with, if it was written down.
+
+    Raises:
+        UserError: If the run's configuration cannot be read.
+    """
+    return (_read_config(workdir / CONFIG) or {}).get(CHECKSUM)
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:

@@ -20,10 +20,17 @@ def test_predictions_come_back_as_written(tmp_path):
     assert (rebuilt == REBUILT).all()
 
 
-def test_predictions_of_something_else_are_not_taken_up(tmp_path):
+def test_predictions_of_something_else_are_removed_where_they_may_be(tmp_path):
     Store(tmp_path / "kept", {"seed": 0}).write("z-1", SAMPLES, REBUILT)
-    assert "z-1" not in Store(tmp_path / "kept", {"seed": 1})
+    assert "z-1" not in Store(tmp_path / "kept", {"seed": 1}, may_replace=True)
     assert not (tmp_path / "kept" / "z-1.npz").exists()
+
+
+def test_predictions_of_something_else_are_refused_and_kept_where_they_are_to_stay(tmp_path):
+    Store(tmp_path / "kept", {"seed": 0}).write("z-1", SAMPLES, REBUILT)
+    with pytest.raises(UserError, match="holds something else"):
+        Store(tmp_path / "kept", {"seed": 1})
+    assert "z-1" in Store(tmp_path / "kept", {"seed": 0})
 
 
 def test_prediction_whose_writing_was_cut_short_is_not_there(tmp_path, monkeypatch):
@@ -38,12 +45,13 @@ def test_prediction_whose_writing_was_cut_short_is_not_there(tmp_path, monkeypat
     assert "z-1" not in store
 
 
-def test_folder_of_something_else_is_refused_and_kept(tmp_path):
+@pytest.mark.parametrize("may_replace", [False, True])
+def test_folder_of_something_else_is_refused_and_kept(tmp_path, may_replace):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "thesis.txt").write_text("all of it")
     with pytest.raises(UserError, match="holds something else"):
-        Store(folder, {})
+        Store(folder, {}, may_replace=may_replace)
     assert (folder / "thesis.txt").read_text() == "all of it"
 
 
