@@ -239,13 +239,12 @@ def _network() -> tuple[Network, config.Settings]:
 def _write_figures(
     place: Path, judged: Judged, scores: ImageScores, estimated: Mapping[str, Group]
 ) -> list[str]:
-    lidc = judged.data_name.startswith("lidc") or BENCHMARK.value is not None
     return write_figures(
         place,
         judged.cases,
         scores,
         estimated,
-        published.PU_NET_PAPER_GED if lidc else None,
+        judged.data_name.startswith("lidc") or BENCHMARK.value is not None,
         judged.draw_ways,
         _course(),
     )

@@ -88,7 +88,28 @@ def judge_network(
     check_fits(network, source, dataset.name)
     positions = spread_positions(source, num_images or len(source))
     images = Images(source, positions, (network.crop, network.crop))
-    subject = {
+    whole = len(images) == len(source)
+    subject = _subject_of_network(network, dataset, split, whole, num_samples, seed)
+    devices = Devices()
+    made_of = {**subject, "images": positions, "made_with": provenance()}
+    store = Store(kept, made_of, may_replace=may_replace)
+    predictor = Predictor(build_sampler(network.model), max(num_samples), seed, devices)
+    with Progress("drawing", len(images)) as done:
+        draw_all(images, predictor, devices.replicate(network.params), store, done)
+    ways = _ways(network, images, seed, devices)
+    cases = DrawnCases(images, store)
+    return Judged(cases, num_samples, dataset.name, subject, dataset, images, ways, store)
+
+
+def _subject_of_network(
+    network: Network,
+    dataset: Dataset,
+    split: str,
+    whole_split: bool,
+    num_samples: tuple[int, ...],
+    seed: int,
+) -> dict[str, Any]:
+    return {
         "network": {
             **network.origin,
             "checksum": checksum(network.params),
@@ -99,7 +120,7 @@ def judge_network(
             "version": dataset.version,
             "checksum": dataset.checksum,
             "split": split,
-            "whole_split": len(images) == len(source),
+            "whole_split": whole_split,
             "crop": network.crop,
         },
         "sampling": {
@@ -108,15 +129,6 @@ def judge_network(
             "platform": jax.default_backend(),
         },
     }
-    devices = Devices()
-    made_of = {**subject, "images": positions, "made_with": provenance()}
-    store = Store(kept, made_of, may_replace=may_replace)
-    predictor = Predictor(build_sampler(network.model), max(num_samples), seed, devices)
-    with Progress("drawing", len(images)) as done:
-        draw_all(images, predictor, devices.replicate(network.params), store, done)
-    ways = _ways(network, images, seed, devices)
-    cases = DrawnCases(images, store)
-    return Judged(cases, num_samples, dataset.name, subject, dataset, images, ways, store)
 
 
 def _ways(network: Network, images: Images, seed: int, devices: Devices) -> DrawWays | None:

@@ -12,6 +12,7 @@ from hpunet.errors import UserError
 from hpunet.evaluation.case import Case, Cases
 from hpunet.evaluation.estimates import ALL, Group
 from hpunet.evaluation.judged import DrawWays
+from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores
 
 GRID_IMAGES = 3
@@ -24,7 +25,7 @@ def write_figures(
     cases: Cases,
     scores: ImageScores,
     estimated: Mapping[str, Group],
-    published_ged: Mapping[str, Mapping[int, float]] | None = None,
+    show_published: bool = False,
     draw_ways: DrawWays | None = None,
     course: tuple[Sequence[Mapping[str, Any]], float | None] | None = None,
 ) -> list[str]:
@@ -38,7 +39,7 @@ def write_figures(
         cases: What was scored.
         scores: Of all images.
         estimated: Means and intervals by group.
-        published_ged: GED^2 by method and number of samples, to be drawn beside.
+        show_published: Whether the PU-Net paper's GED^2 on LIDC is drawn beside.
         draw_ways: Draws samples from all scales and from single ones.
         course: Lines of `metrics.jsonl` and kappa.
 
@@ -52,7 +53,7 @@ def write_figures(
     made: dict[str, Callable[[], Figure]] = {
         "samples": lambda: _grid(cases, _spread(shown, GRID_IMAGES)),
         "ranked": lambda: _ranked(cases, scores, shown),
-        "ged_by_samples": lambda: _ged_by_samples(scores, estimated, published_ged),
+        "ged_by_samples": lambda: _ged_by_samples(scores, estimated, show_published),
         "calibration": lambda: _calibration(scores),
     }
     if course is not None:
@@ -114,12 +115,13 @@ def _ranked(cases: Cases, scores: ImageScores, shown: Sequence[int]) -> Figure:
 def _ged_by_samples(
     scores: ImageScores,
     estimated: Mapping[str, Group],
-    published: Mapping[str, Mapping[int, float]] | None,
+    show_published: bool,
 ) -> Figure:
     estimates = {n: group["ged"] for n, group in estimated[ALL].scores.items()}
     return figures.ged_by_samples(
         {n: values.ged for n, values in scores.by_num_samples.items()},
-        published,
+        PU_NET_PAPER_GED if show_published else None,
+        source=f"published means,\n{PU_NET_PAPER}",
         intervals={n: (e.low, e.high) for n, e in estimates.items() if np.isfinite(e.low)},
     )
 

@@ -29,6 +29,7 @@ def ged_by_samples(
     *,
     intervals: Mapping[int, tuple[float, float]] | None = None,
     name: str = "this model",
+    source: str = "published means",
 ) -> Figure:
     """GED² of every image against the number of samples, the mean marked, published means beside.
 
@@ -42,6 +43,7 @@ def ged_by_samples(
         intervals: Low and high end of the mean's confidence interval by number of samples; one that
             is not finite is left out.
         name: What the legend calls the model.
+        source: What the legend says above the published means.
 
     Raises:
         ValueError: If there is no number of samples or an array is not of shape `[B]`.
@@ -66,7 +68,7 @@ def ged_by_samples(
     axis.plot([], [], ".", color=_DOT, label=f"{name}, images")
     label = f"{name}, mean" + (" and interval" if intervals else "")
     axis.plot([], [], "o", color=_MEAN, markersize=4, label=label)
-    _draw_published(axis, list(values), published or {})
+    _draw_published(axis, list(values), published or {}, source)
     figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
     return figure
 
@@ -116,12 +118,12 @@ def _draw_mean(axis: Axes, middle: float, mean: float, interval: tuple[float, fl
 
 
 def _draw_published(
-    axis: Axes, numbers: list[int], published: Mapping[str, Mapping[int, float]]
+    axis: Axes, numbers: list[int], published: Mapping[str, Mapping[int, float]], source: str
 ) -> None:
     """Means of other methods, side by side at each number of samples."""
     shown = {label: means for label, means in published.items() if set(means) & set(numbers)}
     if shown:
-        axis.plot([], [], " ", label="published means:")
+        axis.plot([], [], " ", label=f"{source}:")
     offsets = np.linspace(_FIRST, _LAST, len(shown)) if len(shown) > 1 else [(_FIRST + _LAST) / 2]
     for k, ((label, means), offset) in enumerate(zip(shown.items(), offsets, strict=False)):
         points = [(place + offset, means[n]) for place, n in enumerate(numbers) if n in means]
