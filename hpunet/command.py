@@ -148,6 +148,11 @@ class ConfigFlag:
             "config", None, "Path or name of a configuration; --config.KEY=VALUE changes a key."
         )
 
+    @property
+    def given(self) -> bool:
+        """Whether the command line has the flag or an override."""
+        return self._flag.value is not None or bool(_overrides)
+
     def __call__(self, known: ConfigDict | None = None) -> ConfigDict:
         """The configuration that the command line asks for.
 

@@ -5,10 +5,7 @@ python -m hpunet.evaluate --weights=FILE --config=configs/lidc.py --out=FILE.jso
 python -m hpunet.evaluate --predictions=DIR --annotations=DIR
 """
 
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -19,14 +16,14 @@ from hpunet.data.open import open_dataset
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
 from hpunet.evaluation import published, result, table
-from hpunet.evaluation.estimates import ALL, Group, estimate_groups
+from hpunet.evaluation.estimates import estimate_groups, estimate_modes
 from hpunet.evaluation.folders import open_folders
+from hpunet.evaluation.image_count import ImageCount
 from hpunet.evaluation.judged import NUM_SAMPLES as USUAL_NUM_SAMPLES
 from hpunet.evaluation.judged import Judged, judge_folders, judge_network
 from hpunet.evaluation.network import Network
-from hpunet.evaluation.pictures import write_figures
-from hpunet.evaluation.progress import Progress
-from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
+from hpunet.evaluation.pictures import Log, write_figures
+from hpunet.evaluation.scoring import Conventions, score_cases
 from hpunet.evaluation.truth import compare_cases
 from hpunet.training import metrics_log
 from hpunet.training import workdir as folder
@@ -52,20 +49,31 @@ NUM_IMAGES = flags.DEFINE_integer(
 )
 SEED = flags.DEFINE_integer("seed", 0, "Of the samples and of the bootstrap.", lower_bound=0)
 OUT = flags.DEFINE_string(
-    "out", None, "JSON file of the result; a workdir's own is scores_<split>.json in it."
+    "out",
+    None,
+    "JSON file of the result, with a CSV of the images beside it; without it, a workdir's own is "
+    "scores_<split>.json in it.",
 )
 FIGURES = flags.DEFINE_string("figures", None, "Folder for figures, PNG and PDF.")
 SAVE_PREDICTIONS = flags.DEFINE_string(
     "save_predictions", None, "Folder to keep the samples in, as --predictions reads them."
 )
 BENCHMARK = flags.DEFINE_enum(
-    "benchmark", None, sorted(published.BENCHMARKS), "What the images are, for published scores."
+    "benchmark",
+    None,
+    sorted(published.BENCHMARKS),
+    "What the images are, for published scores: "
+    + "; ".join(f"{name}, {meaning}" for name, meaning in published.BENCHMARKS.items())
+    + ".",
 )
 CLASSES = flags.DEFINE_string(
     "classes", None, "Classes to score and average, such as 1,2; else all but 0 are one foreground."
 )
 NUM_CLASSES = flags.DEFINE_integer(
     "num_classes", 2, "With --predictions: classes, background included.", lower_bound=2
+)
+CROP = flags.DEFINE_integer(
+    "crop", None, "With --predictions: scores the central part of so many pixels.", lower_bound=1
 )
 IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label", None, "With --predictions: value of annotated pixels that count nowhere."
@@ -78,12 +86,13 @@ def main() -> None:
     conventions = Conventions(classes=_numbers(CLASSES, 0), seed=SEED.value)
     out = _out()
     judged = _judge_folders() if PREDICTIONS.value is not None else _judge_network(out)
-    with Progress("scoring", len(judged.cases)) as done:
+    with ImageCount("scoring", len(judged.cases)) as done:
         scores = score_cases(judged.cases, judged.num_samples, conventions, done)
     estimated = estimate_groups(scores, conventions)
-    comparison = _compare(judged, estimated[ALL], conventions)
-    values = result.as_json(scores, estimated, conventions, judged.subject, comparison)
-    print(f"{table.as_text(estimated, conventions.level)}\n")
+    modes = {n: estimate_modes(scores, n, conventions) for n in judged.num_samples}
+    comparison = published.compare(BENCHMARK.value, judged.data_name, scores, conventions.classes)
+    values = result.as_json(scores, estimated, modes, conventions, judged.subject, comparison)
+    print(f"{table.as_text(estimated, conventions.level, judged.patients_known)}\n")
     if text := table.comparison_text(comparison, estimated):
         print(f"{text}\n")
     if judged.dataset is not None and judged.dataset.truth is not None:
@@ -92,9 +101,17 @@ def main() -> None:
         print(f"{truth.as_text()}\n")
     if out is not None:
         result.write(out, values, scores)
-        print(f"result: {out}")
+        print(f"result: {out}, and by image {out.with_suffix('.csv')}")
     if FIGURES.value is not None:
-        names = _write_figures(Path(FIGURES.value), judged, scores, estimated)
+        names = write_figures(
+            Path(FIGURES.value),
+            judged,
+            scores,
+            estimated,
+            modes[max(modes)],
+            show_published=judged.data_name.startswith("lidc") or BENCHMARK.value is not None,
+            log=_log(),
+        )
         print(f"figures: {FIGURES.value} ({', '.join(names)})")
     if judged.store is not None and SAVE_PREDICTIONS.value is None:
         judged.store.remove()
@@ -104,7 +121,7 @@ def _check_flags() -> None:
     """Refuses what is wrong with the command line alone, before anything is read."""
     source = _source()
     only = {
-        "--predictions": (ANNOTATIONS, IMAGES, NUM_CLASSES, IGNORE_LABEL),
+        "--predictions": (ANNOTATIONS, IMAGES, NUM_CLASSES, IGNORE_LABEL, CROP),
         "--workdir": (CHECKPOINT,),
     }
     for owner, owned in only.items():
@@ -117,6 +134,8 @@ def _check_flags() -> None:
         for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS):
             if flag.present:
                 raise UserError(f"--{flag.name}: --predictions are scored as they are")
+        if GET_CONFIG.given:
+            raise UserError("--config: --predictions are scored as they are")
     if source == "--weights" and OUT.value is None:
         raise UserError("--out is missing: allowed is the name of the JSON file for the result")
     if SPLIT.value not in SPLITS:
@@ -156,14 +175,34 @@ def _numbers(flag: flags.FlagHolder, least: int) -> tuple[int, ...] | None:
 
 
 def _out() -> Path | None:
-    if OUT.value is None:
-        name = f"scores_{SPLIT.value}.json"
-        return None if WORKDIR.value is None else Path(WORKDIR.value) / name
-    path = Path(OUT.value)
-    if path.suffix != ".json" or path.is_dir():
-        raise UserError(f"--out={path}: allowed is the name of a file that ends in .json")
-    folder.check_writable(path.parent, "--out")
+    """Where the result is to be written, if anywhere."""
+    if OUT.value is not None:
+        path = Path(OUT.value)
+        if path.suffix != ".json" or path.is_dir():
+            raise UserError(f"--out={path}: allowed is the name of a file that ends in .json")
+    elif WORKDIR.value is not None:
+        choices = {
+            "": SPLIT.value,
+            "checkpoint": CHECKPOINT.value if CHECKPOINT.present else None,
+            "num_images": NUM_IMAGES.value,
+            "num_samples": NUM_SAMPLES.value,
+            "classes": CLASSES.value,
+            "seed": SEED.value if SEED.present else None,
+        }
+        path = Path(WORKDIR.value) / result.own_name(choices)
+    else:
+        return None
+    folder.check_writable(path.parent, "--out" if OUT.value else "--workdir")
     return path
+
+
+def _check_classes(num_classes: int) -> None:
+    classes = _numbers(CLASSES, 0) or (0,)
+    if max(classes) >= num_classes:
+        raise UserError(
+            f"--classes={CLASSES.value}: there are {num_classes} classes, allowed are 0 to "
+            f"{num_classes - 1}"
+        )
 
 
 def _judge_folders() -> Judged:
@@ -176,20 +215,23 @@ def _judge_folders() -> Judged:
         None if IMAGES.value is None else Path(IMAGES.value),
         num_classes=NUM_CLASSES.value,
         ignore_label=IGNORE_LABEL.value,
+        crop=CROP.value,
     )
-    if not cases.patients_known:
-        print(
-            "warning: images are in no folders of patients: each counts as a patient of its own, "
-            "and intervals are too narrow if some are of one",
-            file=sys.stderr,
-        )
-    names = {"predictions": predictions.name, "annotations": annotations.name}
-    return judge_folders(cases, names, _numbers(NUM_SAMPLES, 1))
+    reading = {
+        "predictions": predictions.name,
+        "annotations": annotations.name,
+        "num_classes": NUM_CLASSES.value,
+        "ignore_label": IGNORE_LABEL.value,
+        "crop": CROP.value,
+    }
+    _check_classes(NUM_CLASSES.value)
+    return judge_folders(cases, reading, _numbers(NUM_SAMPLES, 1))
 
 
 def _judge_network(out: Path | None) -> Judged:
     assert out is not None, "only predictions need no name of a file"
     network, settings = _network()
+    _check_classes(network.model.config.num_classes)
     dataset = open_dataset(
         settings.data_name,
         settings.data_dir,
@@ -198,13 +240,7 @@ def _judge_network(out: Path | None) -> Judged:
         settings.synthetic,
     )
     if WORKDIR.value is not None:
-        trained_on = folder.data_checksum(Path(WORKDIR.value))
-        if trained_on not in (None, dataset.checksum):
-            print(
-                f"warning: the run learned from other data, checksum {trained_on}, than these, "
-                f"{dataset.checksum}: their training images may be among those scored",
-                file=sys.stderr,
-            )
+        networks.warn_of_data(folder.data_checksum(Path(WORKDIR.value)), dataset.checksum)
     saved = SAVE_PREDICTIONS.value
     return judge_network(
         network,
@@ -222,11 +258,8 @@ def _network() -> tuple[Network, config.Settings]:
     if WEIGHTS.value is not None:
         settings = config.settings_of(GET_CONFIG())
         network = networks.from_weights(Path(WEIGHTS.value))
-        if network.model.config.num_classes != settings.model.num_classes:
-            raise UserError(
-                f"{WEIGHTS.value}: its network has {network.model.config.num_classes} classes, "
-                f"--config has model.num_classes={settings.model.num_classes}"
-            )
+        networks.check_classes(network, settings.model.num_classes)
+        networks.warn_of_spacing(network, settings.pixel_spacing)
         return network, settings
     workdir = folder.of(WORKDIR.value or "")
     if not (workdir / folder.CONFIG).is_file():
@@ -236,38 +269,14 @@ def _network() -> tuple[Network, config.Settings]:
     return network, settings
 
 
-def _write_figures(
-    place: Path, judged: Judged, scores: ImageScores, estimated: Mapping[str, Group]
-) -> list[str]:
-    return write_figures(
-        place,
-        judged.cases,
-        scores,
-        estimated,
-        judged.data_name.startswith("lidc") or BENCHMARK.value is not None,
-        judged.draw_ways,
-        _course(),
-    )
-
-
-def _course() -> tuple[list[dict[str, Any]], float | None] | None:
+def _log() -> Log | None:
     """Lines of the run's log and its kappa, where there are any."""
-    log = None if WORKDIR.value is None else Path(WORKDIR.value) / metrics_log.FILE
-    if log is None or not log.is_file():
+    path = None if WORKDIR.value is None else Path(WORKDIR.value) / metrics_log.FILE
+    lines = metrics_log.read_metrics(path) if path is not None and path.is_file() else []
+    if path is None or not any("rec_loss_mean" in line for line in lines):
         return None
-    objective = config.settings_of(config_of_run(log.parent / folder.CONFIG)).loss.objective
-    return metrics_log.read_metrics(log), getattr(objective, "kappa", None)
-
-
-def _compare(judged: Judged, every: Group, conventions: Conventions) -> published.Comparison:
-    return published.compare(
-        BENCHMARK.value,
-        judged.data_name,
-        every.num_images,
-        every.num_patients,
-        judged.num_samples,
-        plain=conventions.classes is None and IGNORE_LABEL.value is None,
-    )
+    objective = config.settings_of(config_of_run(path.parent / folder.CONFIG)).loss.objective
+    return lines, getattr(objective, "kappa", None)
 
 
 if __name__ == "__main__":

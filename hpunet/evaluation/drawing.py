@@ -1,7 +1,8 @@
 """A network's samples of a split of a data set, drawn once and kept."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, PyTree, UInt8
@@ -11,6 +12,23 @@ from hpunet.data.dataset import Source
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.store import Store
 from hpunet.training.predictor import UNIT, Predicted, Predictor
+from hpunet.training.validation import crop_examples
+
+
+class SeenImage(NamedTuple):
+    """An image as a network sees it.
+
+    Attributes:
+        name: Its name, the patient's in front.
+        patient: Whose it is.
+        image: Intensities 0 to 1.
+        annotations: Class labels of its graders.
+    """
+
+    name: str
+    patient: str
+    image: Float[np.ndarray, "H W C"]
+    annotations: UInt8[np.ndarray, "G H W"]
 
 
 class Images:
@@ -18,36 +36,54 @@ class Images:
 
     Attributes:
         positions: Their places in the split, ascending.
-        crop: Height and width of the central part that is scored, in pixels.
     """
 
     def __init__(self, source: Source, positions: Sequence[int], crop: tuple[int, int]) -> None:
-        """Takes some images of a split."""
+        """Takes some images of a split, of which the central part is scored.
+
+        Args:
+            source: The split.
+            positions: Places in it, ascending.
+            crop: Height and width of the central part, in pixels.
+        """
         self._source = source
+        self._crop = crop
         self.positions = list(positions)
-        self.crop = crop
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.positions)
 
-    def read(
-        self, index: int
-    ) -> tuple[str, str, Float[np.ndarray, "H W C"], UInt8[np.ndarray, "G H W"]]:
-        """Name, patient, intensities 0 to 1 and annotations of one of them."""
+    def __getitem__(self, index: int) -> SeenImage:
+        """The image at `index`."""
         example = self._source[self.positions[index]]
-        image, annotations = center_crop(
-            example["image"][None], example["annotations"][:, None], self.crop
-        )
-        name, patient = example["name"], example["patient"]
-        scaled = np.asarray(image[0], np.float32) / np.float32(255)
-        return f"{patient}/{name}", patient, scaled, np.asarray(annotations[:, 0])
+        seen = crop_examples([example], self._crop)
+        return SeenImage(_name(example), example["patient"], seen.image[0], seen.annotations[:, 0])
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return [name for name, _ in self._names_and_graders]
+
+    @property
+    def most_graders(self) -> int:
+        """The most annotations that one of them has."""
+        return max(graders for _, graders in self._names_and_graders)
+
+    @functools.cached_property
+    def _names_and_graders(self) -> list[tuple[str, int]]:
+        examples = (self._source[position] for position in self.positions)
+        return [(_name(example), len(example["annotations"])) for example in examples]
 
     def read_modes(self, index: int) -> UInt8[np.ndarray, "M H W"]:
         """Masks that the annotations of one of them were chosen from, where these are known."""
         example = self._source[self.positions[index]]
         modes = example["modes"][:, None]
-        return np.asarray(center_crop(example["image"][None], modes, self.crop)[1][:, 0])
+        return np.asarray(center_crop(example["image"][None], modes, self._crop)[1][:, 0])
+
+
+def _name(example: dict[str, Any]) -> str:
+    return f"{example['patient']}/{example['name']}"
 
 
 def predict(
@@ -60,19 +96,24 @@ def predict(
         indices: Which, at most `predictor.images_at_once`.
         predictor: Draws.
         replicated_params: A copy on each device.
+
+    Raises:
+        UserError: If the network gives logits that are not finite.
     """
-    examples = [images.read(index) for index in indices]
-    most = max(len(annotations) for *_, annotations in examples)
+    seen = [images[index] for index in indices]
+    # Images with fewer graders rebuild some annotations twice: one program for all.
+    annotations = [
+        np.resize(x.annotations, (images.most_graders, *x.image.shape[:2])) for x in seen
+    ]
     predicted = predictor(
         replicated_params,
-        np.stack([image for *_, image, _ in examples]),
-        # Images with fewer graders rebuild some of them twice.
-        np.stack([np.resize(a, (most, *a.shape[1:])) for *_, a in examples], axis=1),
+        np.stack([x.image for x in seen]),
+        np.stack(annotations, axis=1),
         np.array([images.positions[index] for index in indices]),
     )
     return [
-        Predicted(predicted.samples[:, b], predicted.reconstructions[: len(annotations), b])
-        for b, (*_, annotations) in enumerate(examples)
+        Predicted(predicted.samples[:, b], predicted.reconstructions[: len(x.annotations), b])
+        for b, x in enumerate(seen)
     ]
 
 
@@ -95,8 +136,8 @@ def draw_all(
         store: Where predictions are kept.
         done: Called with the number of images that are new in the store, or were there.
     """
+    names = images.names
     units = [range(s, min(s + UNIT, len(images))) for s in range(0, len(images), UNIT)]
-    names = [images.read(index)[0] for index in range(len(images))]
     missing = [unit for unit in units if any(names[index] not in store for index in unit)]
     done(len(images) - sum(map(len, missing)))
     at_once = predictor.images_at_once // UNIT
@@ -122,6 +163,8 @@ class DrawnCases:
 
     def __getitem__(self, index: int) -> Case:
         """The case at `index`."""
-        name, patient, image, annotations = self._images.read(index)
-        samples, reconstructions = self._store.read(name)
-        return Case(name, patient, samples, annotations, reconstructions, image=image[..., 0])
+        seen = self._images[index]
+        samples, rebuilt = self._store.read(seen.name)
+        return Case(
+            seen.name, seen.patient, samples, seen.annotations, rebuilt, image=seen.image[..., 0]
+        )

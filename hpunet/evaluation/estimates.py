@@ -4,26 +4,12 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from hpunet import metrics
 from hpunet.evaluation.scoring import Conventions, ImageScores
 
 ALL = "all"
 SUBSET_B = "subset_b"
 CALIBRATION_ERROR = "calibration_error"
-
-
-class Mode(NamedTuple):
-    """How often modes were drawn that graders chose alike often.
-
-    Attributes:
-        chosen: Share of the graders who chose the mode.
-        drawn: Share of the samples that are nearest to it, with its interval.
-    """
-
-    chosen: float
-    drawn: metrics.Estimate
 
 
 class Group(NamedTuple):
@@ -79,19 +65,17 @@ def _estimate(
     return estimates
 
 
-def estimate_modes(scores: ImageScores, num_samples: int, conventions: Conventions) -> list[Mode]:
-    """Modes that graders chose alike often, and how often they were drawn, in ascending order."""
-    modes = scores.by_num_samples[num_samples].modes
-    # Shares of weights may differ by rounding alone.
-    chosen = np.round(modes.chosen, 9)
-    estimate_mean, _ = _estimators(conventions)
-    result = []
-    for share in np.unique(chosen[~np.isnan(chosen)]):
-        image, place = np.nonzero(chosen == share)
-        patients = [scores.patients[n] for n in image]
-        drawn = estimate_mean(modes.drawn[image, place], patients)
-        result.append(Mode(float(share), drawn))
-    return result
+def estimate_modes(
+    scores: ImageScores, num_samples: int, conventions: Conventions
+) -> list[metrics.ModeEstimate]:
+    """How often modes were drawn that graders chose alike often, ascending."""
+    return metrics.estimate_modes(
+        scores.by_num_samples[num_samples].modes,
+        scores.patients,
+        draws=conventions.draws,
+        seed=conventions.seed,
+        level=conventions.level,
+    )
 
 
 def _estimators(

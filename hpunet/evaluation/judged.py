@@ -14,8 +14,8 @@ from hpunet.errors import UserError
 from hpunet.evaluation.case import Cases
 from hpunet.evaluation.drawing import DrawnCases, Images, draw_all, predict
 from hpunet.evaluation.folders import FolderCases
+from hpunet.evaluation.image_count import ImageCount
 from hpunet.evaluation.network import Network, check_fits, checksum
-from hpunet.evaluation.progress import Progress
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
@@ -39,6 +39,7 @@ class Judged(NamedTuple):
         num_samples: Numbers of samples to score with.
         data_name: Name of the data set.
         subject: What is scored on what, for JSON.
+        patients_known: Whether the patient of every image is.
         dataset: The data set, where there is one.
         images: Its images, where there is one.
         draw_ways: Draws samples from single scales, where there is a network with several.
@@ -49,6 +50,7 @@ class Judged(NamedTuple):
     num_samples: tuple[int, ...]
     data_name: str
     subject: dict[str, Any]
+    patients_known: bool = True
     dataset: Dataset | None = None
     images: Images | None = None
     draw_ways: DrawWays | None = None
@@ -89,16 +91,22 @@ def judge_network(
     positions = spread_positions(source, num_images or len(source))
     images = Images(source, positions, (network.crop, network.crop))
     whole = len(images) == len(source)
-    subject = _subject_of_network(network, dataset, split, whole, num_samples, seed)
+    subject = _subject_of_network(network, dataset, split, whole, seed)
     devices = Devices()
-    made_of = {**subject, "images": positions, "made_with": provenance()}
+    made_with = provenance()
+    made_of = {
+        **subject,
+        "images": positions,
+        "num_samples": max(num_samples),
+        **{name: made_with[name] for name in ("code", "device", "packages")},
+    }
     store = Store(kept, made_of, may_replace=may_replace)
     predictor = Predictor(build_sampler(network.model), max(num_samples), seed, devices)
-    with Progress("drawing", len(images)) as done:
+    with ImageCount("drawing", len(images)) as done:
         draw_all(images, predictor, devices.replicate(network.params), store, done)
     ways = _ways(network, images, seed, devices)
     cases = DrawnCases(images, store)
-    return Judged(cases, num_samples, dataset.name, subject, dataset, images, ways, store)
+    return Judged(cases, num_samples, dataset.name, subject, True, dataset, images, ways, store)
 
 
 def _subject_of_network(
@@ -106,7 +114,6 @@ def _subject_of_network(
     dataset: Dataset,
     split: str,
     whole_split: bool,
-    num_samples: tuple[int, ...],
     seed: int,
 ) -> dict[str, Any]:
     return {
@@ -123,11 +130,7 @@ def _subject_of_network(
             "whole_split": whole_split,
             "crop": network.crop,
         },
-        "sampling": {
-            "seed": seed,
-            "num_samples": num_samples,
-            "platform": jax.default_backend(),
-        },
+        "sampling": {"seed": seed, "platform": jax.default_backend()},
     }
 
 
@@ -155,30 +158,31 @@ def _ways(network: Network, images: Images, seed: int, devices: Devices) -> Draw
 
 
 def judge_folders(
-    cases: FolderCases, names: Mapping[str, str], num_samples: tuple[int, ...] | None
+    cases: FolderCases, reading: Mapping[str, Any], num_samples: tuple[int, ...] | None
 ) -> Judged:
     """Takes masks from folders.
 
     Args:
         cases: What they hold.
-        names: Names of the folders `predictions` and `annotations`, for JSON.
+        reading: How they were read, for JSON: names of folders, classes and the like.
         num_samples: Numbers of samples to score with; None for the usual ones that there are, and
             all.
+
+    Raises:
+        UserError: If there are fewer samples than that, or a file cannot be read.
     """
+    there = cases.num_samples
     if num_samples is None:
-        there = cases.num_samples
         num_samples = tuple(sorted({n for n in NUM_SAMPLES if n <= there} | {there}))
+    elif max(num_samples) > there:
+        raise UserError(
+            f"--num_samples={max(num_samples)}: allowed is up to {there}, the number of samples of "
+            "each image"
+        )
     checksums = cases.checksums()
     subject = {
-        "predictions": {
-            "folder": names["predictions"],
-            "checksum": checksums["predictions"],
-        },
-        "data": {
-            "name": names["annotations"],
-            "checksum": checksums["annotations"],
-            "patients_known": cases.patients_known,
-        },
-        "sampling": {"num_samples": num_samples},
+        "predictions": {"checksum": checksums["predictions"]},
+        "data": {"checksum": checksums["annotations"], "patients_known": cases.patients_known},
+        "reading": dict(reading),
     }
-    return Judged(cases, num_samples, "folder", subject)
+    return Judged(cases, num_samples, "folder", subject, cases.patients_known)

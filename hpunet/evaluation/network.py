@@ -1,9 +1,12 @@
 """The network that is scored: from a weights file or from a run's folder."""
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from hpunet.data.dataset import Source
@@ -25,6 +28,7 @@ class Network(NamedTuple):
         crop: Height and width that it is scored at, in pixels.
         place: Where the weights come from, for messages.
         origin: The same for JSON.
+        pixel_spacing: Of the images it learned from, in mm, or None where that is not known.
     """
 
     model: Model
@@ -32,6 +36,7 @@ class Network(NamedTuple):
     crop: int
     place: str
     origin: dict[str, Any]
+    pixel_spacing: float | None = None
 
 
 def from_weights(path: Path) -> Network:
@@ -41,14 +46,15 @@ def from_weights(path: Path) -> Network:
         UserError: If the file cannot be read or does not say at which crop.
     """
     model, params = load(path)
-    crop = read_header(path)["preprocessing"].get("crop")
+    preprocessing = read_header(path)["preprocessing"]
+    crop, spacing = preprocessing.get("crop"), preprocessing.get("pixel_spacing_mm")
     if not isinstance(crop, int) or crop < 1:
         raise UserError(f"{path}: its header has crop={crop!r}; allowed is a number of pixels")
     try:
         model.config.check_size(crop, crop)
     except ValueError as error:
         raise UserError(f"{path}: its header has crop={crop}: {error}") from None
-    return Network(model, params, crop, str(path), {"weights": path.name})
+    return Network(model, params, crop, str(path), {"weights": path.name}, spacing)
 
 
 def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> Network:
@@ -64,19 +70,68 @@ def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> N
         UserError: If the run has no such weights, or they do not fit its configuration.
     """
     model = build_model(config)
-    if which == BEST and (workdir / WEIGHTS).is_file():
-        path = workdir / WEIGHTS
-        _, params = load(path)
-        origin: dict[str, Any] = {"weights": path.name}
+    checkpoints, weights = workdir / CHECKPOINTS, workdir / WEIGHTS
+    if which == BEST and not _holds_any(checkpoints / BEST):
+        # Without validation the last weights are what a run ends with.
+        which = LAST
+    # The file is as old as the last time that the run came to an end: checkpoints go before it.
+    if which == LAST and not _holds_any(checkpoints / LAST) and weights.is_file():
+        place = str(weights)
+        _, params = load(weights)
+        origin: dict[str, Any] = {"weights": weights.name}
     else:
-        path = workdir / CHECKPOINTS
-        if which == BEST and not _holds_any(path / BEST):
-            which = LAST
-        step, params = read_params(path, which)
-        _check_finite(params, f"{path}, step {step}")
+        step, saved = read_params(checkpoints, which)
+        params = jax.tree.map(jnp.asarray, saved)
+        place = f"{checkpoints}, step {step}"
+        _check_finite(params, place)
         origin = {"checkpoint": which, "step": step}
-    check_params(params, model, str(path))
-    return Network(model, params, crop, str(path), origin)
+    check_params(params, model, place)
+    return Network(model, params, crop, place, origin)
+
+
+def check_classes(network: Network, num_classes: int) -> None:
+    """Refuses a network for other classes than the data have.
+
+    Raises:
+        UserError: With both numbers.
+    """
+    own = network.model.config.num_classes
+    if own != num_classes:
+        raise UserError(
+            f"{network.place}: its network has {own} classes, --config has "
+            f"model.num_classes={num_classes}"
+        )
+
+
+def warn_of_data(trained_on: str | None, checksum: str) -> None:
+    """Says so if a run learned from other data than are scored.
+
+    Args:
+        trained_on: Checksum of the run's data, or None if it is not known.
+        checksum: Of the data that are scored.
+    """
+    if trained_on not in (None, checksum):
+        print(
+            f"warning: the run learned from other data, checksum {trained_on}, than these, "
+            f"{checksum}: their training images may be among those scored",
+            file=sys.stderr,
+        )
+
+
+def warn_of_spacing(network: Network, pixel_spacing: float | None) -> None:
+    """Says so if the images' pixels have another size than those the network learned from.
+
+    Args:
+        network: With the size in its `pixel_spacing`, if that is known.
+        pixel_spacing: Of the images, in mm, or None.
+    """
+    own = network.pixel_spacing
+    if None not in (own, pixel_spacing) and own != pixel_spacing:
+        print(
+            f"warning: {network.place} learned from pixels of {own} mm, these have "
+            f"{pixel_spacing} mm: lesions appear at another size",
+            file=sys.stderr,
+        )
 
 
 def checksum(params: Params) -> str:
@@ -94,7 +149,7 @@ def check_fits(network: Network, source: Source, data_name: str) -> None:
     """Refuses a network that cannot see the images of a split.
 
     Raises:
-        UserError: If channels, size or classes of the first image do not fit.
+        UserError: If channels or size of the first image do not fit.
     """
     example = source[0]
     *size, channels = example["image"].shape

@@ -1,47 +1,51 @@
 """The figures of an evaluation."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
 from hpunet.errors import UserError
 from hpunet.evaluation.case import Case, Cases
 from hpunet.evaluation.estimates import ALL, Group
-from hpunet.evaluation.judged import DrawWays
+from hpunet.evaluation.judged import DrawWays, Judged
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores
 
-GRID_IMAGES = 3
-SCALE_IMAGES = 2
-ANIMATED_IMAGES = 3
+NUM_SHOWN = 3
+# As many as fill a page three rows an image.
+NUM_SCALES_SHOWN = 2
+
+Log = tuple[Sequence[Mapping[str, Any]], float | None]
 
 
 def write_figures(
     folder: Path,
-    cases: Cases,
+    judged: Judged,
     scores: ImageScores,
     estimated: Mapping[str, Group],
+    modes: Sequence[metrics.ModeEstimate],
     show_published: bool = False,
-    draw_ways: DrawWays | None = None,
-    course: tuple[Sequence[Mapping[str, Any]], float | None] | None = None,
+    log: Log | None = None,
 ) -> list[str]:
     """Writes every figure that there is something for, as PNG and PDF.
 
     The images shown are spread evenly over those that a grader drew something on: they are not
-    chosen by their scores, but for the figure of the best, the median and the worst of them.
+    chosen by their scores, but for the figure of the best, the median and the worst of all.
 
     Args:
         folder: Made if missing.
-        cases: What was scored.
+        judged: What was scored.
         scores: Of all images.
         estimated: Means and intervals by group.
+        modes: How often modes were drawn.
         show_published: Whether the PU-Net paper's GED^2 on LIDC is drawn beside.
-        draw_ways: Draws samples from all scales and from single ones.
-        course: Lines of `metrics.jsonl` and kappa.
+        log: Lines of a run's `metrics.jsonl`, and kappa.
 
     Returns:
         Names of the files.
@@ -49,42 +53,47 @@ def write_figures(
     Raises:
         UserError: If they cannot be written.
     """
-    shown = _shown(cases, scores)
+    cases = judged.cases
+    shown = spread_over(_alike(scores, scores.num_drawn > 0), NUM_SHOWN)
     made: dict[str, Callable[[], Figure]] = {
-        "samples": lambda: _grid(cases, _spread(shown, GRID_IMAGES)),
-        "ranked": lambda: _ranked(cases, scores, shown),
+        "samples": lambda: _grid(cases, shown),
+        "ranked": lambda: _ranked(cases, scores),
         "ged_by_samples": lambda: _ged_by_samples(scores, estimated, show_published),
-        "calibration": lambda: _calibration(scores),
+        "calibration": lambda: _calibration(scores, modes),
     }
-    if course is not None:
-        made["course"] = lambda: figures.training_course(course[0], kappa=course[1])
+    if log is not None:
+        made["course"] = lambda: figures.training_course(log[0], kappa=log[1])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, make in made.items():
             figures.save_for_print(make(), folder / name)
         names = [f"{name}.{kind}" for name in made for kind in ("png", "pdf")]
-        if draw_ways is not None:
-            names += _write_scales(folder, cases, shown, draw_ways)
+        if judged.draw_ways is not None:
+            names += _write_scales(folder, cases, shown, judged.draw_ways)
     except OSError as error:
         raise UserError(f"--figures={folder}: {error.strerror or error}") from None
     return names
 
 
-def _shown(cases: Cases, scores: ImageScores) -> list[int]:
-    """Images that may be shown: drawn on by somebody, and alike in size and number of graders."""
-    drawn = np.flatnonzero(scores.num_drawn > 0).tolist() or list(range(len(cases)))
-    shapes = {index: cases[index].annotations.shape for index in drawn}
-    return [index for index in drawn if shapes[index] == shapes[drawn[0]]]
+def _alike(scores: ImageScores, wanted: Bool[np.ndarray, " B"]) -> list[int]:
+    """Those of the wanted images, or of all if none is, that have the commonest shape.
+
+    Only images of one size and number of annotations fit into one figure.
+    """
+    places = np.flatnonzero(wanted).tolist() or list(range(len(scores.names)))
+    shapes = [(*scores.sizes[place], scores.num_annotations[place]) for place in places]
+    (commonest, _), *_ = Counter(shapes).most_common(1)
+    return [place for place, shape in zip(places, shapes, strict=True) if shape == commonest]
 
 
-def _spread(shown: Sequence[int], count: int) -> list[int]:
-    # From the middle of equal parts, so that not the first and the last are always among them.
-    parts = min(count, len(shown))
-    return [shown[int((part + 0.5) * len(shown) / parts)] for part in range(parts)]
+def spread_over(places: Sequence[int], count: int) -> list[int]:
+    """Some of the places, from the middles of equal parts."""
+    parts = min(count, len(places))
+    return [places[int((part + 0.5) * len(places) / parts)] for part in range(parts)]
 
 
-def _grid(cases: Cases, indices: Sequence[int], captions: Sequence[str] | None = None) -> Figure:
-    read = [cases[index] for index in indices]
+def _grid(cases: Cases, places: Sequence[int], captions: Sequence[str] | None = None) -> Figure:
+    read = [cases[place] for place in places]
     rebuilt = [case.reconstructions for case in read if case.reconstructions is not None]
     return figures.hypothesis_grid(
         _images(read),
@@ -100,52 +109,58 @@ def _images(cases: Sequence[Case]) -> np.ndarray | None:
     return np.stack(there) if len(there) == len(cases) else None
 
 
-def _ranked(cases: Cases, scores: ImageScores, shown: Sequence[int]) -> Figure:
-    num_samples = max(scores.by_num_samples)
-    ged = scores.by_num_samples[num_samples].ged
-    order = sorted(shown, key=lambda index: ged[index])
-    ranks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
-    captions = [
-        f"{rank} of {len(order)}: GED² {ged[index]:.3f}, {scores.names[index]}"
-        for rank, index in ranks.items()
-    ]
-    return _grid(cases, list(ranks.values()), captions)
+def _ranked(cases: Cases, scores: ImageScores) -> Figure:
+    ged = scores.by_num_samples[max(scores.by_num_samples)].ged
+    alike = _alike(scores, np.ones(len(ged), bool))
+    captions = ranks([float(ged[place]) for place in alike])
+    return _grid(
+        cases,
+        [alike[n] for n in captions],
+        [f"{caption}, {scores.names[alike[n]]}" for n, caption in captions.items()],
+    )
+
+
+def ranks(ged: Sequence[float]) -> dict[int, str]:
+    """Places of the best, the median and the worst of some images, with what a caption says."""
+    order = sorted(range(len(ged)), key=lambda n: ged[n])
+    named = {order[0]: "best", order[-1]: "worst"}
+    if len(order) > 2:
+        named = {order[0]: "best", order[(len(order) - 1) // 2]: "median", order[-1]: "worst"}
+    total = f" of {len(order)} images" if len(order) > 1 else ""
+    return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}
 
 
 def _ged_by_samples(
-    scores: ImageScores,
-    estimated: Mapping[str, Group],
-    show_published: bool,
+    scores: ImageScores, estimated: Mapping[str, Group], show_published: bool
 ) -> Figure:
     estimates = {n: group["ged"] for n, group in estimated[ALL].scores.items()}
     return figures.ged_by_samples(
         {n: values.ged for n, values in scores.by_num_samples.items()},
         PU_NET_PAPER_GED if show_published else None,
-        source=f"published means,\n{PU_NET_PAPER}",
         intervals={n: (e.low, e.high) for n, e in estimates.items() if np.isfinite(e.low)},
+        source=f"published means,\n{PU_NET_PAPER}",
     )
 
 
-def _calibration(scores: ImageScores) -> Figure:
+def _calibration(scores: ImageScores, modes: Sequence[metrics.ModeEstimate]) -> Figure:
     values = scores.by_num_samples[max(scores.by_num_samples)]
-    there = ~np.isnan(values.modes.chosen)
     sums = metrics.Calibration(*(part.sum(axis=0) for part in values.calibration))
-    return figures.calibration_plot(sums, values.modes.chosen[there], values.modes.drawn[there])
+    return figures.calibration_plot(sums, modes)
 
 
 def _write_scales(
     folder: Path, cases: Cases, shown: Sequence[int], draw_ways: DrawWays
 ) -> list[str]:
-    few, animated = _spread(shown, SCALE_IMAGES), _spread(shown, ANIMATED_IMAGES)
-    read = [cases[index] for index in few]
+    read, drawn = [cases[place] for place in shown], draw_ways(shown)
+    images = _images(read)
+    assert images is not None, "a network's cases have images"
+    some = slice(NUM_SCALES_SHOWN)
     grid = figures.scale_grid(
-        _images(read),
-        np.stack([case.annotations for case in read], axis=1),
-        draw_ways(few),
-        captions=[case.name for case in read],
+        images[some],
+        np.stack([case.annotations for case in read[some]], axis=1),
+        {way: samples[:, some] for way, samples in drawn.items()},
+        captions=[case.name for case in read[some]],
     )
     figures.save_for_print(grid, folder / "scales")
-    images = _images([cases[index] for index in animated])
-    assert images is not None, "a network's cases have images"
-    figures.scale_animation(images, draw_ways(animated), folder / "scales.gif")
+    figures.scale_animation(images, drawn, folder / "scales.gif")
     return ["scales.png", "scales.pdf", "scales.gif"]

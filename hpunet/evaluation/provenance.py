@@ -1,10 +1,14 @@
 """With what a result was made: code, packages, machine."""
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+import jax
 
 PACKAGE = Path(__file__).parents[1]
 # What scores can depend on.
@@ -14,10 +18,12 @@ PACKAGES = ("jax", "jaxlib", "dm-haiku", "numpy", "scipy", "pillow", "tensorflow
 def provenance() -> dict[str, Any]:
     """Version and commit of hpunet, versions of packages, Python and platform, for JSON."""
     return {
-        "hpunet": _version("hpunet"),
+        "hpunet": sys.modules[PACKAGE.name].__version__,
         "commit": commit(PACKAGE),
+        "code": code_digest(PACKAGE),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "device": jax.local_devices()[0].device_kind,
         "packages": {name: _version(name) for name in PACKAGES},
     }
 
@@ -37,6 +43,15 @@ def commit(package: Path) -> str | None:
     head = _git(package, "rev-parse", "HEAD")
     changes = _git(package, "status", "--porcelain", "--", ".")
     return None if head is None else head + ("+changes" if changes else "")
+
+
+def code_digest(package: Path) -> str:
+    """SHA-256 over the names and contents of a package's modules."""
+    whole = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        contents = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{contents} {path.relative_to(package).as_posix()}\n".encode())
+    return whole.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

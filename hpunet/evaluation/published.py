@@ -1,6 +1,9 @@
 """Published scores, and on which images of how many samples each was measured."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from hpunet.evaluation.scoring import ImageScores
 
 LIDC_V1, LIDC_V2 = "lidc_v1", "lidc_v2"
 
@@ -8,11 +11,12 @@ BENCHMARKS = {
     LIDC_V1: "LIDC v1, 15,096 crops of 128 x 128",
     LIDC_V2: "LIDC v2, the crops published with the HPU-Net, 180 x 180 at 0.5 mm",
 }
-# The test split of LIDC v2.
+# The test split of LIDC v2, and how it is scored: at the centre, by all graders.
 LIDC_V2_IMAGES, LIDC_V2_PATIENTS = 1980, 103
+LIDC_V2_SIZE, LIDC_V2_GRADERS = (128, 128), 4
 
 # GED^2 by number of samples, read off the figure of Kohl et al. 2018, on that paper's own crops.
-PU_NET_PAPER = "Kohl et al. 2018, its own LIDC crops"
+PU_NET_PAPER = "Kohl et al. 2018, other images"
 PU_NET_PAPER_GED = {
     "Dropout U-Net": {1: 1.16, 4: 0.61, 8: 0.52, 16: 0.47},
     "U-Net ensemble": {1: 0.69, 4: 0.53, 8: 0.50, 16: 0.48},
@@ -43,11 +47,11 @@ class Published(NamedTuple):
 
 
 PUBLISHED_SAMPLES = 16
+PU_NET = "PU-Net, re-trained"
+OF_2019 = "Kohl et al. 2019; GED² by others"
 LIDC_V2_SCORES = (
-    Published("PU-Net", "Kohl et al. 2019", "0.32 ±0.03", "0.50 ±0.03", "0.37 ±0.07", "0.75 ±0.04"),
-    Published(
-        "HPU-Net", "Kohl et al. 2019", "0.27 ±0.01", "0.53 ±0.01", "0.47 ±0.01", "0.97 ±0.00"
-    ),
+    Published(PU_NET, OF_2019, "0.32 ±0.03", "0.50 ±0.03", "0.37 ±0.07", "0.75 ±0.04"),
+    Published("HPU-Net", OF_2019, "0.27 ±0.01", "0.53 ±0.01", "0.47 ±0.01", "0.97 ±0.00"),
     Published("CAR", "reported later", "0.264", "0.592"),
     Published("JProb", "reported later", "0.262", "0.585"),
     Published("PixelSeg", "reported later", "0.260", "0.587"),
@@ -72,47 +76,52 @@ class Comparison(NamedTuple):
 def compare(
     benchmark: str | None,
     data_name: str,
-    num_images: int,
-    num_patients: int,
-    num_samples: tuple[int, ...],
-    plain: bool,
+    scores: ImageScores,
+    classes: tuple[int, ...] | None,
 ) -> Comparison:
     """What a result may be compared with, and why not with more.
 
     Args:
         benchmark: What the images are said to be, a key of `BENCHMARKS`, or None.
         data_name: Name of the data set, for what is said when there is no benchmark.
-        num_images: Images that were scored.
-        num_patients: Their patients, as far as they are known.
-        num_samples: The numbers of samples that were scored with.
-        plain: Whether foreground was scored and all pixels and graders counted alike.
+        scores: Of all images.
+        classes: Classes that were scored, or None for the foreground.
     """
     if benchmark is None and not data_name.startswith("lidc"):
         return Comparison(benchmark, (), ())
-    problems = _problems(benchmark, num_images, num_patients)
-    if PUBLISHED_SAMPLES not in num_samples:
-        listed = ", ".join(map(str, num_samples))
-        problems += (
-            f"published scores are of {PUBLISHED_SAMPLES} samples, these of {listed}: GED² falls "
-            "as the number of samples grows",
-        )
-    if not plain:
-        problems += (
-            "published scores are of the foreground, all pixels and graders alike: these are not",
-        )
-    return Comparison(benchmark, () if problems else LIDC_V2_SCORES, problems)
-
-
-def _problems(benchmark: str | None, num_images: int, num_patients: int) -> tuple[str, ...]:
     if benchmark == LIDC_V1:
-        return (
-            "these images are LIDC v1 (15,096 crops of 128 x 128), the published scores known here "
-            "are of LIDC v2: the two must not be mixed",
+        problems = [
+            f"these images are {BENCHMARKS[LIDC_V1]}; the published scores known here are of "
+            f"{BENCHMARKS[LIDC_V2]}, and the two must not be mixed"
+        ]
+    else:
+        problems = [*_unlike_test_split(scores), *_unlike_conventions(scores, classes)]
+    return Comparison(benchmark, () if problems else LIDC_V2_SCORES, tuple(problems))
+
+
+def _unlike_test_split(scores: ImageScores) -> Iterator[str]:
+    images, patients = len(scores.names), len(set(scores.patients))
+    if (images, patients) != (LIDC_V2_IMAGES, LIDC_V2_PATIENTS):
+        yield (
+            f"not the published test split of LIDC v2: {images:,} images of {patients:,} patients "
+            f"were scored, it has {LIDC_V2_IMAGES:,} of {LIDC_V2_PATIENTS}"
         )
-    if (num_images, num_patients) != (LIDC_V2_IMAGES, LIDC_V2_PATIENTS):
-        return (
-            f"not the published test split of LIDC v2: {num_images:,} images of {num_patients} "
-            f"patients were scored, it has {LIDC_V2_IMAGES:,} of {LIDC_V2_PATIENTS}; the published "
-            "scores are no measure for these",
+    if odd := {size for size in scores.sizes if size != LIDC_V2_SIZE}:
+        height, width = min(odd)
+        yield (
+            f"images of {height} x {width} pixels were scored; published scores are of the central "
+            f"{LIDC_V2_SIZE[0]} x {LIDC_V2_SIZE[1]}"
         )
-    return ()
+    if odd_graders := set(scores.num_graders.tolist()) - {LIDC_V2_GRADERS}:
+        yield f"images have {min(odd_graders)} graders; published scores are of {LIDC_V2_GRADERS}"
+
+
+def _unlike_conventions(scores: ImageScores, classes: tuple[int, ...] | None) -> Iterator[str]:
+    if PUBLISHED_SAMPLES not in scores.by_num_samples:
+        listed = ", ".join(map(str, scores.by_num_samples))
+        yield (
+            f"published scores are of {PUBLISHED_SAMPLES} samples, these of {listed}: GED² falls "
+            "as the number of samples grows"
+        )
+    if classes is not None or not scores.is_plain.all():
+        yield "published scores are of the foreground, all pixels and graders alike: these are not"

@@ -4,8 +4,7 @@ import csv
 import dataclasses
 import io
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import numpy as np
 
 from hpunet import metrics
 from hpunet.errors import UserError
-from hpunet.evaluation.estimates import CALIBRATION_ERROR, Group, estimate_modes
+from hpunet.evaluation.estimates import CALIBRATION_ERROR, Group
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, ImageScores
-from hpunet.training.workdir import write_json
+from hpunet.training.workdir import write_json, write_whole
 
 FORMAT = "hpunet-scores-1"
 
@@ -25,6 +24,7 @@ FORMAT = "hpunet-scores-1"
 def as_json(
     scores: ImageScores,
     estimated: Mapping[str, Group],
+    modes: Mapping[int, Sequence[metrics.ModeEstimate]],
     conventions: Conventions,
     subject: Mapping[str, Any],
     comparison: Comparison,
@@ -34,6 +34,7 @@ def as_json(
     Args:
         scores: Of all images.
         estimated: Means and intervals by group.
+        modes: How often modes were drawn, by number of samples.
         conventions: What the scores leave open.
         subject: What was scored on what; put in front as it is.
         comparison: Published scores it may be set beside, and why not beside others.
@@ -41,6 +42,7 @@ def as_json(
     return {
         "format": FORMAT,
         **subject,
+        "num_samples": list(scores.by_num_samples),
         "conventions": _conventions(conventions),
         "groups": {name: _group(group) for name, group in estimated.items()},
         "calibration": {
@@ -48,10 +50,14 @@ def as_json(
         },
         "modes": {
             str(n): [
-                {"chosen": mode.chosen, "drawn": _estimate(mode.drawn)}
-                for mode in estimate_modes(scores, n, conventions)
+                {
+                    "chosen": mode.chosen,
+                    "drawn": _estimate(mode.drawn),
+                    "num_modes": mode.num_modes,
+                }
+                for mode in found
             ]
-            for n in scores.by_num_samples
+            for n, found in modes.items()
         },
         "published": {
             "benchmark": comparison.benchmark,
@@ -60,6 +66,16 @@ def as_json(
         },
         "made_with": provenance(),
     }
+
+
+def own_name(choices: Mapping[str, Any]) -> str:
+    """A name for each choice of what is scored: a quick look must not replace a whole result.
+
+    Args:
+        choices: By name what was chosen, None for what was left alone.
+    """
+    chosen = [f"{name}_{value}" for name, value in choices.items() if value is not None]
+    return f"scores{'_'.join(chosen)}.json".replace(",", "-")
 
 
 def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
@@ -73,12 +89,12 @@ def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
     Raises:
         UserError: If they cannot be written.
     """
-    table = path.with_suffix(".csv")
+    table = _image_table(scores).encode("utf-8", errors="surrogateescape")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = table.with_name(table.name + ".part")
-        part.write_text(_image_table(scores), encoding="utf-8")
-        os.replace(part, table)
+        # An older result must not stand beside the new table.
+        path.unlink(missing_ok=True)
+        write_whole(path.with_suffix(".csv"), table)
         write_json(path, result)
     except OSError as error:
         raise UserError(f"--out={path}: {error.strerror or error}") from None

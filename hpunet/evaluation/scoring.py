@@ -31,21 +31,31 @@ class Conventions:
     seed: int = 0
 
 
+# Scores that are one number an image.
+_NUMBERS = tuple(n for n in metrics.Scores._fields if n not in ("calibration", "modes"))
+
+
 class ImageScores(NamedTuple):
     """Scores of all images, one entry an image.
 
     Attributes:
         names: Of the images.
         patients: Whose they are.
-        num_graders: How many annotations each has.
+        num_annotations: How many each has.
+        num_graders: How many of these count.
         num_drawn: How many of these show anything of what is scored.
+        sizes: Height and width.
+        is_plain: Whether all pixels and all graders count alike.
         by_num_samples: Scores by how many samples they were computed with.
     """
 
     names: list[str]
     patients: list[str]
+    num_annotations: Int[np.ndarray, " B"]
     num_graders: Int[np.ndarray, " B"]
     num_drawn: Int[np.ndarray, " B"]
+    sizes: list[tuple[int, int]]
+    is_plain: Bool[np.ndarray, " B"]
     by_num_samples: Mapping[int, metrics.Scores]
 
     def subset(self, chosen: Bool[np.ndarray, " B"]) -> "ImageScores":
@@ -54,8 +64,11 @@ class ImageScores(NamedTuple):
         return ImageScores(
             [self.names[n] for n in places],
             [self.patients[n] for n in places],
+            self.num_annotations[places],
             self.num_graders[places],
             self.num_drawn[places],
+            [self.sizes[n] for n in places],
+            self.is_plain[places],
             {n: _take(scores, places) for n, scores in self.by_num_samples.items()},
         )
 
@@ -77,21 +90,55 @@ def score_cases(
     Raises:
         UserError: If there is no image, or one has too few samples.
     """
-    names, patients, graders, drawn = [], [], [], []
+    facts: list[_Facts] = []
     scores: dict[int, list[metrics.Scores]] = {n: [] for n in num_samples}
     for index in range(len(cases)):
         case = cases[index]
         for n, score in _score(case, num_samples, conventions).items():
             scores[n].append(score)
-        names.append(case.name)
-        patients.append(case.patient)
-        graders.append(len(case.annotations) if case.weights is None else np.sum(case.weights > 0))
-        drawn.append(_count_drawn(case, conventions.classes))
+        facts.append(_facts(case, conventions.classes))
         done(1)
-    if not names:
+    if not facts:
         raise UserError("there are no images to be scored")
-    joined = {n: _join(parts) for n, parts in scores.items()}
-    return ImageScores(names, patients, np.array(graders), np.array(drawn), joined)
+    return ImageScores(
+        [fact.name for fact in facts],
+        [fact.patient for fact in facts],
+        np.array([fact.num_annotations for fact in facts]),
+        np.array([fact.num_graders for fact in facts]),
+        np.array([fact.num_drawn for fact in facts]),
+        [fact.size for fact in facts],
+        np.array([fact.is_plain for fact in facts]),
+        {n: _join(parts) for n, parts in scores.items()},
+    )
+
+
+class _Facts(NamedTuple):
+    """Of one image what `ImageScores` holds of all."""
+
+    name: str
+    patient: str
+    num_annotations: int
+    num_graders: int
+    num_drawn: int
+    size: tuple[int, int]
+    is_plain: bool
+
+
+def _facts(case: Case, classes: Sequence[int] | None) -> _Facts:
+    counted = np.ones(len(case.annotations), bool) if case.weights is None else case.weights > 0
+    shown = case.annotations > 0 if classes is None else np.isin(case.annotations, classes)
+    if case.ignored is not None:
+        shown = shown & ~case.ignored
+    height, width = case.annotations.shape[1:]
+    return _Facts(
+        case.name,
+        case.patient,
+        len(case.annotations),
+        int(counted.sum()),
+        int(np.sum(shown.any(axis=(1, 2)) & counted)),
+        (height, width),
+        case.ignored is None and (case.weights is None or len(set(case.weights)) == 1),
+    )
 
 
 def _score(
@@ -117,34 +164,31 @@ def _score(
     )
 
 
-def _count_drawn(case: Case, classes: Sequence[int] | None) -> int:
-    """How many annotations that count show any foreground, or any of the classes."""
-    shown = case.annotations > 0 if classes is None else np.isin(case.annotations, classes)
-    if case.ignored is not None:
-        shown = shown & ~case.ignored
-    counted = np.ones(len(shown), bool) if case.weights is None else case.weights > 0
-    return int(np.sum(shown.any(axis=(1, 2)) & counted))
-
-
 def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
     """One entry an image out of many with one image each."""
-    most = max(part.modes.chosen.shape[0] for part in parts)
-
-    def join(*arrays: Any) -> Any:
-        if isinstance(arrays[0], tuple):
-            return type(arrays[0])(*(join(*inner) for inner in zip(*arrays, strict=True)))
-        return np.concatenate(arrays)
-
-    # Modes are [G, B]; with the images in front, and as many as any image has, they join alike.
-    return join(*(part._replace(modes=_pad_modes(part.modes, most)) for part in parts))
-
-
-def _pad_modes(modes: metrics.ModeFrequencies, most: int) -> metrics.ModeFrequencies:
-    missing = ((0, 0), (0, most - modes.chosen.shape[0]))
-    return metrics.ModeFrequencies(*(np.pad(x.T, missing, constant_values=np.nan) for x in modes))
+    most = max(len(part.modes.chosen) for part in parts)
+    modes = [_padded(part.modes, most) for part in parts]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
+    calibrations = zip(*(part.calibration for part in parts), strict=True)
+    return metrics.Scores(
+        **joined,
+        calibration=metrics.Calibration(*map(np.concatenate, calibrations)),
+        modes=metrics.ModeFrequencies(
+            *(np.concatenate(x, axis=1) for x in zip(*modes, strict=True))
+        ),
+    )
 
 
-def _take(scores: Any, places: Int[np.ndarray, " b"]) -> Any:
-    if isinstance(scores, tuple):
-        return type(scores)(*(_take(inner, places) for inner in scores))
-    return scores[places]
+def _padded(modes: metrics.ModeFrequencies, most: int) -> metrics.ModeFrequencies:
+    """Shares `[most, B]`, NaN at graders that an image does not have."""
+    missing = ((0, most - len(modes.chosen)), (0, 0))
+    return metrics.ModeFrequencies(*(np.pad(x, missing, constant_values=np.nan) for x in modes))
+
+
+def _take(scores: metrics.Scores, places: Int[np.ndarray, " b"]) -> metrics.Scores:
+    taken = {name: getattr(scores, name)[places] for name in _NUMBERS}
+    return metrics.Scores(
+        **taken,
+        calibration=metrics.Calibration(*(x[places] for x in scores.calibration)),
+        modes=metrics.ModeFrequencies(*(x[:, places] for x in scores.modes)),
+    )

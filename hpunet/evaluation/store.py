@@ -4,8 +4,6 @@ import io
 import json
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from hpunet.errors import UserError
+from hpunet.evaluation.folders.npz import read_npz
+from hpunet.training.workdir import write_json, write_whole
 
 MADE_OF = "made_of.json"
 
@@ -41,10 +41,11 @@ class Store:
         self._folder = folder
         expected = json.loads(json.dumps(made_of))
         try:
-            if folder.exists() and any(folder.iterdir()) and self._read_made_of() != expected:
+            shutil.rmtree(self._removed, ignore_errors=True)
+            if folder.exists() and self._read_made_of() != expected:
                 self._make_room(may_replace)
             folder.mkdir(parents=True, exist_ok=True)
-            self._write(folder / MADE_OF, json.dumps(expected, indent=2).encode())
+            write_json(folder / MADE_OF, expected)
         except OSError as error:
             raise UserError(f"{folder}: cannot be used ({error.strerror or error})") from None
 
@@ -68,7 +69,7 @@ class Store:
         path = self._path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._write(path, file.getvalue())
+            write_whole(path, file.getvalue())
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
@@ -78,23 +79,31 @@ class Store:
         Raises:
             UserError: If the file cannot be read.
         """
-        try:
-            file = io.BytesIO(self._path(name).read_bytes())
-            with zipfile.ZipFile(file) as archive:
-                samples, reconstructions = (
-                    np.lib.format.read_array(archive.open(f"{key}.npy"), allow_pickle=False)
-                    for key in ("samples", "reconstructions")
-                )
-            return samples, reconstructions
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(f"{self._path(name)}: cannot be read ({error}); remove it") from None
+        path = self._path(name)
+        return read_npz(path, "samples"), read_npz(path, "reconstructions")
 
     def remove(self) -> None:
-        """Removes the folder."""
-        shutil.rmtree(self._folder)
+        """Removes the folder; cut short, it leaves nothing that looks like one.
+
+        Raises:
+            UserError: If it cannot be removed.
+        """
+        try:
+            os.replace(self._folder, self._removed)
+            shutil.rmtree(self._removed)
+        except OSError as error:
+            raise UserError(f"{self._folder}: cannot be removed ({error.strerror})") from None
+
+    @property
+    def _removed(self) -> Path:
+        return self._folder.with_name(self._folder.name + ".removed")
 
     def _make_room(self, may_replace: bool) -> None:
-        if not (may_replace and (self._folder / MADE_OF).is_file()):
+        # A start that was cut short leaves a part of its first file.
+        names = {path.name for path in self._folder.iterdir()} - {MADE_OF + ".part"}
+        if not names:
+            return
+        if not (may_replace and MADE_OF in names):
             raise UserError(
                 f"{self._folder}: it holds something else; allowed are a new folder and one with "
                 "predictions by the same weights, code, seed and number of samples of the same data"
@@ -109,8 +118,3 @@ class Store:
             return json.loads((self._folder / MADE_OF).read_bytes())
         except (FileNotFoundError, ValueError):
             return None
-
-    def _write(self, path: Path, contents: bytes) -> None:
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(contents)
-        os.replace(part, path)

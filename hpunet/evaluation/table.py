@@ -1,10 +1,10 @@
 """A result as text for the terminal."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hpunet import metrics
-from hpunet.evaluation.estimates import ALL, SUBSET_B, Group
+from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, Group
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
 
 # What a table by groups of images shows.
@@ -12,12 +12,13 @@ GROUPED = ("ged", "hungarian_iou", "reconstruction_iou")
 ARROWS = {"lower": "↓", "higher": "↑", "": " "}
 
 
-def as_text(estimated: Mapping[str, Group], level: float) -> str:
+def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool = True) -> str:
     """Scores by number of samples, then by how many graders drew something.
 
     Args:
         estimated: Means and intervals by group.
         level: Confidence level of the intervals.
+        patients_known: Whether the patient of every image is.
     """
     most = max(estimated[ALL].scores)
     heading = f"Means over images; [{level:.0%} intervals by bootstrap over patients]"
@@ -26,15 +27,19 @@ def as_text(estimated: Mapping[str, Group], level: float) -> str:
         [
             f"{heading}\n\n{_by_num_samples(estimated[ALL])}",
             f"{by_group}\n\n{_by_group(estimated, most)}",
-            *_warning_of_patients(estimated[ALL]),
+            *_warnings_of_patients(estimated[ALL], patients_known),
         ]
     )
 
 
-def _warning_of_patients(group: Group) -> list[str]:
-    if group.num_patients > 1:
-        return []
-    return ["warning: all images are of one patient: there is nothing to tell intervals from"]
+def _warnings_of_patients(group: Group, patients_known: bool) -> Iterator[str]:
+    if not patients_known:
+        yield (
+            "warning: images are in no folders of patients: each counts as a patient of its own, "
+            "and intervals are too narrow if some are of one"
+        )
+    if group.num_patients == 1:
+        yield "warning: all images are of one patient: there is nothing to tell intervals from"
 
 
 def comparison_text(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
@@ -54,8 +59,8 @@ def _by_num_samples(group: Group) -> str:
     rows = [
         [
             f"{info.label} {ARROWS[info.better]}",
-            *(_number(group.scores[n][name].value) for n in numbers[:-1]),
-            _with_interval(group.scores[numbers[-1]][name]),
+            *(_number(group.scores[n][name].value, _digits(name)) for n in numbers[:-1]),
+            _with_interval(group.scores[numbers[-1]][name], _digits(name)),
         ]
         for name, info in metrics.SCORES.items()
         if any(math.isfinite(group.scores[n][name].value) for n in numbers)
@@ -103,16 +108,18 @@ def _published(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
     return _aligned(rows)
 
 
-def _with_interval(estimate: metrics.Estimate) -> str:
-    if not math.isfinite(estimate.value):
-        return "-"
-    if not math.isfinite(estimate.low):
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+def _digits(score: str) -> int:
+    # Most pixels are background without a doubt, so that this error is small.
+    return 4 if score == CALIBRATION_ERROR else 3
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "-"
+def _with_interval(estimate: metrics.Estimate, digits: int = 3) -> str:
+    value, low, high = (_number(x, digits) for x in estimate[:3])
+    return f"{value} [{low}, {high}]" if math.isfinite(estimate.low) else value
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,6 @@ from hpunet.figures.calibration import calibration_plot
 from hpunet.figures.course import training_course
 from hpunet.figures.hypotheses import hypothesis_grid
 from hpunet.figures.sample_counts import ged_by_samples
-from hpunet.figures.samples import sample_grid
 from hpunet.figures.save import save, save_for_print
 from hpunet.figures.scales import scale_grid
 
@@ -20,7 +19,6 @@ __all__ = [
     "calibration_plot",
     "ged_by_samples",
     "hypothesis_grid",
-    "sample_grid",
     "save",
     "save_for_print",
     "scale_animation",

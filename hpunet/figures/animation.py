@@ -17,6 +17,7 @@ from PIL import Image
 
 from hpunet.figures.colouring import class_colouring, grey_colouring
 from hpunet.figures.hypotheses import checked_sets
+from hpunet.figures.lettering import writable
 from hpunet.figures.save import written_whole
 from hpunet.figures.style import CONTOUR
 from hpunet.figures.window import Window, find_windows
@@ -114,7 +115,7 @@ def _still(shown: Sequence[NDArray], titles: Sequence[str]) -> tuple[Figure, NDA
     rows, columns = len(shown), len(titles)
     height, width = shown[0].shape
     tall = _PANEL * height / width
-    titles = [textwrap.fill(title, _LETTERS) for title in titles]
+    titles = [textwrap.fill(writable(title), _LETTERS) for title in titles]
     head = _LINE * (1 + max(title.count("\n") for title in titles)) + 0.08
     size = (columns * (_PANEL + _GAP) - _GAP, rows * (tall + _GAP) + head + _FOOT)
     figure = Figure(figsize=size, dpi=_RESOLUTION)
@@ -127,7 +128,7 @@ def _still(shown: Sequence[NDArray], titles: Sequence[str]) -> tuple[Figure, NDA
             axis.set_axis_off()
             axis.imshow(picture, cmap=colours, norm=norm, interpolation="nearest", aspect="auto")
     for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=_FONT, pad=4)
+        axis.set_title(title, fontsize=_FONT, pad=4, parse_math=False)
     return figure, axes
 
 

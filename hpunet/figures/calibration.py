@@ -1,37 +1,37 @@
 """Whether what is drawn often is what graders chose often: of pixels and of whole masks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
-from hpunet.metrics import Calibration, expected_calibration_error
+from hpunet.metrics import Calibration, ModeEstimate, expected_calibration_error
 
 _HEIGHT = 4.3
 _BARS = "#A8A8A8"
-# More frequencies than these are put together in as many equal parts of [0, 1].
-_FREQUENCIES = 10
-# Weights that are divided by their sum need not add up to 1 exactly.
-_ROUNDING = 1e-6
 
 
-def calibration_plot(calibration: Calibration, chosen: ArrayLike, drawn: ArrayLike) -> Figure:
+def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) -> Figure:
     """Two plots: calibration of the samples' pixelwise mean, and of whole masks.
 
     Left, for each bin of frequencies among samples, how often graders marked its pixels, and below
-    it the number of pixels. Right, for each frequency with which graders chose a mode, the mean
-    frequency with which it was drawn, the mean's standard error where there are at least two modes
-    (as if they were independent) and the number of modes. On the dashed diagonals both agree.
+    it the number of pixels. Right, for each frequency with which graders chose modes, the mean
+    frequency with which they were drawn, its interval over patients if there is one, and the number
+    of modes. On the dashed diagonals both agree.
+
+    Few graders make their own frequencies noisy, so that even samples of a perfect model lie nearer
+    to the middle than the diagonal.
 
     Args:
         calibration: Sums over all images, `[N]`, as `hpunet.metrics.calibration` gives them.
-        chosen: `[M]`, the share of graders that chose each mode of each image.
-        drawn: `[M]`, the share of samples nearest to it.
+        modes: As `hpunet.metrics.estimate_modes` gives them.
 
     Raises:
-        ValueError: If shapes do not fit, there is no pixel, or a share is not in [0, 1].
+        ValueError: If shapes do not fit or there is no pixel.
     """
     sums = Calibration(*(np.asarray(part, dtype=np.float64) for part in calibration))
     shapes = {part.shape for part in sums}
@@ -39,26 +39,11 @@ def calibration_plot(calibration: Calibration, chosen: ArrayLike, drawn: ArrayLi
         raise ValueError(
             f"calibration {shapes}; allowed are three sums [N] over at least one pixel"
         )
-    shares = _shares("chosen", chosen), _shares("drawn", drawn)
-    if shares[0].shape != shares[1].shape:
-        raise ValueError(f"chosen {shares[0].shape}, drawn {shares[1].shape}; they must be alike")
     figure = Figure(figsize=(PAGE, _HEIGHT), dpi=RESOLUTION, layout="constrained")
     (left, right), (left_below, right_below) = figure.subplots(2, 2, height_ratios=[4, 1])
     _draw_pixels(left, left_below, sums)
-    _draw_modes(right, right_below, *shares)
+    _draw_modes(right, right_below, modes)
     return figure
-
-
-def _shares(name: str, values: ArrayLike) -> NDArray:
-    """Numbers in [0, 1], `[M]`."""
-    shares = np.asarray(values, dtype=np.float64)
-    if shares.ndim != 1:
-        raise ValueError(f"{name} {shares.shape}; allowed is [M]")
-    # Not the other way about: NaN is on no side of anything.
-    wrong = shares[~((shares >= -_ROUNDING) & (shares <= 1 + _ROUNDING))]
-    if len(wrong):
-        raise ValueError(f"{name} holds {wrong[0]}; allowed are shares of 0 to 1")
-    return shares
 
 
 def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
@@ -75,19 +60,19 @@ def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
     below.set_ylabel("pixels", fontsize=SMALL + 1)
 
 
-def _draw_modes(axis: Axes, below: Axes, chosen: NDArray, drawn: NDArray) -> None:
+def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
     """The frequency with which modes were drawn against that with which they were chosen."""
     _square(axis, "modes", "frequency among samples")
-    alike = _alike(chosen)
-    places = [chosen[here].mean() for here in alike]
-    for place, here in zip(places, alike, strict=True):
-        error = drawn[here].std(ddof=1) / np.sqrt(here.sum()) if here.sum() > 1 else 0.0
-        points = axis.errorbar(place, drawn[here].mean(), error, fmt="s", color=LINES[1], capsize=3)
-        points[0].set_markersize(4.5)
-    text = "mean and standard error" if alike else "no modes"
+    known = [mode for mode in modes if np.isfinite(mode.drawn[1:3]).all()]
+    for mode in known:
+        interval = mode.drawn.low, mode.drawn.high
+        axis.plot([mode.chosen] * 2, interval, "_-", color=LINES[1], linewidth=1.2, markersize=7)
+    places = np.array([mode.chosen for mode in modes])
+    axis.plot(places, [mode.drawn.value for mode in modes], "s", color=LINES[1], markersize=4.5)
+    text = "mean and interval over patients" if known else "mean" if modes else "no modes"
     axis.text(0.02, 0.98, text, va="top", fontsize=SMALL)
-    counts = np.array([here.sum() for here in alike])
-    _draw_counts(below, np.array(places), counts, 0.06)
+    counts = np.array([mode.num_modes for mode in modes])
+    _draw_counts(below, places, counts, 0.06)
     for place, count in zip(places, counts, strict=True):
         below.text(place, count, f"{count}", ha="center", va="bottom", fontsize=SMALL)
     below.set_xlabel("frequency among graders", fontsize=SMALL + 1)
@@ -105,14 +90,6 @@ def _draw_counts(axis: Axes, places: NDArray, counts: NDArray, width: float) -> 
     # Not powers of ten, whose exponents are too small to be read.
     axis.yaxis.set_major_formatter(EngFormatter(sep=""))
     axis.yaxis.set_minor_locator(NullLocator())
-
-
-def _alike(chosen: NDArray) -> list[NDArray]:
-    """Which modes were chosen equally often, or nearly so if there are many frequencies."""
-    rounded = np.round(chosen, 6)
-    if len(np.unique(rounded)) > _FREQUENCIES:
-        rounded = np.minimum(np.floor(rounded * _FREQUENCIES), _FREQUENCIES - 1)
-    return [rounded == value for value in np.unique(rounded)]
 
 
 def _square(axis: Axes, title: str, vertical: str) -> None:

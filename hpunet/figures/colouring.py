@@ -59,6 +59,9 @@ def deviation(labels: NDArray) -> NDArray:
 
 
 def std_colouring(labels: NDArray) -> Colouring:
-    """Colours of `deviation`, from 0 to the most that the number of classes allows."""
-    highest = 0.5 if len(np.unique(labels)) <= 2 else 0.7
-    return Colouring(colormaps[_STD_COLOURS], Normalize(0.0, highest))
+    """Colours of `deviation`, from 0 to the most that the number of classes allows.
+
+    Of K classes with the background it is `sqrt((1 - 1 / K) / 2)`, where all are equally frequent.
+    """
+    classes = max(2, len(np.unique(labels)))
+    return Colouring(colormaps[_STD_COLOURS], Normalize(0.0, np.sqrt((1 - 1 / classes) / 2)))

@@ -47,7 +47,7 @@ def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
         kappa: The reconstruction loss per kept pixel that GECO aims at, in nats, drawn as a line.
 
     Raises:
-        ValueError: If no line holds any of these values.
+        ValueError: If there is nothing to draw: no line holds a finite value of these.
 
     Reference: Kohl et al. 2019, the figure of the course of ten runs.
     """
@@ -65,7 +65,10 @@ def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
     panels = {title: curves for title, curves in panels.items() if curves}
     if not panels:
         names = sorted({name for names in wanted.values() for name in names} | {"kl_0"})
-        raise ValueError(f"metrics has {sorted(keys)}; at least one of {names} must be there")
+        raise ValueError(
+            f"metrics of length {len(metrics)} has the keys {sorted(keys)}; at least one of "
+            f"{names} must have a finite value, a validation score two"
+        )
     figure, axes = _plot_axes(list(panels), max(line["step"] for line in metrics))
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
         _draw(axis, title, curves)

@@ -44,7 +44,8 @@ def hypothesis_grid(
         annotations: Class labels `[G, B, H, W]`.
         samples: Class labels `[S, B, H, W]`.
         reconstructions: Class labels `[R, B, H, W]`, of the graders in order, or None.
-        captions: A line above each image, or None.
+        captions: A line above each image, or None. Titles of the panels stand under the first line
+            and under each that is not empty.
         window: What is shown of an image. None: all of it. A number: a square of that side, in
             pixels, about the middle of all masks. "auto": a square that holds all masks of graders,
             samples and reconstructions with a margin, of at least 48 pixels; all of the image if
@@ -74,7 +75,7 @@ def hypothesis_grid(
             Panel(deviation(cut["samples"]), std, "std of samples"),
         ]
         head = Row(first, caption=captions[b] if captions else "")
-        rows += [head.untitled() if b and not captions else head]
+        rows += [head.untitled() if b and not head.caption else head]
         rows += _sample_rows(cut["samples"], colouring)
     return sheet(rows, classes=classes, std=std)
 

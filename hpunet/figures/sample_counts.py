@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from hpunet.figures.lettering import writable
 from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
 
 # Inches.
@@ -69,7 +70,9 @@ def ged_by_samples(
     label = f"{name}, mean" + (" and interval" if intervals else "")
     axis.plot([], [], "o", color=_MEAN, markersize=4, label=label)
     _draw_published(axis, list(values), published or {}, source)
-    figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
+    legend = figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
+    for text in legend.get_texts():
+        text.set(text=writable(text.get_text()), parse_math=False)
     return figure
 
 

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from hpunet.figures.colouring import Colouring
+from hpunet.figures.lettering import writable
 from hpunet.figures.style import PAGE, RESOLUTION, SMALL
 
 # Inches: between panels; height of a line and width of a letter; above captions; foot of the page.
@@ -69,7 +70,8 @@ class _Page:
 
     def write(self, x: float, y: float, text: str, **style: Any) -> None:
         """A text, in the middle of whose height is `y`."""
-        written = self.figure.text(x / PAGE, 1 - y / self._tall, text, fontsize=SMALL, va="center")
+        place = x / PAGE, 1 - y / self._tall
+        written = self.figure.text(*place, text, fontsize=SMALL, va="center", parse_math=False)
         written.set(**style)
 
     def axes(self, x: float, y: float, wide: float, tall: float) -> Axes:
@@ -89,7 +91,10 @@ def sheet(rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colou
     columns = max(len(row.panels) for row in rows)
     height, width = next(panel for row in rows for panel in row.panels if panel).picture.shape
     letters = max(1, int(PAGE / columns * height / width / _LETTER))
-    rows = [row._replace(label=_wrapped(row.label, letters)) for row in rows]
+    rows = [
+        row._replace(label=_wrapped(writable(row.label), letters), caption=writable(row.caption))
+        for row in rows
+    ]
     lines = max(row.label.count("\n") + 1 if row.label else 0 for row in rows)
     left = _LINE * lines + 0.03
     wide = (PAGE - left - _GAP * (columns - 1)) / columns
@@ -167,6 +172,7 @@ def _explain_std(page: _Page, std: Colouring, top: float) -> None:
         cax=page.axes(PAGE - 1.72, top + 0.07, 1.6, 0.08),
         orientation="horizontal",
         ticks=[0, highest / 2, highest],
+        format="%.2g",
     )
     bar.ax.tick_params(labelsize=SMALL, length=2, pad=1)
     page.write(PAGE - 1.8, top + 0.11, "standard deviation", ha="right")

@@ -1,7 +1,5 @@
 """What all figures share: the width of a page, sizes of letters, colours."""
 
-from matplotlib.colors import Normalize
-
 # Inches, dots an inch, points. What is looked at on a screen is wider than what is printed.
 WIDTH = 10.0
 PAGE = 7.0
@@ -10,9 +8,6 @@ PRINT_RESOLUTION = 300
 GAP = 0.02
 FONT = 8
 SMALL = 7
-# The largest standard deviation of zeros and ones.
-STD = Normalize(0.0, 0.5)
-STD_COLOURS = "viridis"
 # Okabe and Ito's colours; the contour is the one that stands out most on grey.
 CONTOUR = "#E69F00"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

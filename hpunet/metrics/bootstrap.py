@@ -1,33 +1,33 @@
 """How sure a mean over images is: bootstrap over patients."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.calibration import Calibration, expected_calibration_error
+from hpunet.metrics.modes import ModeFrequencies
+from hpunet.metrics.resampling import Draws, Estimate, as_patients, estimate
 
-_Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+# Shares of weights may differ by rounding alone.
+_ROUNDING = 1e-9
+# More different shares than these are put together in as many equal parts of [0, 1].
+_MOST_SHARES = 10
 
 
-class Estimate(NamedTuple):
-    """A score of a set of images and how far it may be off.
+class ModeEstimate(NamedTuple):
+    """How often modes were drawn that graders chose equally often.
 
     Attributes:
-        value: Of all images; NaN without any.
-        low: Lower end of the interval; NaN with fewer than two patients.
-        high: Upper end.
-        num_images: Images that count, those without a value left out.
-        num_patients: Patients they come from.
+        chosen: Share of the graders who chose the mode, the mean over the modes.
+        drawn: Share of the samples nearest to the mode, the mean over the modes.
+        num_modes: How many modes they are.
     """
 
-    value: float
-    low: float
-    high: float
-    num_images: int
-    num_patients: int
+    chosen: float
+    drawn: Estimate
+    num_modes: int
 
 
 def estimate_mean(
@@ -53,7 +53,7 @@ def estimate_mean(
         level: Share of the draws inside the interval, in (0, 1).
 
     Raises:
-        ValueError: If the lengths differ or draws or level is not allowed.
+        ValueError: If the lengths differ or draws, seed or level is not allowed.
 
     Reference: Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
     """
@@ -61,7 +61,7 @@ def estimate_mean(
     if values.ndim != 1:
         raise ValueError(f"values has shape {values.shape}; allowed is [B]")
     sums = np.stack([values, np.ones_like(values)], axis=1)
-    return _estimate(sums, patients, _Draws.of(draws, seed, level), _mean)
+    return estimate(sums, patients, Draws.of(draws, seed, level), _mean)
 
 
 def estimate_calibration_error(
@@ -86,28 +86,74 @@ def estimate_calibration_error(
         level: Share of the draws inside the interval, in (0, 1).
 
     Raises:
-        ValueError: If the lengths differ or draws or level is not allowed.
+        ValueError: If the lengths differ or draws, seed or level is not allowed.
     """
     sums = np.stack([np.asarray(x, np.float64) for x in calibration], axis=1)
     if sums.ndim != 3:
         raise ValueError(f"calibration has sums of shape {sums[:, 0].shape}; allowed is [B, N]")
     empty = ~(sums[:, 0].sum(axis=-1) > 0)
     sums[empty] = np.nan
-    return _estimate(sums, patients, _Draws.of(draws, seed, level), _calibration_error)
+    return estimate(sums, patients, Draws.of(draws, seed, level), _calibration_error)
 
 
-class _Draws(NamedTuple):
-    number: int
-    seed: int
-    level: float
+def estimate_modes(
+    modes: ModeFrequencies,
+    patients: Sequence[str],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[ModeEstimate]:
+    """How often modes are drawn by how often graders chose them, with intervals over patients.
 
-    @classmethod
-    def of(cls, number: int, seed: int, level: float) -> "_Draws":
-        if not isinstance(number, int | np.integer) or number < 1:
-            raise ValueError(f"draws is {number!r}; allowed are whole numbers from 1")
-        if not 0 < level < 1:
-            raise ValueError(f"level is {level!r}; allowed are numbers between 0 and 1")
-        return cls(int(number), seed, level)
+    Modes of all images that graders chose equally often are put together; where there are more than
+    ten different shares, those in the same tenth of [0, 1]. Patients are drawn as in
+    `estimate_mean`, with all modes of a drawn patient's images; every mode counts alike.
+
+    Args:
+        modes: Shares `[G, B]`, NaN where there is no mode.
+        patients: Whose image it is, B names.
+        draws: Number of draws.
+        seed: Of the draws; the same one gives the same interval.
+        level: Share of the draws inside the interval, in (0, 1).
+
+    Returns:
+        In ascending order of `chosen`. Images and patients are those that have such a mode; without
+        any mode the list is empty.
+
+    Raises:
+        ValueError: If shapes or lengths differ, a share is not in [0, 1], or draws, seed or level
+            is not allowed.
+    """
+    chosen, drawn = (np.asarray(shares, np.float64) for shares in modes)
+    if chosen.ndim != 2 or chosen.shape != drawn.shape:
+        raise ValueError(f"modes {chosen.shape} and {drawn.shape}; allowed is [G, B] for both")
+    settings = Draws.of(draws, seed, level)
+    as_patients(patients, chosen.shape[1])
+    there = ~np.isnan(chosen)
+    shares = np.concatenate([chosen[there], drawn[there]])
+    # Not the other way about: NaN is on no side of anything.
+    if not ((shares >= -_ROUNDING) & (shares <= 1 + _ROUNDING)).all():
+        raise ValueError("modes has values out of [0, 1]; allowed are shares, and NaN in both")
+    group = np.full(chosen.shape, -1)
+    group[there] = _equally_chosen(chosen[there])
+    result = []
+    for here in (group == number for number in np.unique(group[there])):
+        sums = np.stack([np.where(here, drawn, 0.0).sum(axis=0), here.sum(axis=0)], axis=1)
+        sums[~here.any(axis=0)] = np.nan
+        shown = estimate(sums, patients, settings, _mean)
+        result.append(ModeEstimate(float(chosen[here].mean()), shown, int(here.sum())))
+    return result
+
+
+def _equally_chosen(chosen: NDArray[np.float64]) -> NDArray[np.intp]:
+    """A number for each share `[M]`, ascending, the same for those that are put together."""
+    distinct, place = np.unique(chosen, return_inverse=True)
+    number = np.cumsum(np.diff(distinct, prepend=-1.0) > _ROUNDING)
+    if len(np.unique(number)) > _MOST_SHARES:
+        part = np.floor(distinct * _MOST_SHARES + _ROUNDING)
+        number = np.minimum(part, _MOST_SHARES - 1).astype(np.intp)
+    return np.asarray(number[place])
 
 
 def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,37 +164,3 @@ def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 def _calibration_error(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Error from sums `[..., 3, N]`."""
     return expected_calibration_error(Calibration(*np.moveaxis(sums, -2, 0)))
-
-
-def _estimate(
-    sums: NDArray[np.float64], patients: Sequence[str], draws: _Draws, statistic: _Statistic
-) -> Estimate:
-    """The statistic of the sums of all images, `[B, ...]`; those with NaN are left out."""
-    names = np.asarray(patients)
-    if names.shape != sums.shape[:1]:
-        raise ValueError(
-            f"{len(sums)} images, patients {names.shape}; allowed is one name an image"
-        )
-    valid = ~np.isnan(sums).any(axis=tuple(range(1, sums.ndim)))
-    distinct, owner = np.unique(names[valid], return_inverse=True)
-    by_patient = np.zeros((len(distinct), *sums.shape[1:]))
-    np.add.at(by_patient, owner, sums[valid])
-    value = float(statistic(by_patient.sum(axis=0))) if len(distinct) else math.nan
-    return Estimate(
-        value, *_interval(by_patient, draws, statistic), int(valid.sum()), len(distinct)
-    )
-
-
-def _interval(
-    by_patient: NDArray[np.float64], draws: _Draws, statistic: _Statistic
-) -> tuple[float, float]:
-    """Where the given share of the draws of patients lies."""
-    patients = len(by_patient)
-    if patients < 2:
-        return math.nan, math.nan
-    size = (draws.number, patients)
-    chosen = np.random.default_rng(draws.seed).integers(patients, size=size)
-    times = np.stack([np.bincount(draw, minlength=patients) for draw in chosen])
-    values = statistic(np.tensordot(times, by_patient, axes=1))
-    low, high = np.quantile(values, [(1 - draws.level) / 2, (1 + draws.level) / 2])
-    return float(low), float(high)

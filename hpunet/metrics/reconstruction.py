@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.iou import iou
-from hpunet.metrics.sets import as_ignored_images, as_sets, as_weights
+from hpunet.metrics.sets import as_classes, as_ignored_images, as_sets, as_weights
 
 
 def reconstruction_iou(
@@ -42,7 +42,15 @@ def reconstruction_iou(
     Reference: Kohl et al. 2019, section 3, IoU_rec.
     """
     reconstructions, annotations = as_sets(reconstructions=reconstructions, annotations=annotations)
-    ignored = as_ignored_images(ignored, annotations)
+    classes, ignored = as_classes(classes), as_ignored_images(ignored, annotations)
     share = as_weights(weights, *annotations.shape[:2])
-    each = iou(reconstructions, annotations, classes=classes, ignored=ignored)
+    each: NDArray[np.float64] = np.empty(annotations.shape[:2])
+    # Image by image: the marks stay small whatever the number of images.
+    for image in range(annotations.shape[1]):
+        each[:, image] = iou(
+            reconstructions[:, image],
+            annotations[:, image],
+            classes=classes,
+            ignored=None if ignored is None else ignored[image],
+        )
     return (each * share).sum(axis=0) / share.sum(axis=0)

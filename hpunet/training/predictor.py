@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PyTree, UInt8
 
+from hpunet.errors import UserError
 from hpunet.training.devices import Devices
-from hpunet.training.sampler import Sampler
+from hpunet.training.sampler import NOT_FINITE, Sampler
 from hpunet.training.state import keys_of
 
 # What a device draws at a time. Rounding may depend on it, so it does not depend on the devices.
@@ -30,9 +31,9 @@ class Predicted(NamedTuple):
 class Predictor:
     """Draws samples and rebuilds annotations on all devices of this host.
 
-    A sample depends on the seed, its image's position and its own number alone: each device
-    computes units of the same size, and images that follow each other share the same unit, whatever
-    the number of devices.
+    A sample depends on the seed, its image's position and its own number alone; its rounding also
+    on what is computed beside it. So each device computes units of the same size, and images that
+    follow each other share the same unit, whatever the number of devices.
     """
 
     def __init__(
@@ -83,11 +84,29 @@ class Predictor:
             image: Intensities 0 to 1.
             annotations: Class labels, to be rebuilt.
             position: Place of each image among all that are ever predicted.
+
+        Raises:
+            ValueError: If there are more images than that.
+            UserError: If the network gives logits that are not finite.
         """
+        if len(position) > self.images_at_once:
+            raise ValueError(f"{len(position)} images; allowed are at most {self.images_at_once}")
         filled = self._filled(len(position))
         batch = (image[filled], annotations[:, filled].swapaxes(0, 1), position[filled])
         outputs = self._devices.merge(self._predict(replicated_params, *self._devices.split(batch)))
+        for output in outputs:
+            self._check_finite(output[: len(position)], position)
         return Predicted(*(output[: len(position)].swapaxes(0, 1) for output in outputs))
+
+    def _check_finite(
+        self, labels: UInt8[np.ndarray, "B N H W"], position: Int[np.ndarray, " B"]
+    ) -> None:
+        bad = (labels == NOT_FINITE).any(axis=(1, 2, 3))
+        if bad.any():
+            raise UserError(
+                f"the network's logits are NaN or infinite on {bad.sum()} of {len(bad)} images, "
+                f"the first at place {position[bad.argmax()]} of the split: allowed are finite ones"
+            )
 
     def _filled(self, count: int) -> Int[np.ndarray, " b"]:
         """Places of images, some of them again, so that all units are full: one program for all."""

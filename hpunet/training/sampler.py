@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hpunet.model.build import Model
 
+# What stands for the class of a pixel whose logits are not finite.
+NOT_FINITE = 255
+
 
 class Sampler(NamedTuple):
-    """What draws class labels; parameters come with every call.
+    """What draws class labels, `NOT_FINITE` without one; parameters come with every call.
 
     Attributes:
         sample: `(params, keys, image, num_samples, mean) -> labels [S, B, H, W]` of images with
@@ -29,11 +32,15 @@ def build_sampler(model: Model) -> Sampler:
     def sample(
         params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int, mean: Any = False
     ) -> Array:
-        logits = model.sample(params, keys, image, num_samples=num_samples, mean=mean)
-        return jnp.argmax(logits, axis=-1)
+        return _labels(model.sample(params, keys, image, num_samples=num_samples, mean=mean))
 
     def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
         segmentation = jax.nn.one_hot(labels, model.config.num_classes)
-        return jnp.argmax(model.reconstruct(params, None, image, segmentation, mean=True), axis=-1)
+        return _labels(model.reconstruct(params, None, image, segmentation, mean=True))
 
     return Sampler(sample, reconstruct)
+
+
+def _labels(logits: Float[Array, "*B K"]) -> Int[Array, "*B"]:
+    finite = jnp.isfinite(logits).all(axis=-1)
+    return jnp.where(finite, jnp.argmax(logits, axis=-1), NOT_FINITE)

@@ -13,7 +13,7 @@ from hpunet.training.devices import Devices
 from hpunet.training.predictor import Predictor
 from hpunet.training.task import Task, scale_intensities
 
-SHOWN_IMAGES = 6
+SHOWN_IMAGES = 3
 
 
 class Cropped(NamedTuple):
@@ -63,7 +63,7 @@ def crop_examples(examples: Sequence[dict[str, Any]], crop: tuple[int, int]) -> 
 
 
 def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> Figure:
-    """The first images with their graders' masks and samples.
+    """The first three images with their graders' masks, samples and standard deviations.
 
     Args:
         images: What was scored.
@@ -71,11 +71,12 @@ def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> 
         title: A line above it all.
     """
     shown = slice(SHOWN_IMAGES)
-    return figures.sample_grid(
-        images.image[shown, ..., 0],
+    image = images.image[shown, ..., 0]
+    return figures.hypothesis_grid(
+        image,
         images.annotations[:, shown],
         scored.samples[:, shown],
-        title=title,
+        captions=None if title is None else [title] + [""] * (len(image) - 1),
     )
 
 

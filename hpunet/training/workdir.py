@@ -157,6 +157,11 @@ def _reason(error: Exception) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file that appears whole or not at all."""
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_whole(path: Path, contents: bytes) -> None:
+    """Writes a file that appears whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    part.write_bytes(contents)
     os.replace(part, path)

@@ -21,12 +21,13 @@ def parameters(config=CONFIG, seed=0, channels=1):
     side = 2 ** (config.num_levels - 1)
     image = np.zeros((1, side, side, channels), np.float32)
     segmentation = np.zeros((1, side, side, config.num_classes), np.float32)
-    return jax.tree.map(np.asarray, model.init(jax.random.key(seed), image, segmentation))
+    return model.init(jax.random.key(seed), image, segmentation)
 
 
 def network(**changed):
-    values = {"place": "weights", "crop": tiny.SIZE, "origin": {"weights": "here"}, **changed}
-    return Network(build_model(CONFIG), parameters(), **values)
+    values = {"place": "weights", "crop": tiny.SIZE, "origin": {"weights": "here"}}
+    values |= {"params": parameters()} | changed
+    return Network(build_model(CONFIG), **values)
 
 
 def dataset(num_images=10):

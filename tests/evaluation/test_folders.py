@@ -37,7 +37,6 @@ def test_png_masks_of_both_folders_become_cases_in_the_order_of_their_names(open
     )
     assert cases.names == ["a", "b"]
     assert len(cases) == cases.num_samples == 2
-    assert cases.has_reconstructions
     case = cases[1]
     assert (case.name, case.ignored, case.weights, case.image) == ("b", None, None, None)
     for stack, kind in ((case.samples, "s"), (case.annotations, "a"), (case.reconstructions, "r")):

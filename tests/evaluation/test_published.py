@@ -1,5 +1,6 @@
 import subprocess
 
+import numpy as np
 import pytest
 
 from hpunet import metrics
@@ -13,8 +14,7 @@ from hpunet.evaluation.published import (
     PU_NET_PAPER_GED,
     compare,
 )
-
-TEST_SPLIT = (LIDC_V2_IMAGES, LIDC_V2_PATIENTS)
+from hpunet.evaluation.scoring import ImageScores
 
 
 def group(num_images=8, num_patients=4, value=0.5):
@@ -23,30 +23,61 @@ def group(num_images=8, num_patients=4, value=0.5):
     return Group(num_images, num_patients, {4: scores, 16: scores})
 
 
+def scored(images=LIDC_V2_IMAGES, patients=LIDC_V2_PATIENTS, num_samples=(1, 16), **changed):
+    facts = {
+        "names": [str(n) for n in range(images)],
+        "patients": [str(n % patients) for n in range(images)],
+        "num_annotations": np.full(images, 4),
+        "num_graders": np.full(images, 4),
+        "num_drawn": np.full(images, 4),
+        "sizes": [(128, 128)] * images,
+        "is_plain": np.ones(images, bool),
+        "by_num_samples": dict.fromkeys(num_samples),
+    }
+    return ImageScores(**facts | changed)
+
+
 def test_published_test_split_at_16_samples_is_set_beside_the_published_scores():
-    comparison = compare(LIDC_V2, "folder", *TEST_SPLIT, (1, 16), plain=True)
+    comparison = compare(LIDC_V2, "folder", scored(), None)
     assert comparison.warnings == ()
-    assert [row.method for row in comparison.rows][:2] == ["PU-Net", "HPU-Net"]
     text = table.comparison_text(comparison, {ALL: group(), SUBSET_B: group(2, 1, 0.125)})
-    assert "0.27 ±0.01" in text
     own = next(line for line in text.splitlines() if "this result" in line)
     assert own.split()[2:] == ["0.500", "0.500", "0.125", "0.500"]
 
 
+def test_published_scores_are_those_of_the_papers():
+    rows = compare(LIDC_V2, "folder", scored(), None).rows
+    assert [row.method for row in rows] == [
+        *("PU-Net, re-trained", "HPU-Net", "CAR", "JProb", "PixelSeg", "CCDM")
+    ]
+    assert rows[0][2:] == ("0.32 ±0.03", "0.50 ±0.03", "0.37 ±0.07", "0.75 ±0.04")
+    assert rows[1][2:] == ("0.27 ±0.01", "0.53 ±0.01", "0.47 ±0.01", "0.97 ±0.00")
+    assert [(row.ged, row.hungarian_iou) for row in rows[2:]] == [
+        ("0.264", "0.592"),
+        ("0.262", "0.585"),
+        ("0.260", "0.587"),
+        ("0.239", "0.598"),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("benchmark", "data", "split", "num_samples", "plain", "part"),
+    ("benchmark", "scores", "classes", "part"),
     [
-        (LIDC_V1, "folder", TEST_SPLIT, (16,), True, "LIDC v1"),
-        (None, "lidc", (395, 24), (16,), True, "395 images of 24 patients"),
-        (LIDC_V2, "folder", (1980, 1980), (16,), True, "1,980 images of 1980 patients"),
-        (None, "lidc", TEST_SPLIT, (1, 4, 8), True, "these of 1, 4, 8"),
-        (None, "lidc", TEST_SPLIT, (16,), False, "all pixels and graders alike"),
+        (LIDC_V1, {}, None, "LIDC v1"),
+        (None, {"images": 395, "patients": 24}, None, "395 images of 24 patients"),
+        (LIDC_V2, {"patients": 1980}, None, "1,980 images of 1,980 patients"),
+        (None, {"num_samples": (1, 4, 8)}, None, "these of 1, 4, 8"),
+        (None, {}, (1,), "all pixels and graders alike"),
+        (None, {"is_plain": np.arange(1980) > 0}, None, "all pixels and graders alike"),
+        (LIDC_V2, {"sizes": [(180, 180)] * 1980}, None, "180 x 180 pixels"),
+        (LIDC_V2, {"num_graders": np.arange(1980) % 2 + 3}, None, "3 graders"),
     ],
+    ids=["v1", "images", "patients", "samples", "classes", "ignored", "size", "graders"],
 )
 def test_scores_of_other_images_or_samples_are_warned_of_and_not_set_beside(
-    benchmark, data, split, num_samples, plain, part
+    benchmark, scores, classes, part
 ):
-    comparison = compare(benchmark, data, *split, num_samples, plain)
+    comparison = compare(benchmark, "lidc", scored(**scores), classes)
     assert comparison.rows == ()
     text = table.comparison_text(comparison, {ALL: group()})
     assert text.startswith("warning: ")
@@ -55,7 +86,7 @@ def test_scores_of_other_images_or_samples_are_warned_of_and_not_set_beside(
 
 
 def test_data_that_nobody_published_scores_of_bring_no_warning():
-    comparison = compare(None, "synthetic", 200, 200, (16,), plain=True)
+    comparison = compare(None, "synthetic", scored(), None)
     assert table.comparison_text(comparison, {ALL: group()}) == ""
 
 
@@ -104,6 +135,14 @@ def test_commit_is_the_packages_and_says_whether_files_changed_since(repository)
     assert provenance.commit(package) == head
     (package / "__init__.py").write_text("changed = True")
     assert provenance.commit(package) == f"{head}+changes"
+
+
+def test_code_is_told_apart_by_its_digest(repository):
+    package, _ = repository
+    before = provenance.code_digest(package)
+    assert provenance.code_digest(package) == before
+    (package / "__init__.py").write_text("changed = True")
+    assert provenance.code_digest(package) != before
 
 
 def test_package_that_a_repository_around_it_does_not_track_has_no_commit(repository):

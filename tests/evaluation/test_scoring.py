@@ -53,7 +53,9 @@ def test_images_of_different_size_and_number_of_graders_are_scored_together():
     made = cases(2) + cases(2, num_graders=5, size=9, seed=1)
     scores = score(made)
     assert scores.num_graders.tolist() == [3, 3, 5, 5]
-    assert scores.by_num_samples[4].modes.chosen.shape == (4, 5)
+    assert scores.by_num_samples[4].modes.chosen.shape == (5, 4)
+    assert scores.num_annotations.tolist() == [3, 3, 5, 5]
+    assert scores.sizes == [(6, 6)] * 2 + [(9, 9)] * 2
     assert np.isfinite(scores.by_num_samples[4].ged).all()
 
 
@@ -68,6 +70,17 @@ def test_ignored_pixels_and_weights_reach_the_scores():
     alone = case._replace(annotations=case.annotations[1:2])
     assert score([one]).by_num_samples[4].ged == score([alone]).by_num_samples[4].ged
     assert score([one]).num_graders == [1]
+
+
+def test_images_are_plain_where_all_pixels_and_graders_count_alike():
+    case = cases(1)[0]
+    made = [
+        case,
+        case._replace(ignored=np.eye(6, dtype=bool)),
+        case._replace(weights=np.array([1.0, 1.0, 2.0])),
+        case._replace(weights=np.array([2.0, 2.0, 2.0])),
+    ]
+    assert score(made).is_plain.tolist() == [True, False, False, True]
 
 
 def test_too_few_samples_are_refused_by_name():
@@ -124,14 +137,16 @@ def test_modes_are_gathered_by_how_often_graders_chose_them():
     assert [mode.chosen for mode in modes] == pytest.approx([1 / 3, 2 / 3, 1])
     # Images 3 to 5 hold one mode only, the empty one: every sample is nearest to it.
     assert modes[-1].drawn.value == 1
-    assert modes[-1].drawn.num_images == 3
+    assert (modes[-1].num_modes, modes[-1].drawn.num_images) == (3, 3)
+    # Images 0 and 1 hold three modes each, image 2 one that a single grader chose.
+    assert (modes[0].num_modes, modes[0].drawn.num_images) == (7, 3)
 
 
 def test_json_holds_every_score_convention_and_version_and_only_finite_numbers():
     scores = score(cases())
-    values = result.as_json(
-        scores, estimate_groups(scores, PLAIN), PLAIN, {"data": {"name": "x"}}, NOTHING
-    )
+    modes = {n: estimate_modes(scores, n, PLAIN) for n in (1, 4)}
+    groups = estimate_groups(scores, PLAIN)
+    values = result.as_json(scores, groups, modes, PLAIN, {"data": {"name": "x"}}, NOTHING)
 
     def refuse(constant):
         raise AssertionError(constant)

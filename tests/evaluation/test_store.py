@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -58,8 +59,32 @@ def test_folder_of_something_else_is_refused_and_kept(tmp_path, may_replace):
 def test_damaged_prediction_is_named(tmp_path):
     store = Store(tmp_path / "kept", {})
     (tmp_path / "kept" / "z-1.npz").write_bytes(b"PK\3\4 no more")
-    with pytest.raises(UserError, match=r"z-1\.npz: cannot be read"):
+    with pytest.raises(UserError, match=r"z-1\.npz: is no npz, or a truncated"):
         store.read("z-1")
+
+
+@pytest.mark.parametrize("may_replace", [False, True])
+def test_store_whose_start_was_cut_short_is_started_again(tmp_path, may_replace):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "made_of.json.part").write_text('{"se')
+    store = Store(tmp_path / "kept", {"seed": 0}, may_replace=may_replace)
+    store.write("z-1", SAMPLES, REBUILT)
+    assert "z-1" in Store(tmp_path / "kept", {"seed": 0})
+
+
+def test_removal_that_was_cut_short_is_no_hindrance_and_is_finished(tmp_path, monkeypatch):
+    store = Store(tmp_path / "kept", {"seed": 0})
+    store.write("z-1", SAMPLES, REBUILT)
+
+    def stop(folder, ignore_errors=False):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            store.remove()
+    assert "z-1" not in Store(tmp_path / "kept", {"seed": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_removed_store_leaves_nothing(tmp_path):

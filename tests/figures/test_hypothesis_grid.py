@@ -50,6 +50,14 @@ def test_labels_of_low_panels_are_broken_between_words():
     assert "samples\n1–8" in beside(figure)
 
 
+def test_images_without_a_caption_follow_each_other_under_the_titles_of_the_first():
+    figure = figures.hypothesis_grid(
+        None, labels(1, 3, 8, 8), labels(1, 3, 8, 8), captions=["step 500", "", ""]
+    )
+    assert beside(figure)[0] == "step 500"
+    assert titles(figure) == ["grader 1", "std of graders", "std of samples"]
+
+
 def test_hypothesis_grid_writes_a_caption_and_titles_above_each_image():
     figure = figures.hypothesis_grid(
         None, labels(1, 2, 8, 8), labels(1, 2, 8, 8), captions=["best: a", "worst: b"]
@@ -132,12 +140,16 @@ def test_deviation_of_classes_is_that_of_their_frequencies():
     figure = figures.hypothesis_grid(None, samples[:1], samples)
     expected = np.sqrt((1 - (0.25**2 + 0.25**2 + 0.5**2)) / 2)
     np.testing.assert_allclose(pictures(figure)[2], expected)
-    assert figure.axes[2].images[0].get_clim() == (0, 0.7)
 
 
-def test_deviations_of_one_class_are_coloured_from_0_to_their_most():
-    figure = figures.hypothesis_grid(None, labels(2, 1, 8, 8), labels(2, 1, 8, 8))
-    assert [a for a in figure.axes if a.images][2].images[0].get_clim() == (0, 0.5)
+@pytest.mark.parametrize(("classes", "most"), [(1, 0.5), (2, 0.5), (3, 3**-0.5), (20, 0.475**0.5)])
+def test_deviations_are_coloured_from_0_to_the_most_that_classes_allow(classes, most):
+    samples = np.arange(classes)[:, None, None, None] * np.ones((1, 1, 8, 8), int)
+    figure = figures.hypothesis_grid(None, samples[:1], samples)
+    deviation = figure.axes[2].images[0]
+    assert deviation.get_clim() == (0, pytest.approx(most))
+    # All classes equally frequent differ the most.
+    assert deviation.get_array().max() == pytest.approx(most if classes > 1 else 0)
 
 
 def test_an_image_with_nan_is_shown_over_its_other_values():

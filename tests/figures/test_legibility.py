@@ -15,6 +15,7 @@ ROUNDING = 1e-6
 MASKS, CLASSES = labels(8, 2, 8, 12), labels(8, 2, 8, 12, classes=4)
 LINES = [{"step": n, "rec_loss_mean": 1.0, "kl_0": 1.0, "val/ged": 0.5} for n in range(1, 100)]
 SUMS = metrics.Calibration(np.array([1e6, 10]), np.array([2.0, 9]), np.array([1.0, 6]))
+MODES = [metrics.ModeEstimate(0.5, metrics.Estimate(0.4, 0.3, 0.6, 2, 2), 3)]
 PRINTED = {
     "hypothesis_grid": lambda: figures.hypothesis_grid(
         np.zeros((2, 8, 12)), MASKS, MASKS, captions=["a", "b"]
@@ -23,7 +24,7 @@ PRINTED = {
     "scale_grid": lambda: figures.scale_grid(None, MASKS, {"full hierarchy": MASKS}),
     "training_course": lambda: figures.training_course(LINES, kappa=0.05),
     "ged_by_samples": lambda: figures.ged_by_samples({1: [0.5, 0.6]}, {"other": {1: 0.7}}),
-    "calibration_plot": lambda: figures.calibration_plot(SUMS, [0.5, 1], [0.5, 1]),
+    "calibration_plot": lambda: figures.calibration_plot(SUMS, MODES),
 }
 
 

@@ -72,49 +72,58 @@ def test_ged_by_samples_refuses_other_shapes(ged):
         figures.ged_by_samples(ged)
 
 
+def mode(chosen, drawn, interval=(np.nan, np.nan), num_modes=2):
+    return metrics.ModeEstimate(chosen, metrics.Estimate(drawn, *interval, 2, 2), num_modes)
+
+
 def test_reliability_is_drawn_for_bins_with_pixels_and_says_the_error():
-    figure = figures.calibration_plot(SUMS, [0.5], [0.25])
+    figure = figures.calibration_plot(SUMS, [mode(0.5, 0.25)])
     left, _, below, _ = figure.axes
     np.testing.assert_allclose(left.lines[1].get_xydata(), [[2 / 90, 1 / 90], [0.9, 0.6]])
     assert left.texts[0].get_text() == "expected calibration error 0.04"
     assert [bar.get_height() for bar in below.patches] == [90, 0, 10]
 
 
-def test_modes_chosen_equally_often_have_one_mean_and_standard_error():
-    chosen, drawn = [0.25, 0.25, 1.0, 0.25], [0.0, 0.5, 0.9, 0.1]
-    _, right, _, below = figures.calibration_plot(SUMS, chosen, drawn).axes
-    means = [bar.lines[0].get_xydata()[0] for bar in right.containers]
-    np.testing.assert_allclose(means, [[0.25, 0.2], [1.0, 0.9]])
-    (low, high) = right.containers[0].lines[2][0].get_segments()[0][:, 1]
-    assert high - low == pytest.approx(2 * np.std([0.0, 0.5, 0.1], ddof=1) / np.sqrt(3))
-    assert [text.get_text() for text in below.texts] == ["3", "1"]
+def test_modes_are_drawn_with_the_estimates_that_are_given():
+    modes = [mode(0.25, 0.2, (0.1, 0.4), 310), mode(1.0, 0.9, num_modes=1)]
+    figure = figures.calibration_plot(SUMS, modes)
+    figure.draw_without_rendering()
+    _, right, _, below = figure.axes
+    means = [line.get_xydata() for line in right.lines if line.get_marker() == "s"]
+    np.testing.assert_array_equal(means, [[[0.25, 0.2], [1.0, 0.9]]])
+    intervals = [line.get_xydata() for line in right.lines if line.get_marker() == "_"]
+    np.testing.assert_array_equal(intervals, [[[0.25, 0.1], [0.25, 0.4]]])
+    assert right.texts[0].get_text() == "mean and interval over patients"
+    assert [bar.get_height() for bar in below.patches] == [310, 1]
+    assert [text.get_text() for text in below.texts] == ["310", "1"]
 
 
-def test_many_frequencies_of_modes_are_put_together_in_ten():
-    chosen = np.linspace(0.01, 1, 50)
-    _, right, _, below = figures.calibration_plot(SUMS, chosen, chosen).axes
-    assert len(right.containers) == 10
-    assert sum(int(text.get_text()) for text in below.texts) == 50
+def test_an_interval_that_leaves_the_mean_out_is_drawn_where_it_is():
+    right = figures.calibration_plot(SUMS, [mode(0.5, 0.2, (0.3, 0.4))]).axes[1]
+    (interval,) = (line.get_ydata() for line in right.lines if line.get_marker() == "_")
+    np.testing.assert_array_equal(interval, [0.3, 0.4])
+
+
+def test_calibration_names_no_interval_where_there_is_none():
+    figure = figures.calibration_plot(SUMS, [mode(0.5, 0.25)])
+    assert figure.axes[1].texts[0].get_text() == "mean"
 
 
 def test_calibration_without_modes_says_so():
-    figure = figures.calibration_plot(SUMS, [], [])
+    figure = figures.calibration_plot(SUMS, [])
     figure.draw_without_rendering()
     assert figure.axes[1].texts[0].get_text() == "no modes"
 
 
 @pytest.mark.parametrize(
-    ("sums", "chosen", "drawn", "message"),
+    ("sums", "message"),
     [
-        ([[1.0, 2], [1, 2], [1]], [1], [1], "three sums"),
-        ([[[1.0]], [[1]], [[1]]], [1], [1], "three sums"),
-        ([[0.0], [0], [0]], [1], [1], "at least one pixel"),
-        (SUMS, [1, 1], [1], "must be alike"),
-        (SUMS, [[1]], [[1]], "allowed is"),
-        (SUMS, [0.5, np.nan], [0, 0], "chosen holds nan"),
-        (SUMS, [0.5], [1.5], "drawn holds 1.5"),
+        ([[1.0, 2], [1, 2], [1]], "three sums"),
+        ([[[1.0]], [[1]], [[1]]], "three sums"),
+        ([[0.0], [0], [0]], "at least one pixel"),
     ],
 )
-def test_calibration_plot_refuses_what_does_not_fit(sums, chosen, drawn, message):
+def test_calibration_plot_refuses_what_does_not_fit(sums, message):
+    sums = metrics.Calibration(*(np.array(part) for part in sums))
     with pytest.raises(ValueError, match=message):
-        figures.calibration_plot(metrics.Calibration(*sums), chosen, drawn)
+        figures.calibration_plot(sums, [])

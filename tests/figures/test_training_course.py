@@ -87,6 +87,15 @@ def test_one_wild_value_among_many_does_not_flatten_the_curve():
     assert figures.training_course(lines).axes[0].get_ylim()[1] < 110
 
 
-def test_training_course_of_nothing_names_what_it_looks_for():
-    with pytest.raises(ValueError, match=r"\['loss', 'step'\].*rec_loss_mean"):
-        figures.training_course([{"step": 1, "loss": 2.0}])
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], r"length 0 has the keys \[\]; at least one of .*'rec_loss_mean'"),
+        ([{"step": 1, "loss": 2.0}], r"length 1 has the keys \['loss', 'step'\]; at least"),
+        ([{"step": 1, "kl_sum": None}], "must have a finite value"),
+        ([{"step": 1, "val/ged": 0.5}], "a validation score two"),
+    ],
+)
+def test_training_course_of_nothing_names_what_it_looks_for(lines, message):
+    with pytest.raises(ValueError, match=message):
+        figures.training_course(lines)

@@ -1,6 +1,7 @@
 """Intervals by bootstrap over patients."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -81,6 +82,29 @@ def test_images_without_a_value_are_left_out():
     assert metrics.estimate_mean(values, patients) == (0.5, 0.0, 1.0, 2, 2)
 
 
+def test_scores_of_the_same_images_share_their_draws(monkeypatch):
+    values, patients = np.arange(31.0), [str(i) for i in range(31)]
+    first = metrics.estimate_mean(values, patients, seed=7)
+    monkeypatch.delattr(np.random, "default_rng")
+    again = metrics.estimate_mean(values, patients, seed=7)
+    other_values = metrics.estimate_mean(-values, patients, seed=7, level=0.8)
+    assert again == first
+    assert other_values.low > -first.high
+    with pytest.raises(AttributeError):
+        metrics.estimate_mean(values, patients, seed=8)
+    with pytest.raises(AttributeError):
+        metrics.estimate_mean(values, patients, seed=7, draws=999)
+
+
+def test_draws_that_are_kept_take_a_byte_for_each_patient():
+    values, patients = np.arange(3001.0), [str(i) for i in range(3001)]
+    tracemalloc.start()
+    metrics.estimate_mean(values, patients, draws=400)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2 * 400 * len(patients)
+
+
 @pytest.mark.parametrize("values", [[], [math.nan, math.nan]])
 def test_without_any_value_there_is_no_estimate(values):
     result = metrics.estimate_mean(values, ["a", "b"][: len(values)])
@@ -132,6 +156,8 @@ def test_calibration_error_agrees_with_the_sums_of_scored_images():
         (([[0.0, 1.0]], ["a"]), {}, r"shape \(1, 2\)"),
         (([0.0], ["a"]), {"draws": 0}, "draws is 0"),
         (([0.0], ["a"]), {"draws": 1.5}, "draws is 1.5"),
+        (([0.0], ["a"]), {"seed": -1}, "seed is -1"),
+        (([0.0], ["a"]), {"seed": None}, "seed is None"),
         (([0.0], ["a"]), {"level": 1.0}, "level is 1.0"),
         (([0.0], ["a"]), {"level": 95}, "level is 95"),
     ],

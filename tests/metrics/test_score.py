@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hpunet import metrics
 from tests.metrics.drawn import masks, scored, strips
 
-# It takes about 1.5 ms; a bound that a crowded machine keeps, but no loop over pixels.
-SECONDS_AN_IMAGE = 0.03
+# It takes 1.5 ms of a core of its own; one that others share, with cold caches, may take twice as
+# long. What takes twice as long again has become slower.
+SECONDS_AN_IMAGE = 0.006
 
 
 def one_by_one(case, rebuilt, count, num_bins):
@@ -109,7 +110,7 @@ def test_descriptions_cannot_be_changed():
 def test_sixteen_samples_of_four_graders_are_scored_in_time():
     samples, annotations, rebuilt = blobs(16), blobs(4), blobs(4)
     times = []
-    for _ in range(7):
+    for _ in range(15):
         # Of this thread alone: others on the machine do not count.
         start = time.thread_time()
         metrics.score(samples, annotations, reconstructions=rebuilt, num_samples=(16,))

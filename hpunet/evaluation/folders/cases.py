@@ -28,7 +28,6 @@ class FolderCases:
     Attributes:
         names: Name of each image, sorted.
         num_samples: Number of samples of every image.
-        has_reconstructions: Whether there are reconstructions of the annotations.
         patients_known: Whether the patient of every image is known; an image of unknown patient is
             a patient of its own.
     """
@@ -37,13 +36,13 @@ class FolderCases:
         self,
         images: list[FolderImage],
         labels: Labels,
+        crop: int | None,
         files: Mapping[str, tuple[pathlib.Path, Mapping[str, MaskFiles]]],
     ) -> None:
         """Takes what `open_folders` found: `files` by what they are, with their folder."""
-        self._images, self._labels, self._files = images, labels, files
+        self._images, self._labels, self._crop, self._files = images, labels, crop, files
         self.names = [image.name for image in images]
         self.num_samples = len(images[0].predictions.samples.numbers)
-        self.has_reconstructions = images[0].predictions.reconstructions is not None
         self.patients_known = all(image.patient is not None for image in images)
 
     def __len__(self) -> int:
@@ -58,7 +57,7 @@ class FolderCases:
             UserError: If a file cannot be read or is damaged, sizes differ, or a value is none of
                 those allowed.
         """
-        return self._images[index].read(self._labels)
+        return self._images[index].read(self._labels, self._crop)
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of `predictions` and of `annotations`: paths below the folder, and contents.
@@ -80,6 +79,7 @@ def open_folders(
     *,
     num_classes: int = 2,
     ignore_label: int | None = None,
+    crop: int | None = None,
 ) -> FolderCases:
     """Matches the files of folders by their names; see `hpunet.evaluation.folders` for the layouts.
 
@@ -91,6 +91,8 @@ def open_folders(
         images: Folder of the pictures, for figures; goes before an npz' own `image`.
         num_classes: Labels are 0 to `num_classes` - 1; 2 to 256.
         ignore_label: Annotated pixels of this label count nowhere.
+        crop: Height and width, in pixels, of the central part that is taken of every mask; None
+            for all of it.
 
     Raises:
         UserError: If a folder is missing or holds no mask, a file's name is unknown or there twice,
@@ -111,7 +113,7 @@ def open_folders(
     _check_num_samples(opened)
     _check_reconstructions(opened)
     files = {"predictions": (predictions, predicted), "annotations": (annotations, annotated)}
-    return FolderCases(opened, Labels(num_classes, ignore_label), files)
+    return FolderCases(opened, Labels(num_classes, ignore_label), crop, files)
 
 
 def _check_names(predicted: Set[str], annotated: Set[str]) -> None:

@@ -13,7 +13,7 @@ from hpunet.evaluation.folders.labels import Labels, Masks
 from hpunet.evaluation.folders.npz import ANNOTATION, PREDICTION, check_npz, read_npz
 from hpunet.evaluation.folders.stack import (
     Stack,
-    check_sizes,
+    central_part,
     read_picture,
     stack_array,
     stack_pngs,
@@ -58,8 +58,12 @@ class FolderImage(NamedTuple):
     annotations: Annotations
     picture: pathlib.Path | None
 
-    def read(self, labels: Labels) -> Case:
+    def read(self, labels: Labels, crop: int | None) -> Case:
         """Reads and checks everything.
+
+        Args:
+            labels: Which values are which classes.
+            crop: Height and width of the central part that is taken, in pixels; None for all.
 
         Raises:
             UserError: If a file cannot be read or is damaged, sizes differ, or a value is none of
@@ -74,16 +78,17 @@ class FolderImage(NamedTuple):
         source, picture = self._read_picture()
         read = {masks.source: masks.classes for masks in (annotated, samples, rebuilt) if masks}
         read |= {} if picture is None else {source: picture}
-        check_sizes({source: array.shape for source, array in read.items()})
+        part = central_part({source: array.shape for source, array in read.items()}, crop)
+        ignored = self._read_ignored(annotated)
         return Case(
             name=self.name,
             patient=self.name if self.patient is None else self.patient,
-            samples=samples.classes,
-            annotations=annotated.classes,
-            reconstructions=rebuilt.classes if rebuilt else None,
-            ignored=self._read_ignored(annotated),
+            samples=part(samples.classes),
+            annotations=part(annotated.classes),
+            reconstructions=part(rebuilt.classes) if rebuilt else None,
+            ignored=None if ignored is None else part(ignored),
             weights=self._read_weights(),
-            image=picture,
+            image=None if picture is None else part(picture),
         )
 
     def _read_picture(self) -> tuple[str, Float[np.ndarray, "H W"] | None]:

@@ -59,6 +59,10 @@ def _open(file: bytes) -> Image.Image:
         with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
             image.load()
             return image.copy()
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"is too large; allowed are {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
+        ) from error
     # Pillow has no common exception for what it finds in a file.
     except Exception as error:
         raise ValueError("is no PNG, or a truncated or corrupt one") from error

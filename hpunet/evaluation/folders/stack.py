@@ -81,6 +81,33 @@ def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
             raise UserError(f"{name} is {own} pixels, but {first} is {wanted}; allowed is one size")
 
 
+def central_part(
+    shapes: Mapping[str, tuple[int, ...]], crop: int | None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Takes the central part of arrays that are of one size or, cropped, become so.
+
+    Args:
+        shapes: Shapes by how a message names what has them.
+        crop: Height and width of the part, which begins at row `(H - crop) // 2`; None for all.
+
+    Raises:
+        UserError: If sizes differ, or one is smaller than the part.
+    """
+    if crop is None:
+        check_sizes(shapes)
+        return lambda array: array
+    for name, shape in shapes.items():
+        if min(shape[-2:]) < crop:
+            own = "x".join(map(str, shape[-2:]))
+            raise UserError(f"--crop={crop}: {name} is {own} pixels; allowed are larger ones")
+
+    def take(array: np.ndarray) -> np.ndarray:
+        top, left = ((size - crop) // 2 for size in array.shape[-2:])
+        return array[..., top : top + crop, left : left + crop]
+
+    return take
+
+
 def _read_png(path: pathlib.Path, labels: Labels) -> Masks:
     return to_masks(str(path), _decode(path, decode_labels)[None], labels)
 

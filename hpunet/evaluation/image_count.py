@@ -8,7 +8,7 @@ from tqdm import tqdm
 SHARES = 10
 
 
-class Progress:
+class ImageCount:
     """Counts images; to be called with the number of new ones."""
 
     def __init__(self, description: str, total: int) -> None:
@@ -33,7 +33,7 @@ class Progress:
         if not self._terminal and self._done * SHARES // self._total > before:
             print(f"{self._description}: {self._done} of {self._total} images", file=sys.stderr)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ImageCount":
         """For a `with` statement."""
         return self
 

@@ -1,72 +1,20 @@
 """The evaluate command: what it leaves, and what it says of mistakes."""
 
-import dataclasses
 import json
-import shutil
-import sys
 
 import jax
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
-from hpunet import command, config, evaluate, metrics
+from hpunet import command, config, metrics
 from hpunet.config_file import config_of_run
 from hpunet.data.open import open_dataset
 from hpunet.evaluation import judged
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
-from hpunet.weights.file import save_weights
-from tests.evaluation import judging
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 NUM_IMAGES = 10
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick(quick_compilation):
-    pass
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run's folder; its data are prepared at the first use."""
-    folder = tmp_path_factory.mktemp("trained")
-    return judging.write_workdir(folder / "run", folder / "prepared", NUM_IMAGES)
-
-
-@pytest.fixture
-def workdir(trained, tmp_path):
-    return shutil.copytree(trained, tmp_path / "run")
-
-
-@pytest.fixture
-def evaluated(monkeypatch, capsys):
-    """Runs the command and gives exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["hpunet.evaluate", *map(str, words)])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-            command.run(evaluate.main)
-        flags.FLAGS.mark_as_parsed()
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
-def refused(evaluated):
-    """Runs the command on a mistake and gives the one line that it prints."""
-
-    def run(*words):
-        code, out, err = evaluated(*words)
-        assert code == command.USER_ERROR
-        assert out == ""
-        assert len(err.splitlines()) == 1, err
-        return err
-
-    return run
 
 
 def read(path):
@@ -90,25 +38,34 @@ def write_folders(folder, num_images=3, num_samples=4, patient="p0"):
     return f"--predictions={folder / 'predictions'}", f"--annotations={folder / 'annotations'}"
 
 
+def read_folders(folder, num_images=3):
+    for index in range(num_images):
+        roles = ("predictions", "annotations")
+        yield {role: np.load(folder / role / f"p0{index}" / "a.npz") for role in roles}
+
+
 def test_workdir_leaves_a_result_that_says_all_of_itself(workdir, evaluated):
     code, out, _ = evaluated(f"--workdir={workdir}", "--num_samples=1,2")
     assert code == 0
-    values = read(workdir / "scores_test.json")
+    values = read(workdir / "scores_test_num_samples_1-2.json")
     assert values["data"]["name"] == "synthetic"
     assert values["data"]["split"] == "test"
     assert values["data"]["whole_split"]
     assert len(values["data"]["checksum"]) == 64
     assert len(values["network"]["checksum"]) == 64
     assert values["network"]["settings"]["latent_dims"] == [1, 1]
-    assert values["sampling"] == {"seed": 0, "num_samples": [1, 2], "platform": "cpu"}
+    assert values["sampling"] == {"seed": 0, "platform": "cpu"}
+    assert values["num_samples"] == [1, 2]
     assert values["groups"]["all"]["num_images"] == NUM_IMAGES
     assert set(values["groups"]["all"]["num_samples"]) == {"1", "2"}
     assert values["truth"]["num_samples"] == 2
     assert values["made_with"]["packages"]["jax"] == jax.__version__
-    assert (workdir / "scores_test.csv").read_text().count("\n") == 1 + 2 * NUM_IMAGES
+    assert (workdir / "scores_test_num_samples_1-2.csv").read_text().count(
+        "\n"
+    ) == 1 + 2 * NUM_IMAGES
     for info in metrics.SCORES.values():
         assert info.label in out
-    assert not (workdir / "scores_test.partial").exists()
+    assert [path for path in workdir.iterdir() if "partial" in path.name] == []
 
 
 def test_number_of_devices_changes_no_digit(workdir, evaluated, monkeypatch):
@@ -153,7 +110,8 @@ def test_stopped_halfway_it_leaves_no_result_and_goes_on_to_the_same(
 
 
 def test_weights_file_gives_the_scores_of_its_workdir(workdir, evaluated, tmp_path):
-    evaluated(f"--workdir={workdir}", "--num_samples=2")
+    own = tmp_path / "own.json"
+    evaluated(f"--workdir={workdir}", "--num_samples=2", f"--out={own}")
     data = {k: v for k, v in read(workdir / "config.json").items() if k.startswith("data.s")}
     data["data.prepared_dir"] = read(workdir / "config.json")["data.prepared_dir"]
     code, *_ = evaluated(
@@ -164,8 +122,7 @@ def test_weights_file_gives_the_scores_of_its_workdir(workdir, evaluated, tmp_pa
         "--num_samples=2",
     )
     assert code == 0
-    expected = scores_of(read(workdir / "scores_test.json"))
-    assert scores_of(read(tmp_path / "of_weights.json")) == expected
+    assert scores_of(read(tmp_path / "of_weights.json")) == scores_of(read(own))
 
 
 def test_predictions_of_any_tool_are_scored_by_the_same_code(evaluated, tmp_path):
@@ -180,10 +137,10 @@ def test_predictions_of_any_tool_are_scored_by_the_same_code(evaluated, tmp_path
     expected = np.mean(
         [
             metrics.ged(
-                np.load(tmp_path / "predictions" / f"p0{i}" / "a.npz")["samples"][:, None],
-                np.load(tmp_path / "annotations" / f"p0{i}" / "a.npz")["annotations"][:, None],
+                arrays["predictions"]["samples"][:, None],
+                arrays["annotations"]["annotations"][:, None],
             )
-            for i in range(3)
+            for arrays in read_folders(tmp_path)
         ]
     )
     found = values["groups"]["all"]["num_samples"]["4"]["ged"]
@@ -193,7 +150,7 @@ def test_predictions_of_any_tool_are_scored_by_the_same_code(evaluated, tmp_path
 
 def test_saved_predictions_score_the_same_when_read_again(workdir, evaluated, tmp_path):
     evaluated(f"--workdir={workdir}", "--num_samples=2", f"--save_predictions={tmp_path / 'kept'}")
-    own = read(workdir / "scores_test.json")
+    own = read(workdir / "scores_test_num_samples_2.json")
     annotations = tmp_path / "annotations"
     source = source_of(workdir)
     for index in range(NUM_IMAGES):
@@ -218,6 +175,17 @@ def source_of(workdir):
     ]
 
 
+def test_quick_look_leaves_the_whole_result_alone(workdir, evaluated):
+    evaluated(f"--workdir={workdir}", "--num_samples=1")
+    whole = workdir / "scores_test_num_samples_1.json"
+    before = whole.read_bytes()
+    evaluated(f"--workdir={workdir}", "--num_samples=1", "--num_images=2", "--seed=3")
+    assert whole.read_bytes() == before
+    look = read(workdir / "scores_test_num_images_2_num_samples_1_seed_3.json")
+    assert not look["data"]["whole_split"]
+    assert look["groups"]["all"]["num_images"] == 2
+
+
 def test_figures_are_written_in_both_formats(workdir, evaluated, tmp_path):
     code, out, _ = evaluated(
         f"--workdir={workdir}", "--num_samples=1,2", f"--figures={tmp_path / 'figures'}"
@@ -230,6 +198,16 @@ def test_figures_are_written_in_both_formats(workdir, evaluated, tmp_path):
         assert name in out
 
 
+@pytest.mark.parametrize("lines", ["", '{"step": 1, "learning_rate": 0.1}\n', '{"step": 1'])
+def test_one_image_and_a_log_without_losses_have_their_figures(workdir, evaluated, tmp_path, lines):
+    (workdir / "metrics.jsonl").write_text(lines)
+    words = ("--num_samples=1", "--num_images=1", f"--figures={tmp_path / 'figures'}")
+    code, *_ = evaluated(f"--workdir={workdir}", *words)
+    assert code == 0
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert names == {"samples", "ranked", "ged_by_samples", "calibration", "scales"}
+
+
 def test_folders_without_pictures_have_figures_of_masks(evaluated, tmp_path):
     code, *_ = evaluated(*write_folders(tmp_path), f"--figures={tmp_path / 'figures'}")
     assert code == 0
@@ -237,15 +215,33 @@ def test_folders_without_pictures_have_figures_of_masks(evaluated, tmp_path):
     assert names == {"samples", "ranked", "ged_by_samples", "calibration"}
 
 
+def test_central_part_of_folders_is_scored(evaluated, tmp_path):
+    folders = write_folders(tmp_path)
+    out = tmp_path / "scores.json"
+    assert evaluated(*folders, "--crop=4", "--num_samples=4", f"--out={out}")[0] == 0
+    values = read(out)
+    assert values["reading"]["crop"] == 4
+    expected = np.mean(
+        [
+            metrics.ged(
+                arrays["predictions"]["samples"][:, None, 2:6, 2:6],
+                arrays["annotations"]["annotations"][:, None, 2:6, 2:6],
+            )
+            for arrays in read_folders(tmp_path)
+        ]
+    )
+    assert values["groups"]["all"]["num_samples"]["4"]["ged"]["value"] == pytest.approx(expected)
+
+
 def test_flat_folders_are_warned_of_because_patients_are_unknown(evaluated, tmp_path):
     for role, array in (("predictions", "samples"), ("annotations", "annotations")):
         (tmp_path / role).mkdir()
         for name in "ab":
             np.savez(tmp_path / role / f"{name}.npz", **{array: np.ones((2, 4, 4), np.uint8)})
-    _, _, err = evaluated(
+    _, out, _ = evaluated(
         f"--predictions={tmp_path / 'predictions'}", f"--annotations={tmp_path / 'annotations'}"
     )
-    assert "warning: images are in no folders of patients" in err
+    assert "warning: images are in no folders of patients" in out
 
 
 def test_data_that_a_run_did_not_learn_from_are_warned_of(workdir, evaluated):
@@ -268,79 +264,3 @@ def test_saved_predictions_of_another_seed_are_refused_and_kept(workdir, evaluat
 def test_benchmark_that_is_not_the_published_split_is_warned_of(evaluated, tmp_path):
     _, out, _ = evaluated(*write_folders(tmp_path), "--benchmark=lidc_v2", "--num_samples=4")
     assert "warning: not set beside published scores: not the published test split" in out
-
-
-@pytest.mark.parametrize(
-    ("words", "parts"),
-    [
-        ([], ["exactly one of --workdir, --weights and --predictions"]),
-        (["--workdir=a", "--weights=b"], ["--workdir and --weights"]),
-        (["--workdir=nowhere"], ["--workdir=nowhere", "config.json is missing"]),
-        (["--workdir=a", "--annotations=b"], ["--annotations", "--predictions only"]),
-        (["--predictions=a"], ["--annotations is missing"]),
-        (["--predictions=a", "--annotations=b"], ["--predictions=a"]),
-        (["--predictions=a", "--annotations=b", "--split=val"], ["--split", "as they are"]),
-        (["--weights=a"], ["--out is missing"]),
-        (["--weights=a", "--out=a.json"], ["--config is missing"]),
-        (["--weights=a", "--out=a.json", "--config=synthetic"], ["a: "]),
-        (["--weights=a", "--out=a.csv"], ["--out=a.csv", ".json"]),
-        (["--weights=a", "--out=a.json", "--checkpoint=last"], ["--checkpoint", "--workdir only"]),
-        (["--workdir=a", "--checkpoint=first"], ["--checkpoint=first", "best, last"]),
-        (["--workdir=a", "--split=tset"], ["--split=tset", "train, val, test"]),
-        (["--workdir=a", "--num_samples=1,x"], ["--num_samples=1,x", "whole numbers from 1"]),
-        (["--workdir=a", "--num_samples=0"], ["--num_samples=0"]),
-        (["--workdir=a", "--classes=-1"], ["--classes=-1", "whole numbers from 0"]),
-        (["--workdir=a", "--benchmark=lidc"], ["--benchmark=lidc", "lidc_v1"]),
-        (["--workdir=a", "--num_images=0"], ["--num_images=0"]),
-    ],
-    ids=lambda value: " ".join(value) if not value or value[0].startswith("--") else "",
-)
-def test_mistaken_word_is_named_with_what_is_allowed(refused, words, parts, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    message = refused(*words)
-    for part in parts:
-        assert part in message
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_key_of_the_network_cannot_be_changed(refused, workdir):
-    message = refused(f"--workdir={workdir}", "--config.model.num_classes=3")
-    assert "config.model.num_classes" in message
-    assert "data.*" in message
-
-
-def test_missing_checkpoint_is_refused_with_those_there_are(refused, workdir):
-    message = refused(f"--workdir={workdir}", "--checkpoint=7")
-    assert "--checkpoint=7" in message
-    assert "none" in message
-
-
-@pytest.mark.parametrize(
-    ("network", "channels", "crop", "part"),
-    [
-        (judging.CONFIG, 3, 32, "takes images of 3 channels"),
-        (judging.CONFIG, 1, 64, "crops of 64 x 64"),
-        (dataclasses.replace(judging.CONFIG, num_classes=3), 1, 32, "3 classes"),
-        (judging.CONFIG, 1, None, "crop=None"),
-        (judging.CONFIG, 1, 30, "30"),
-    ],
-    ids=["channels", "size", "classes", "no crop", "crop"],
-)
-def test_weights_whose_network_does_not_fit_are_refused(
-    refused, workdir, tmp_path, network, channels, crop, part
-):
-    path = tmp_path / "other.safetensors"
-    params = judging.parameters(network, channels=channels)
-    save_weights(path, params, network, {} if crop is None else {"crop": crop})
-    data = {k: v for k, v in read(workdir / "config.json").items() if k.startswith("data.s")}
-    data["data.prepared_dir"] = read(workdir / "config.json")["data.prepared_dir"]
-    message = refused(
-        f"--weights={path}",
-        "--config=synthetic",
-        *(f"--config.{name}={value}" for name, value in data.items()),
-        f"--out={tmp_path / 'scores.json'}",
-    )
-    assert str(path) in message
-    assert part in message
-    assert not (tmp_path / "scores.json").exists()
-    assert not (tmp_path / "scores.partial").exists()

@@ -1,0 +1,184 @@
+"""Which weights of a run are scored, and on what."""
+
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from hpunet.errors import UserError
+from hpunet.evaluation import network as networks
+from hpunet.evaluation.judged import judge_network
+from hpunet.evaluation.network import checksum, from_workdir
+from hpunet.model.build import build_model
+from hpunet.training.checkpoint import Checkpoints, Progress
+from hpunet.training.devices import Devices
+from hpunet.training.predictor import Predictor
+from hpunet.training.sampler import build_sampler
+from hpunet.training.state import init_state
+from hpunet.weights.file import save_weights
+from tests import tiny
+from tests.evaluation import judging
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def weights(number):
+    """Weights that say which ones they are."""
+    return jax.tree.map(lambda x: jnp.full_like(x, number), judging.parameters())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose checkpoints of steps 2 and 4 are the last ones, of step 2 the best."""
+    folder = tmp_path_factory.mktemp("run")
+    state = init_state(tiny.task(), optax.adam(1.0), 0)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    for step in (2, 4):
+        saved = state._replace(step=np.asarray(step, np.int32), params=weights(step))
+        if step == 2:
+            checkpoints.save_best(saved, Progress(0.5, 2))
+        checkpoints.save(saved, Progress(0.5, 2))
+    checkpoints.close()
+    save_weights(folder / "weights.safetensors", weights(1), judging.CONFIG, {"crop": 8})
+    return folder
+
+
+def number_of(network):
+    return {float(x.ravel()[0]) for x in jax.tree.leaves(network.params)}
+
+
+@pytest.mark.parametrize(
+    ("which", "step", "origin"),
+    [("best", 2, "best"), ("last", 4, "last"), ("2", 2, "2"), ("4", 4, "4")],
+)
+def test_checkpoint_that_is_asked_for_is_read(run, which, step, origin):
+    network = from_workdir(run, which, judging.CONFIG, 8)
+    assert number_of(network) == {step}
+    assert network.origin == {"checkpoint": origin, "step": step}
+
+
+def test_step_without_checkpoint_is_refused_with_those_there_are(run):
+    with pytest.raises(UserError, match=r"--checkpoint=3: .* only: 2, 4"):
+        from_workdir(run, "3", judging.CONFIG, 8)
+
+
+def test_run_without_validation_has_its_last_weights_for_its_best(run, tmp_path):
+    workdir = shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(workdir / "checkpoints" / "best")
+    assert number_of(from_workdir(workdir, "best", judging.CONFIG, 8)) == {4}
+
+
+def test_run_whose_checkpoints_are_gone_has_its_weights_file(run, tmp_path):
+    workdir = shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(workdir / "checkpoints")
+    network = from_workdir(workdir, "best", judging.CONFIG, 8)
+    assert number_of(network) == {1}
+    assert network.origin == {"weights": "weights.safetensors"}
+
+
+def test_checkpoint_of_another_network_is_refused_by_name(run):
+    wider = dataclasses.replace(
+        judging.CONFIG, channels_per_block=(4, 4, 8), down_channels_per_block=None
+    )
+    with pytest.raises(UserError, match=r"checkpoints, step 2: .* has shape"):
+        from_workdir(run, "best", wider, 8)
+
+
+def test_damaged_checkpoint_is_refused_by_name(run, tmp_path):
+    workdir = shutil.copytree(run, tmp_path / "run")
+    for path in (workdir / "checkpoints" / "last" / "4" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"last/4: it cannot be read"):
+        from_workdir(workdir, "last", judging.CONFIG, 8)
+
+
+def test_checksum_is_of_names_shapes_and_values():
+    params = judging.parameters()
+    first = checksum(params)
+    assert checksum(dict(reversed(params.items()))) == first
+    module, name = "stitching_decoder/logits", "b"
+    changed = {**params, module: {**params[module], name: params[module][name] + 1e-6}}
+    assert checksum(changed) != first
+
+
+@pytest.mark.parametrize("spacing", [None, 0.5])
+def test_same_or_unknown_spacing_is_not_warned_of(capsys, spacing):
+    networks.warn_of_spacing(judging.network(pixel_spacing=0.5), spacing)
+    assert capsys.readouterr().err == ""
+
+
+def test_other_spacing_is_warned_of(capsys):
+    networks.warn_of_spacing(judging.network(pixel_spacing=0.5), 0.7)
+    assert "pixels of 0.5 mm, these have 0.7 mm" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged") / "kept"
+    judge(folder)
+    return folder
+
+
+def judge(folder, **changed):
+    """Judges a tiny network on a tiny data set, with something changed."""
+    arguments = {
+        "network": judging.network(),
+        "dataset": judging.dataset(),
+        "split": "test",
+        "num_images": None,
+        "num_samples": (1, 2),
+        "seed": 0,
+        "kept": folder,
+        "may_replace": False,
+    }
+    return judge_network(**arguments | changed)
+
+
+def test_kept_samples_are_taken_up_for_fewer_numbers_of_samples(kept, capsys):
+    judge(kept, num_samples=(2,))
+    assert "drawing: 10 of 10 images" in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"network": judging.network(params=judging.parameters(seed=1))},
+        {"network": judging.network(crop=4)},
+        {"dataset": judging.dataset()._replace(checksum="4567")},
+        {"dataset": judging.dataset()._replace(version="2.0.0")},
+        {"split": "train"},
+        {"num_images": 5},
+        {"num_samples": (3,)},
+        {"seed": 1},
+    ],
+    ids=["weights", "crop", "data", "version", "split", "images", "samples", "seed"],
+)
+def test_kept_samples_of_anything_else_are_refused(kept, changed):
+    with pytest.raises(UserError, match="holds something else"):
+        judge(kept, **changed)
+
+
+def predictor(params, num_devices=1):
+    devices = Devices(jax.devices()[:num_devices])
+    made = Predictor(build_sampler(build_model(judging.CONFIG)), 2, 0, devices)
+    seen = tiny.validation_images(5)
+    return lambda n: made(
+        devices.replicate(params), seen.image[:n], seen.annotations[:, :n], seen.position[:n]
+    )
+
+
+def test_network_whose_logits_are_not_finite_is_refused_and_the_image_named():
+    params = judging.parameters()
+    params["stitching_decoder/logits"]["b"] = jnp.array([0.0, jnp.inf])
+    with pytest.raises(UserError, match="NaN or infinite on 3 of 3 images, the first at place 0"):
+        predictor(params)(3)
+
+
+def test_more_images_than_fit_are_refused():
+    with pytest.raises(ValueError, match="5 images; allowed are at most 4"):
+        predictor(judging.parameters())(5)

@@ -1,0 +1,36 @@
+"""What a person sees of the samples while training goes on."""
+
+import numpy as np
+import pytest
+
+from hpunet.training.validation import Cropped, Scored, sample_figure
+from tests.figures.looking import beside, labels, pictures, titles
+
+IMAGES = Cropped(np.random.default_rng(0).random((5, 8, 8, 1)), labels(4, 5, 8, 8), np.arange(5))
+SCORED = Scored(np.zeros(5), np.zeros(5), np.zeros(5), labels(10, 5, 8, 8, seed=1))
+
+
+def test_three_images_are_shown_with_their_graders_and_samples():
+    shown = pictures(sample_figure(IMAGES, SCORED))
+    panels = 1 + 4 + 2 + 10
+    assert len(shown) == 3 * panels
+    for b in range(3):
+        image, *rest = shown[b * panels : (b + 1) * panels]
+        np.testing.assert_array_equal(image, IMAGES.image[b, ..., 0])
+        np.testing.assert_array_equal(rest[:4], IMAGES.annotations[:, b])
+        np.testing.assert_allclose(rest[5], SCORED.samples[:, b].std(axis=0))
+        np.testing.assert_array_equal(rest[6:], SCORED.samples[:, b])
+
+
+@pytest.mark.parametrize("title", [None, "step 500"])
+def test_the_title_stands_once_above_all_images(title):
+    figure = sample_figure(IMAGES, SCORED, title)
+    row = ["samples 1–8", "samples 9–10"]
+    assert beside(figure) == [*([title] if title else []), *3 * row, "standard deviation"]
+    assert titles(figure).count("image") == 1
+
+
+def test_fewer_images_than_three_are_shown_too():
+    one = Cropped(IMAGES.image[:1], IMAGES.annotations[:, :1], IMAGES.position[:1])
+    figure = sample_figure(one, SCORED._replace(samples=SCORED.samples[:, :1]), "step 1")
+    assert beside(figure)[0] == "step 1"
