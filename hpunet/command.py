@@ -1,5 +1,7 @@
 """What all commands have in common: flags, one-line errors, exit codes."""
 
+import io
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -31,19 +33,33 @@ def run(main: Callable[[], int | None]) -> None:
         main: The command; its return value is the exit code.
     """
     logging.set_verbosity(logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no arrows and superscripts shows question marks.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     module = sys.modules[main.__module__]
+    try:
+        code = _run(main, module)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _run(main: Callable[[], int | None], module: ModuleType) -> int:
     if any(word in HELP_WORDS for word in sys.argv[1:]):
         print(help_text(module))
-        sys.exit(0)
+        return 0
     try:
         parse_flags(sys.argv, module)
-        code = main() or 0
+        return main() or 0
     except UserError as error:
-        code = fail(str(error))
+        return fail(str(error))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED
 
 
 def fail(message: str) -> int:
@@ -61,7 +77,7 @@ def help_text(module: ModuleType) -> str:
     """What `--help` prints: what the command does, its flags and, if it takes them, its keys."""
     own = own_flags(module)
     lines = [(module.__doc__ or "").strip(), "", "Flags:"]
-    lines += [f"  --{name}: {own[name].help}" for name in sorted(own)]
+    lines += [f"  --{_with_default(own[name])}: {own[name].help}" for name in sorted(own)]
     if "config" in own:
         lines += ["", f"Configurations known by name: {', '.join(sorted(config_files()))}"]
         lines += ["", "Keys, changed by --config.KEY=VALUE, with the defaults of hpunet/config.py:"]
@@ -71,6 +87,10 @@ def help_text(module: ModuleType) -> str:
             if name.startswith(module.GET_CONFIG.changeable)
         ]
     return "\n".join(lines)
+
+
+def _with_default(flag: flags.Flag) -> str:
+    return flag.name if flag.default is None else f"{flag.name}={flag.default}"
 
 
 def own_flags(module: ModuleType) -> dict[str, flags.Flag]:

@@ -16,17 +16,18 @@ from hpunet.data.open import open_dataset
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
 from hpunet.evaluation import published, result, table
-from hpunet.evaluation.estimates import estimate_groups, estimate_modes
+from hpunet.evaluation.estimates import Estimates, estimate_all
 from hpunet.evaluation.folders import open_folders
 from hpunet.evaluation.image_count import ImageCount
 from hpunet.evaluation.judged import NUM_SAMPLES as USUAL_NUM_SAMPLES
 from hpunet.evaluation.judged import Judged, judge_folders, judge_network
 from hpunet.evaluation.network import Network
 from hpunet.evaluation.pictures import Log, write_figures
-from hpunet.evaluation.scoring import Conventions, score_cases
-from hpunet.evaluation.truth import compare_cases
+from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
+from hpunet.evaluation.truth import compare_with_known
 from hpunet.training import metrics_log
 from hpunet.training import workdir as folder
+from hpunet.training.truth_report import TruthReport
 
 SPLITS = ("train", "val", "test")
 GET_CONFIG = command.ConfigFlag(changeable="data.")
@@ -81,40 +82,44 @@ IGNORE_LABEL = flags.DEFINE_integer(
 
 
 def main() -> None:
-    """Draws what has to be drawn, scores it, prints a table, writes figures and JSON."""
+    """Draws what has to be drawn, scores it, writes JSON, prints a table, writes figures."""
     _check_flags()
     conventions = Conventions(classes=_numbers(CLASSES, 0), seed=SEED.value)
-    out = _out()
+    out, log = _out(), _log()
     judged = _judge_folders() if PREDICTIONS.value is not None else _judge_network(out)
     with ImageCount("scoring", len(judged.cases)) as done:
         scores = score_cases(judged.cases, judged.num_samples, conventions, done)
-    estimated = estimate_groups(scores, conventions)
-    modes = {n: estimate_modes(scores, n, conventions) for n in judged.num_samples}
+    found = estimate_all(scores, conventions)
     comparison = published.compare(BENCHMARK.value, judged.data_name, scores, conventions.classes)
-    values = result.as_json(scores, estimated, modes, conventions, judged.subject, comparison)
-    print(f"{table.as_text(estimated, conventions.level, judged.patients_known)}\n")
-    if text := table.comparison_text(comparison, estimated):
-        print(f"{text}\n")
-    if judged.dataset is not None and judged.dataset.truth is not None:
-        truth = compare_cases(judged, scores)
-        values["truth"] = truth.as_json()
-        print(f"{truth.as_text()}\n")
+    truth = compare_with_known(judged, scores)
     if out is not None:
-        result.write(out, values, scores)
+        # First of all: what is printed may not reach its reader.
+        result.write(out, result.as_json(judged, scores, found, comparison, truth), scores)
+    print(_text(judged, scores, found, comparison, truth))
+    if out is not None:
         print(f"result: {out}, and by image {out.with_suffix('.csv')}")
     if FIGURES.value is not None:
-        names = write_figures(
-            Path(FIGURES.value),
-            judged,
-            scores,
-            estimated,
-            modes[max(modes)],
-            show_published=judged.data_name.startswith("lidc") or BENCHMARK.value is not None,
-            log=_log(),
-        )
-        print(f"figures: {FIGURES.value} ({', '.join(names)})")
+        show_published = judged.data_name.startswith("lidc") or BENCHMARK.value is not None
+        write_figures(Path(FIGURES.value), judged, scores, found, show_published, log)
+        print(f"figures: {FIGURES.value}")
     if judged.store is not None and SAVE_PREDICTIONS.value is None:
         judged.store.remove()
+
+
+def _text(
+    judged: Judged,
+    scores: ImageScores,
+    found: Estimates,
+    comparison: published.Comparison,
+    truth: TruthReport | None,
+) -> str:
+    parts = [
+        table.heading(judged, scores),
+        table.as_text(found.groups, found.conventions.level, judged.patients_known),
+        table.comparison_text(comparison, found.groups),
+        "" if truth is None else truth.as_text(),
+    ]
+    return "\n\n".join([*filter(None, parts), ""])
 
 
 def _check_flags() -> None:
@@ -193,6 +198,7 @@ def _out() -> Path | None:
     else:
         return None
     folder.check_writable(path.parent, "--out" if OUT.value else "--workdir")
+    result.check_replaceable(path)
     return path
 
 
@@ -239,8 +245,7 @@ def _judge_network(out: Path | None) -> Judged:
         network.crop,
         settings.synthetic,
     )
-    if WORKDIR.value is not None:
-        networks.warn_of_data(folder.data_checksum(Path(WORKDIR.value)), dataset.checksum)
+    networks.warn_of_data(network, dataset.checksum)
     saved = SAVE_PREDICTIONS.value
     return judge_network(
         network,
@@ -258,7 +263,7 @@ def _network() -> tuple[Network, config.Settings]:
     if WEIGHTS.value is not None:
         settings = config.settings_of(GET_CONFIG())
         network = networks.from_weights(Path(WEIGHTS.value))
-        networks.check_classes(network, settings.model.num_classes)
+        networks.check_config(network, settings.model.num_classes, settings.crop)
         networks.warn_of_spacing(network, settings.pixel_spacing)
         return network, settings
     workdir = folder.of(WORKDIR.value or "")
@@ -266,12 +271,13 @@ def _network() -> tuple[Network, config.Settings]:
         raise UserError(f"--workdir={workdir}: it is no run's folder, {folder.CONFIG} is missing")
     settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
     network = networks.from_workdir(workdir, CHECKPOINT.value, settings.model, settings.crop)
-    return network, settings
+    return network._replace(trained_on=folder.data_checksum(workdir)), settings
 
 
 def _log() -> Log | None:
-    """Lines of the run's log and its kappa, where there are any."""
-    path = None if WORKDIR.value is None else Path(WORKDIR.value) / metrics_log.FILE
+    """Lines of the run's log and its kappa, where there are any and they are to be drawn."""
+    wanted = WORKDIR.value is not None and FIGURES.value is not None
+    path = Path(WORKDIR.value or "") / metrics_log.FILE if wanted else None
     lines = metrics_log.read_metrics(path) if path is not None and path.is_file() else []
     if path is None or not any("rec_loss_mean" in line for line in lines):
         return None

@@ -182,6 +182,7 @@ def _finish(setup: Setup, run: Run, workdir: Path) -> None:
         "pixel_spacing_mm": settings.pixel_spacing,
         "crop": settings.crop,
         "classes": setup.model.config.num_classes,
+        "data_checksum": setup.dataset.checksum,
     }
     kappa = getattr(settings.loss.objective, "kappa", None)
     summary.write_summary(workdir, params, setup.model.config, preprocessing, kappa)

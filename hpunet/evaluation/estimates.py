@@ -1,7 +1,7 @@
 """Scores of a set of images: means with intervals, for all images and for groups of them."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hpunet import metrics
@@ -24,6 +24,26 @@ class Group(NamedTuple):
     num_images: int
     num_patients: int
     scores: Mapping[int, Mapping[str, metrics.Estimate]]
+
+
+class Estimates(NamedTuple):
+    """All that is said of a set of images.
+
+    Attributes:
+        groups: Means and intervals by group.
+        modes: How often modes were drawn, by number of samples.
+        conventions: What the scores leave open.
+    """
+
+    groups: Mapping[str, Group]
+    modes: Mapping[int, Sequence[metrics.ModeEstimate]]
+    conventions: Conventions
+
+
+def estimate_all(scores: ImageScores, conventions: Conventions) -> Estimates:
+    """Means, intervals and modes of scored images."""
+    modes = {n: estimate_modes(scores, n, conventions) for n in scores.by_num_samples}
+    return Estimates(estimate_groups(scores, conventions), modes, conventions)
 
 
 def groups(scores: ImageScores) -> Iterator[tuple[str, ImageScores]]:

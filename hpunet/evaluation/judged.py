@@ -38,7 +38,8 @@ class Judged(NamedTuple):
         cases: The images.
         num_samples: Numbers of samples to score with.
         data_name: Name of the data set.
-        subject: What is scored on what, for JSON.
+        title: What is scored on what, in a line.
+        subject: The same for JSON, with all that it depends on.
         patients_known: Whether the patient of every image is.
         dataset: The data set, where there is one.
         images: Its images, where there is one.
@@ -49,6 +50,7 @@ class Judged(NamedTuple):
     cases: Cases
     num_samples: tuple[int, ...]
     data_name: str
+    title: str
     subject: dict[str, Any]
     patients_known: bool = True
     dataset: Dataset | None = None
@@ -106,7 +108,12 @@ def judge_network(
         draw_all(images, predictor, devices.replicate(network.params), store, done)
     ways = _ways(network, images, seed, devices)
     cases = DrawnCases(images, store)
-    return Judged(cases, num_samples, dataset.name, subject, True, dataset, images, ways, store)
+    origin = ", ".join(f"{value}" for value in network.origin.values())
+    part = "" if whole else f" ({len(images):,} of its {len(source):,} images)"
+    title = f"{origin} on {dataset.name}, split {split}{part}; seed {seed}"
+    return Judged(
+        cases, num_samples, dataset.name, title, subject, True, dataset, images, ways, store
+    )
 
 
 def _subject_of_network(
@@ -185,4 +192,5 @@ def judge_folders(
         "data": {"checksum": checksums["annotations"], "patients_known": cases.patients_known},
         "reading": dict(reading),
     }
-    return Judged(cases, num_samples, "folder", subject, cases.patients_known)
+    title = f"{reading['predictions']} against {reading['annotations']}"
+    return Judged(cases, num_samples, "folder", title, subject, cases.patients_known)

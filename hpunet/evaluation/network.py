@@ -29,6 +29,7 @@ class Network(NamedTuple):
         place: Where the weights come from, for messages.
         origin: The same for JSON.
         pixel_spacing: Of the images it learned from, in mm, or None where that is not known.
+        trained_on: Checksum of the data it learned from, or None where that is not known.
     """
 
     model: Model
@@ -37,6 +38,7 @@ class Network(NamedTuple):
     place: str
     origin: dict[str, Any]
     pixel_spacing: float | None = None
+    trained_on: str | None = None
 
 
 def from_weights(path: Path) -> Network:
@@ -54,7 +56,9 @@ def from_weights(path: Path) -> Network:
         model.config.check_size(crop, crop)
     except ValueError as error:
         raise UserError(f"{path}: its header has crop={crop}: {error}") from None
-    return Network(model, params, crop, str(path), {"weights": path.name}, spacing)
+    origin = {"weights": path.name}
+    trained_on = preprocessing.get("data_checksum")
+    return Network(model, params, crop, str(path), origin, spacing, trained_on)
 
 
 def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> Network:
@@ -89,31 +93,31 @@ def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> N
     return Network(model, params, crop, place, origin)
 
 
-def check_classes(network: Network, num_classes: int) -> None:
-    """Refuses a network for other classes than the data have.
+def check_config(network: Network, num_classes: int, crop: int) -> None:
+    """Refuses a network for other classes or crops than the configuration has.
 
     Raises:
         UserError: With both numbers.
     """
-    own = network.model.config.num_classes
-    if own != num_classes:
+    own_classes = network.model.config.num_classes
+    if own_classes != num_classes:
         raise UserError(
-            f"{network.place}: its network has {own} classes, --config has "
+            f"{network.place}: its network has {own_classes} classes, --config has "
             f"model.num_classes={num_classes}"
+        )
+    if network.crop != crop:
+        raise UserError(
+            f"{network.place}: its network is for crops of {network.crop} x {network.crop} pixels, "
+            f"--config has data.crop={crop}"
         )
 
 
-def warn_of_data(trained_on: str | None, checksum: str) -> None:
-    """Says so if a run learned from other data than are scored.
-
-    Args:
-        trained_on: Checksum of the run's data, or None if it is not known.
-        checksum: Of the data that are scored.
-    """
-    if trained_on not in (None, checksum):
+def warn_of_data(network: Network, checksum: str) -> None:
+    """Says so if a network learned from other data than are scored, where that is known."""
+    if network.trained_on not in (None, checksum):
         print(
-            f"warning: the run learned from other data, checksum {trained_on}, than these, "
-            f"{checksum}: their training images may be among those scored",
+            f"warning: the network learned from other data, checksum {network.trained_on}, than "
+            f"these, {checksum}: their training images may be among those scored",
             file=sys.stderr,
         )
 

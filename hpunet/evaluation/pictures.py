@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from hpunet import figures, metrics
 from hpunet.errors import UserError
 from hpunet.evaluation.case import Case, Cases
-from hpunet.evaluation.estimates import ALL, Group
+from hpunet.evaluation.estimates import ALL, Estimates
 from hpunet.evaluation.judged import DrawWays, Judged
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores
@@ -28,11 +28,10 @@ def write_figures(
     folder: Path,
     judged: Judged,
     scores: ImageScores,
-    estimated: Mapping[str, Group],
-    modes: Sequence[metrics.ModeEstimate],
+    found: Estimates,
     show_published: bool = False,
     log: Log | None = None,
-) -> list[str]:
+) -> None:
     """Writes every figure that there is something for, as PNG and PDF.
 
     The images shown are spread evenly over those that a grader drew something on: they are not
@@ -42,13 +41,9 @@ def write_figures(
         folder: Made if missing.
         judged: What was scored.
         scores: Of all images.
-        estimated: Means and intervals by group.
-        modes: How often modes were drawn.
+        found: Means and intervals.
         show_published: Whether the PU-Net paper's GED^2 on LIDC is drawn beside.
         log: Lines of a run's `metrics.jsonl`, and kappa.
-
-    Returns:
-        Names of the files.
 
     Raises:
         UserError: If they cannot be written.
@@ -58,8 +53,8 @@ def write_figures(
     made: dict[str, Callable[[], Figure]] = {
         "samples": lambda: _grid(cases, shown),
         "ranked": lambda: _ranked(cases, scores),
-        "ged_by_samples": lambda: _ged_by_samples(scores, estimated, show_published),
-        "calibration": lambda: _calibration(scores, modes),
+        "ged_by_samples": lambda: _ged_by_samples(scores, found, show_published),
+        "calibration": lambda: _calibration(scores, found),
     }
     if log is not None:
         made["course"] = lambda: figures.training_course(log[0], kappa=log[1])
@@ -67,12 +62,10 @@ def write_figures(
         folder.mkdir(parents=True, exist_ok=True)
         for name, make in made.items():
             figures.save_for_print(make(), folder / name)
-        names = [f"{name}.{kind}" for name in made for kind in ("png", "pdf")]
         if judged.draw_ways is not None:
-            names += _write_scales(folder, cases, shown, judged.draw_ways)
+            _write_scales(folder, cases, shown, judged.draw_ways)
     except OSError as error:
         raise UserError(f"--figures={folder}: {error.strerror or error}") from None
-    return names
 
 
 def _alike(scores: ImageScores, wanted: Bool[np.ndarray, " B"]) -> list[int]:
@@ -130,10 +123,8 @@ def ranks(ged: Sequence[float]) -> dict[int, str]:
     return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}
 
 
-def _ged_by_samples(
-    scores: ImageScores, estimated: Mapping[str, Group], show_published: bool
-) -> Figure:
-    estimates = {n: group["ged"] for n, group in estimated[ALL].scores.items()}
+def _ged_by_samples(scores: ImageScores, found: Estimates, show_published: bool) -> Figure:
+    estimates = {n: group["ged"] for n, group in found.groups[ALL].scores.items()}
     return figures.ged_by_samples(
         {n: values.ged for n, values in scores.by_num_samples.items()},
         PU_NET_PAPER_GED if show_published else None,
@@ -142,15 +133,14 @@ def _ged_by_samples(
     )
 
 
-def _calibration(scores: ImageScores, modes: Sequence[metrics.ModeEstimate]) -> Figure:
-    values = scores.by_num_samples[max(scores.by_num_samples)]
+def _calibration(scores: ImageScores, found: Estimates) -> Figure:
+    most = max(scores.by_num_samples)
+    values = scores.by_num_samples[most]
     sums = metrics.Calibration(*(part.sum(axis=0) for part in values.calibration))
-    return figures.calibration_plot(sums, modes)
+    return figures.calibration_plot(sums, found.modes[most])
 
 
-def _write_scales(
-    folder: Path, cases: Cases, shown: Sequence[int], draw_ways: DrawWays
-) -> list[str]:
+def _write_scales(folder: Path, cases: Cases, shown: Sequence[int], draw_ways: DrawWays) -> None:
     read, drawn = [cases[place] for place in shown], draw_ways(shown)
     images = _images(read)
     assert images is not None, "a network's cases have images"
@@ -163,4 +153,3 @@ def _write_scales(
     )
     figures.save_for_print(grid, folder / "scales")
     figures.scale_animation(images, drawn, folder / "scales.gif")
-    return ["scales.png", "scales.pdf", "scales.gif"]

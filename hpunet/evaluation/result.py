@@ -3,8 +3,9 @@
 import csv
 import dataclasses
 import io
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,59 +13,58 @@ import numpy as np
 
 from hpunet import metrics
 from hpunet.errors import UserError
-from hpunet.evaluation.estimates import CALIBRATION_ERROR, Group
+from hpunet.evaluation.estimates import CALIBRATION_ERROR, Estimates, Group
+from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, ImageScores
+from hpunet.training.truth_report import TruthReport
 from hpunet.training.workdir import write_json, write_whole
 
 FORMAT = "hpunet-scores-1"
 
 
 def as_json(
+    judged: Judged,
     scores: ImageScores,
-    estimated: Mapping[str, Group],
-    modes: Mapping[int, Sequence[metrics.ModeEstimate]],
-    conventions: Conventions,
-    subject: Mapping[str, Any],
+    found: Estimates,
     comparison: Comparison,
+    truth: TruthReport | None,
 ) -> dict[str, Any]:
     """The whole result.
 
     Args:
+        judged: What was scored on what.
         scores: Of all images.
-        estimated: Means and intervals by group.
-        modes: How often modes were drawn, by number of samples.
-        conventions: What the scores leave open.
-        subject: What was scored on what; put in front as it is.
+        found: Means and intervals.
         comparison: Published scores it may be set beside, and why not beside others.
+        truth: How close it is to the distribution behind the annotations, where that is known.
     """
-    return {
+    values = {
         "format": FORMAT,
-        **subject,
+        **judged.subject,
         "num_samples": list(scores.by_num_samples),
-        "conventions": _conventions(conventions),
-        "groups": {name: _group(group) for name, group in estimated.items()},
+        "conventions": _conventions(found.conventions),
+        "num_images_with_ignored_pixels_or_weights": int(np.sum(~scores.is_plain)),
+        "groups": {name: _group(group) for name, group in found.groups.items()},
         "calibration": {
             str(n): _calibration(values.calibration) for n, values in scores.by_num_samples.items()
         },
-        "modes": {
-            str(n): [
-                {
-                    "chosen": mode.chosen,
-                    "drawn": _estimate(mode.drawn),
-                    "num_modes": mode.num_modes,
-                }
-                for mode in found
-            ]
-            for n, found in modes.items()
-        },
+        "modes": {str(n): [_mode(mode) for mode in modes] for n, modes in found.modes.items()},
         "published": {
             "benchmark": comparison.benchmark,
             "comparable": [row._asdict() for row in comparison.rows],
             "warnings": list(comparison.warnings),
         },
         "made_with": provenance(),
+    }
+    return values if truth is None else {**values, "truth": truth.as_json()}
+
+
+def _mode(mode: metrics.ModeEstimate) -> dict[str, Any]:
+    return {
+        name: _estimate(value) if isinstance(value, metrics.Estimate) else value
+        for name, value in mode._asdict().items()
     }
 
 
@@ -76,6 +76,22 @@ def own_name(choices: Mapping[str, Any]) -> str:
     """
     chosen = [f"{name}_{value}" for name, value in choices.items() if value is not None]
     return f"scores{'_'.join(chosen)}.json".replace(",", "-")
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuses to write a result where another file lies.
+
+    Raises:
+        UserError: If there is a file that is no result.
+    """
+    if not path.exists():
+        return
+    try:
+        is_result = json.loads(path.read_bytes()).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        is_result = False
+    if not is_result:
+        raise UserError(f"--out={path}: it holds something else; allowed is another name")
 
 
 def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
@@ -107,6 +123,9 @@ def _conventions(conventions: Conventions) -> dict[str, Any]:
         "of patients with all their images",
         "subset_b": "the images on which every grader drew something",
         "num_samples": "the first n samples of each image",
+        "foreground": "every label above 0, where no classes are given",
+        "class_absent_from_both": "counts as nothing; IoU is 1 where no class is in either mask",
+        "modes": "chosen and drawn as `hpunet.metrics.estimate_modes` says",
         "scores": {name: info.convention for name, info in metrics.SCORES.items()},
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from hpunet import metrics
 from hpunet.errors import UserError
@@ -167,22 +167,19 @@ def _score(
 def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
     """One entry an image out of many with one image each."""
     most = max(len(part.modes.chosen) for part in parts)
-    modes = [_padded(part.modes, most) for part in parts]
+    modes = [type(part.modes)(*(_padded(x, most) for x in part.modes)) for part in parts]
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
     calibrations = zip(*(part.calibration for part in parts), strict=True)
     return metrics.Scores(
         **joined,
         calibration=metrics.Calibration(*map(np.concatenate, calibrations)),
-        modes=metrics.ModeFrequencies(
-            *(np.concatenate(x, axis=1) for x in zip(*modes, strict=True))
-        ),
+        modes=type(modes[0])(*(np.concatenate(x, axis=1) for x in zip(*modes, strict=True))),
     )
 
 
-def _padded(modes: metrics.ModeFrequencies, most: int) -> metrics.ModeFrequencies:
-    """Shares `[most, B]`, NaN at graders that an image does not have."""
-    missing = ((0, most - len(modes.chosen)), (0, 0))
-    return metrics.ModeFrequencies(*(np.pad(x, missing, constant_values=np.nan) for x in modes))
+def _padded(shares: Float[np.ndarray, "N B"], most: int) -> Float[np.ndarray, "M B"]:
+    """Shares with NaN at the modes that images with more graders have."""
+    return np.pad(shares, ((0, most - len(shares)), (0, 0)), constant_values=np.nan)
 
 
 def _take(scores: metrics.Scores, places: Int[np.ndarray, " b"]) -> metrics.Scores:
@@ -190,5 +187,5 @@ def _take(scores: metrics.Scores, places: Int[np.ndarray, " b"]) -> metrics.Scor
     return metrics.Scores(
         **taken,
         calibration=metrics.Calibration(*(x[places] for x in scores.calibration)),
-        modes=metrics.ModeFrequencies(*(x[:, places] for x in scores.modes)),
+        modes=type(scores.modes)(*(x[:, places] for x in scores.modes)),
     )

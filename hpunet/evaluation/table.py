@@ -1,15 +1,20 @@
 """A result as text for the terminal."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hpunet import metrics
 from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, Group
+from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
+from hpunet.evaluation.scoring import ImageScores
 
-# What a table by groups of images shows.
-GROUPED = ("ged", "hungarian_iou", "reconstruction_iou")
+# What a table by groups of images shows, and which of it with intervals.
+GROUPED = {"ged": True, "hungarian_iou": True, "reconstruction_iou": False}
 ARROWS = {"lower": "↓", "higher": "↑", "": " "}
+# Of fewer, the bootstrap's intervals are much too narrow: of 5 normal draws, one in five misses.
+MIN_PATIENTS = 10
 
 
 def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool = True) -> str:
@@ -20,26 +25,55 @@ def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool =
         level: Confidence level of the intervals.
         patients_known: Whether the patient of every image is.
     """
-    most = max(estimated[ALL].scores)
+    every = estimated[ALL]
+    most = max(every.scores)
     heading = f"Means over images; [{level:.0%} intervals by bootstrap over patients]"
     by_group = f"By how many graders drew something, {most} samples"
     return "\n\n".join(
         [
-            f"{heading}\n\n{_by_num_samples(estimated[ALL])}",
+            f"{heading}\n\n{_by_num_samples(every)}",
+            *_notes(every, most),
             f"{by_group}\n\n{_by_group(estimated, most)}",
-            *_warnings_of_patients(estimated[ALL], patients_known),
+            *_warnings(estimated, patients_known),
         ]
     )
 
 
-def _warnings_of_patients(group: Group, patients_known: bool) -> Iterator[str]:
+def heading(judged: Judged, scores: ImageScores) -> str:
+    """What was scored on what, in a line or two."""
+    images, patients = len(scores.names), len(set(scores.patients))
+    counts = Counter(scores.num_graders.tolist())
+    graders = ", ".join(f"{n} on {count:,}" for n, count in sorted(counts.items()))
+    if len(counts) == 1:
+        graders = str(scores.num_graders[0])
+    return (
+        f"{judged.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
+        f"{'patient' if patients == 1 else 'patients'}; graders an image: {graders}"
+    )
+
+
+def _notes(group: Group, num_samples: int) -> Iterator[str]:
+    """Which scores are not of all images."""
+    estimates = group.scores[num_samples].items()
+    fewer = [
+        f"{metrics.SCORES[name].label} {estimate.num_images:,}"
+        for name, estimate in estimates
+        if 0 < estimate.num_images < group.num_images
+    ]
+    if fewer:
+        yield f"  Undefined on some images, and so means of fewer: {', '.join(fewer)}"
+
+
+def _warnings(estimated: Mapping[str, Group], patients_known: bool) -> Iterator[str]:
+    if any(group.num_patients < MIN_PATIENTS for group in estimated.values()):
+        yield f"  No intervals of fewer than {MIN_PATIENTS} patients: they would be too narrow"
     if not patients_known:
         yield (
-            "warning: images are in no folders of patients: each counts as a patient of its own, "
+            "warning: images are in no folders of patients: each counts as a patient of its own,\n"
             "and intervals are too narrow if some are of one"
         )
-    if group.num_patients == 1:
-        yield "warning: all images are of one patient: there is nothing to tell intervals from"
+    if set(estimated) == {ALL, "drawn_by_0"}:
+        yield "warning: no annotation shows anything of what is scored"
 
 
 def comparison_text(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
@@ -49,13 +83,15 @@ def comparison_text(comparison: Comparison, estimated: Mapping[str, Group]) -> s
         parts.append(
             f"Published, {PUBLISHED_SAMPLES} samples\n\n{_published(comparison, estimated)}"
         )
-    parts += [f"warning: not set beside published scores: {text}" for text in comparison.warnings]
+    if comparison.warnings:
+        reasons = "".join(f"\n  - {text}" for text in comparison.warnings)
+        parts.append(f"warning: not set beside published scores{reasons}")
     return "\n\n".join(parts)
 
 
 def _by_num_samples(group: Group) -> str:
     numbers = sorted(group.scores)
-    header = ["", *(f"{n} sample{'s' if n > 1 else ''}" for n in numbers)]
+    header = ["samples an image", *map(str, numbers)]
     rows = [
         [
             f"{info.label} {ARROWS[info.better]}",
@@ -78,7 +114,11 @@ def _by_group(estimated: Mapping[str, Group], num_samples: int) -> str:
         if name == ALL:
             continue
         title = "all (subset B)" if name == SUBSET_B else name.removeprefix("drawn_by_")
-        scores = [_with_interval(group.scores[num_samples][score]) for score in shown]
+        estimates = {score: group.scores[num_samples][score] for score in shown}
+        scores = [
+            _with_interval(estimate) if GROUPED[score] else _number(estimate.value)
+            for score, estimate in estimates.items()
+        ]
         rows.append([title, f"{group.num_images:,}", f"{group.num_patients:,}", *scores])
     return _aligned(rows)
 
@@ -105,7 +145,7 @@ def _published(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
     in_b = subset_b.scores[PUBLISHED_SAMPLES]["hungarian_iou"] if subset_b else None
     own = [every["ged"], every["hungarian_iou"], in_b, every["reconstruction_iou"]]
     rows.append(["this result", *("-" if e is None else _number(e.value) for e in own), ""])
-    return _aligned(rows)
+    return f"{_aligned(rows)}\n\n  ± is the spread over several trainings"
 
 
 def _digits(score: str) -> int:
@@ -115,7 +155,8 @@ def _digits(score: str) -> int:
 
 def _with_interval(estimate: metrics.Estimate, digits: int = 3) -> str:
     value, low, high = (_number(x, digits) for x in estimate[:3])
-    return f"{value} [{low}, {high}]" if math.isfinite(estimate.low) else value
+    enough = estimate.num_patients >= MIN_PATIENTS and math.isfinite(estimate.low)
+    return f"{value} [{low}, {high}]" if enough else value
 
 
 def _number(value: float, digits: int = 3) -> str:

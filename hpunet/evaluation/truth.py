@@ -7,16 +7,22 @@ from hpunet.evaluation.scoring import ImageScores
 from hpunet.training.truth_report import TruthReport, compare_with_truth
 
 
-def compare_cases(judged: Judged, scores: ImageScores) -> TruthReport:
+def compare_with_known(judged: Judged, scores: ImageScores) -> TruthReport | None:
     """Compares the samples of all images, as many of each as were scored at most.
 
     Args:
-        judged: A network on a data set with a truth, whose examples carry `modes`.
+        judged: What was scored.
         scores: Of all images.
+
+    Returns:
+        None if no truth is known, or if only a part of the split was scored: of few images, chance
+        decides.
     """
     dataset, images, cases = judged.dataset, judged.images, judged.cases
-    assert dataset is not None
-    assert images is not None
+    if dataset is None or images is None or dataset.truth is None:
+        return None
+    if not judged.subject["data"]["whole_split"]:
+        return None
     num_samples = max(judged.num_samples)
     read = [cases[index] for index in range(len(cases))]
     return compare_with_truth(

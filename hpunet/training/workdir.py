@@ -163,5 +163,9 @@ def write_json(path: Path, value: Any) -> None:
 def write_whole(path: Path, contents: bytes) -> None:
     """Writes a file that appears whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_bytes(contents)
-    os.replace(part, path)
+    try:
+        part.write_bytes(contents)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -64,7 +64,7 @@ def test_missing_checkpoint_is_refused_with_those_there_are(refused, workdir):
     ("network", "channels", "crop", "part"),
     [
         (judging.CONFIG, 3, 32, "takes images of 3 channels"),
-        (judging.CONFIG, 1, 64, "crops of 64 x 64"),
+        (judging.CONFIG, 1, 64, "crops of 64 x 64 pixels, --config has data.crop=32"),
         (dataclasses.replace(judging.CONFIG, num_classes=3), 1, 32, "3 classes"),
         (judging.CONFIG, 1, None, "crop=None"),
         (judging.CONFIG, 1, 30, "30"),
@@ -127,6 +127,13 @@ def test_folders_that_do_not_fit_what_is_asked_are_refused(refused, folders, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("annotations", "file", "predictions")
     ]
+
+
+def test_file_that_is_no_result_is_not_replaced(refused, workdir):
+    before = (workdir / "config.json").read_bytes()
+    message = refused(f"--workdir={workdir}", f"--out={workdir / 'config.json'}")
+    assert "it holds something else" in message
+    assert (workdir / "config.json").read_bytes() == before
 
 
 def test_workdir_that_cannot_be_written_to_is_refused_before_anything_is_drawn(

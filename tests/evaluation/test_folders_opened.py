@@ -96,6 +96,16 @@ def test_two_masks_of_one_number_are_refused(refusal, first, second):
     }
 
 
+@pytest.mark.parametrize("role", [PREDICTIONS, ANNOTATIONS])
+def test_number_that_is_missing_between_others_is_named(refusal, role):
+    kind = {PREDICTIONS: "s", ANNOTATIONS: "a"}[role]
+    files = {f"a_{kind}{number}.png": MASK for number in (1, 2, 5)}
+    assert refusal(**{role: files}) == (
+        f"{role}/a_{kind}5.png: number 3 is missing before it; allowed are numbers that follow "
+        "each other"
+    )
+
+
 @pytest.mark.parametrize("other", ["a.NPZ", "a_s5.png", "a_r0.png"])
 def test_an_npz_and_another_file_of_one_image_are_refused(refusal, other):
     message = refusal({"a.npz": npz(samples=draw(0, 2)), other: MASK})

@@ -6,6 +6,7 @@ import pytest
 from hpunet import metrics
 from hpunet.evaluation import provenance, table
 from hpunet.evaluation.estimates import ALL, SUBSET_B, Group
+from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.published import (
     LIDC_V1,
     LIDC_V2,
@@ -97,13 +98,47 @@ def test_published_course_falls_with_the_number_of_samples():
 
 
 def test_table_shows_every_score_with_intervals_and_every_group():
-    text = table.as_text({ALL: group(), "drawn_by_2": group(3), SUBSET_B: group(5)}, 0.95)
+    found = {ALL: group(40, 20), "drawn_by_2": group(30, 12), SUBSET_B: group(10, 10)}
+    text = table.as_text(found, 0.95)
     for info in metrics.SCORES.values():
         assert info.label in text
     assert "0.500 [0.250, 0.750]" in text
     assert "95%" in text
     assert "all (subset B)" in text.splitlines()[-1]
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 90
+
+
+def test_intervals_of_few_patients_are_not_shown():
+    text = table.as_text({ALL: group(40, 20), "drawn_by_2": group(8, 9)}, 0.95)
+    rows = [line for line in text.splitlines() if line.startswith("  2 ")]
+    assert rows == [line for line in rows if "[" not in line]
+    assert "No intervals of fewer than 10 patients" in text
+
+
+def test_means_of_fewer_images_are_said_so():
+    every = group(40, 20)
+    fewer = metrics.Estimate(0.5, 0.25, 0.75, 30, 20)
+    scores = {n: {**s, "variance_ncc": fewer} for n, s in every.scores.items()}
+    text = table.as_text({ALL: every._replace(scores=scores)}, 0.95)
+    assert "means of fewer: NCC of the variances 30" in text
+
+
+def test_images_without_anything_to_be_scored_are_warned_of():
+    found = {ALL: group(40, 20), "drawn_by_0": group(40, 20)}
+    assert "no annotation shows anything" in table.as_text(found, 0.95)
+    assert "no annotation shows anything" not in table.as_text(
+        {**found, "drawn_by_1": group()}, 0.95
+    )
+
+
+def test_heading_says_what_was_scored_and_by_how_many_graders():
+    judged = Judged([], (1,), "x", "weights on x, split test; seed 0", {})
+    graders = np.array([4, 4, 3])
+    text = table.heading(judged, scored(3, 2, num_graders=graders))
+    assert text == (
+        "weights on x, split test; seed 0\n3 images of 2 patients; graders an image: 3 on 1, 4 on 2"
+    )
+    assert table.heading(judged, scored(1, 1)).endswith("1 image of 1 patient; graders an image: 4")
 
 
 def test_score_that_is_nowhere_defined_is_left_out_of_the_table():

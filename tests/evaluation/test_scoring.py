@@ -10,7 +10,8 @@ from hpunet import metrics
 from hpunet.errors import UserError
 from hpunet.evaluation import result
 from hpunet.evaluation.case import Case
-from hpunet.evaluation.estimates import ALL, SUBSET_B, estimate_groups, estimate_modes
+from hpunet.evaluation.estimates import ALL, SUBSET_B, estimate_all, estimate_groups, estimate_modes
+from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, score_cases
 
@@ -144,9 +145,8 @@ def test_modes_are_gathered_by_how_often_graders_chose_them():
 
 def test_json_holds_every_score_convention_and_version_and_only_finite_numbers():
     scores = score(cases())
-    modes = {n: estimate_modes(scores, n, PLAIN) for n in (1, 4)}
-    groups = estimate_groups(scores, PLAIN)
-    values = result.as_json(scores, groups, modes, PLAIN, {"data": {"name": "x"}}, NOTHING)
+    judged = Judged(cases(), (1, 4), "x", "x on y", {"data": {"name": "x"}})
+    values = result.as_json(judged, scores, estimate_all(scores, PLAIN), NOTHING, None)
 
     def refuse(constant):
         raise AssertionError(constant)
@@ -176,6 +176,16 @@ def test_table_beside_the_json_holds_every_image_and_number_of_samples(tmp_path)
         "scores.csv",
         "scores.json",
     ]
+
+
+def test_only_an_earlier_result_is_replaced(tmp_path):
+    mine = tmp_path / "config.json"
+    mine.write_text('{"seed": 0}')
+    with pytest.raises(UserError, match=r"config\.json: it holds something else"):
+        result.check_replaceable(mine)
+    result.write(tmp_path / "scores.json", {"format": result.FORMAT}, score(cases()))
+    result.check_replaceable(tmp_path / "scores.json")
+    result.check_replaceable(tmp_path / "new.json")
 
 
 def test_result_that_cannot_be_written_is_refused_in_one_line(tmp_path):

@@ -2,10 +2,11 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hpunet.errors import UserError
@@ -77,7 +78,20 @@ def list_masks(folder: pathlib.Path, role: Role) -> dict[str, MaskFiles]:
         if files.reconstructions and not files.masks:
             first = next(iter(files.reconstructions.values()))
             raise UserError(f"{first}: a reconstruction of an image without samples")
+        _check_gaps(files.masks)
+        _check_gaps(files.reconstructions)
     return dict(sorted(found.items()))
+
+
+def _check_gaps(numbered: Mapping[int, pathlib.Path]) -> None:
+    """Raises unless numbers follow each other: a file between them must have been lost."""
+    numbers = sorted(numbered)
+    for before, after in itertools.pairwise(numbers):
+        if after != before + 1:
+            raise UserError(
+                f"{numbered[after]}: number {before + 1} is missing before it; allowed are numbers "
+                "that follow each other"
+            )
 
 
 def list_pictures(folder: pathlib.Path, names: Iterable[str]) -> dict[str, pathlib.Path]:
