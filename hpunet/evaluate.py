@@ -119,7 +119,7 @@ def _text(
         table.comparison_text(comparison, found.groups),
         "" if truth is None else truth.as_text(),
     ]
-    return "\n\n".join([*filter(None, parts), ""])
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _check_flags() -> None:

@@ -108,7 +108,7 @@ def judge_network(
         draw_all(images, predictor, devices.replicate(network.params), store, done)
     ways = _ways(network, images, seed, devices)
     cases = DrawnCases(images, store)
-    origin = ", ".join(f"{value}" for value in network.origin.values())
+    origin = ", ".join(f"{name} {value}" for name, value in network.origin.items())
     part = "" if whole else f" ({len(images):,} of its {len(source):,} images)"
     title = f"{origin} on {dataset.name}, split {split}{part}; seed {seed}"
     return Judged(
