@@ -105,7 +105,8 @@ def _images(cases: Sequence[Case]) -> np.ndarray | None:
 def _ranked(cases: Cases, scores: ImageScores) -> Figure:
     ged = scores.by_num_samples[max(scores.by_num_samples)].ged
     alike = _alike(scores, np.ones(len(ged), bool))
-    captions = ranks([float(ged[place]) for place in alike])
+    what = "images" if len(alike) == len(ged) else "images alike in size and graders"
+    captions = ranks([float(ged[place]) for place in alike], what)
     return _grid(
         cases,
         [alike[n] for n in captions],
@@ -113,13 +114,18 @@ def _ranked(cases: Cases, scores: ImageScores) -> Figure:
     )
 
 
-def ranks(ged: Sequence[float]) -> dict[int, str]:
-    """Places of the best, the median and the worst of some images, with what a caption says."""
+def ranks(ged: Sequence[float], what: str = "images") -> dict[int, str]:
+    """Places of the best, the median and the worst of some images, with what a caption says.
+
+    Args:
+        ged: GED^2 of each.
+        what: They are.
+    """
     order = sorted(range(len(ged)), key=lambda n: ged[n])
-    named = {order[0]: "best", order[-1]: "worst"}
-    if len(order) > 2:
-        named = {order[0]: "best", order[(len(order) - 1) // 2]: "median", order[-1]: "worst"}
-    total = f" of {len(order)} images" if len(order) > 1 else ""
+    named = {order[0]: "best", order[(len(order) - 1) // 2]: "median", order[-1]: "worst"}
+    if len(order) < 3:
+        named = {order[0]: "best", order[-1]: "worst" if len(order) > 1 else "the only one"}
+    total = f" of {len(order)} {what}" if len(order) > 1 else ""
     return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}
 
 
