@@ -1,5 +1,7 @@
 """Samples one after the other, drawn in several ways side by side."""
 
+from __future__ import annotations
+
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ from hpunet.figures.colouring import class_colouring, grey_colouring
 from hpunet.figures.hypotheses import checked_sets
 from hpunet.figures.lettering import writable
 from hpunet.figures.save import written_whole
+from hpunet.figures.sheet import EMPTY, write_note
 from hpunet.figures.style import CONTOUR
 from hpunet.figures.window import Window, find_windows
 
@@ -45,8 +48,8 @@ def scale_animation(
     """Writes an animated GIF of samples drawn in several ways, whole or not at all.
 
     Each frame shows one sample of every way and image, outlined on the image: rows are images,
-    columns the image and the ways. A sample that marks nothing, or the whole window, has no
-    outline. It begins again after the last sample.
+    columns the image and the ways. A sample that marks nothing says "empty"; one that marks the
+    whole window has no outline either. It begins again after the last sample.
 
     Args:
         images: `[B, H, W]`, any range; what is shown of each goes from black at its least value to
@@ -148,7 +151,9 @@ def _outline_colours(labels: NDArray) -> dict[int, str]:
 
 
 def _outline(axis: Axes, mask: NDArray, colours: Mapping[int, str]) -> list[Artist]:
-    """Outlines of a mask's classes; what fills the whole panel has none."""
+    """Outlines of a mask's classes, or that it is empty; what fills the whole panel has none."""
+    if not (mask > 0).any():
+        return [write_note(axis, EMPTY, _FONT)]
     outlines: list[Artist] = []
     for label, colour in colours.items():
         marked = mask == label

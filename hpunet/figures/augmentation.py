@@ -1,5 +1,7 @@
 """Images beside what augmentation makes of them."""
 
+from __future__ import annotations
+
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure

@@ -1,6 +1,9 @@
 """Whether what is drawn often is what graders chose often: of pixels and of whole masks."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,22 +12,27 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
-from hpunet.metrics import Calibration, ModeEstimate, expected_calibration_error
+from hpunet.metrics import Calibration, Estimate, ModeEstimate, expected_calibration_error
 
 _HEIGHT = 4.3
 _BARS = "#A8A8A8"
+# What belongs to one place stands this far to its left and right: no bar covers another.
+_OFFSET = 0.016
+_SAMPLES = {"color": LINES[1], "marker": "s"}
+_GRADERS = {"color": LINES[6], "marker": "D", "markerfacecolor": "white"}
 
 
 def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) -> Figure:
     """Two plots: calibration of the samples' pixelwise mean, and of whole masks.
 
-    Left, for each bin of frequencies among samples, how often graders marked its pixels, and below
-    it the number of pixels. Right, for each frequency with which graders chose modes, the mean
-    frequency with which they were drawn, its interval over patients if there is one, and the number
-    of modes. On the dashed diagonals both agree.
+    Left, for each bin of the share of samples that mark a pixel, the share of graders who do, and
+    below it the number of pixels. On the dashed diagonal both agree. Few graders and samples make
+    their shares noisy: even a perfect sampler bends from the diagonal toward the middle.
 
-    Few graders make their own frequencies noisy, so that even samples of a perfect model lie nearer
-    to the middle than the diagonal.
+    Right, each grader held out in turn, for each share of the other graders who chose a mode the
+    mean share of the samples nearest to it and of the graders held out, their intervals over
+    patients if there are any, and the number of modes. A perfect sampler agrees with the graders
+    held out, who are as noisy; there is no line on which it would lie.
 
     Args:
         calibration: Sums over all images, `[N]`, as `hpunet.metrics.calibration` gives them.
@@ -47,36 +55,56 @@ def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) ->
 
 
 def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
-    """The frequency among graders against that among samples, and each bin's pixels below."""
+    """The share of graders against that of samples, and each bin's pixels below."""
     some = sums.pixels > 0
     predicted, observed = (part[some] / sums.pixels[some] for part in sums[1:])
-    _square(axis, "pixels", "frequency among graders")
+    _square(axis, "pixels", "share of graders who mark a pixel")
+    axis.plot([0, 1], [0, 1], color="#000000", linestyle="--", linewidth=0.8)
     axis.plot(predicted, observed, "o-", color=LINES[0], markersize=4, linewidth=1.2)
     error = float(expected_calibration_error(sums))
     axis.text(0.02, 0.98, f"expected calibration error {error:.2g}", va="top", fontsize=SMALL)
     edges = np.linspace(0, 1, len(sums.pixels) + 1)
     _draw_counts(below, (edges[:-1] + edges[1:]) / 2, sums.pixels, 0.95 / len(sums.pixels))
-    below.set_xlabel("frequency among samples", fontsize=SMALL + 1)
+    below.set_xlabel("share of samples that mark a pixel", fontsize=SMALL + 1)
     below.set_ylabel("pixels", fontsize=SMALL + 1)
 
 
 def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
-    """The frequency with which modes were drawn against that with which they were chosen."""
-    _square(axis, "modes", "frequency among samples")
-    known = [mode for mode in modes if np.isfinite(mode.drawn[1:3]).all()]
-    for mode in known:
-        interval = mode.drawn.low, mode.drawn.high
-        axis.plot([mode.chosen] * 2, interval, "_-", color=LINES[1], linewidth=1.2, markersize=7)
+    """How often samples and graders held out met a mode against how many others chose it."""
+    _square(axis, "modes, each grader held out in turn", "share nearest to the mode")
     places = np.array([mode.chosen for mode in modes])
-    axis.plot(places, [mode.drawn.value for mode in modes], "s", color=LINES[1], markersize=4.5)
-    text = "mean and interval over patients" if known else "mean" if modes else "no modes"
-    axis.text(0.02, 0.98, text, va="top", fontsize=SMALL)
+    drawn, held_out = [mode.drawn for mode in modes], [mode.held_out for mode in modes]
+    perfect = "graders held out:\nwhat a perfect sampler would draw, too"
+    if modes:
+        known = _draw_shares(axis, places - _OFFSET, drawn, _SAMPLES, "samples")
+        known += _draw_shares(axis, places + _OFFSET, held_out, _GRADERS, perfect)
+        title = "mean and interval over patients" if known else "mean"
+        legend = axis.legend(title=title, loc="best", fontsize=SMALL, title_fontsize=SMALL)
+        legend.set(alignment="left")
+        legend.get_frame().set(alpha=0.8, edgecolor="none")
+    else:
+        axis.text(0.02, 0.98, "no modes", va="top", fontsize=SMALL)
     counts = np.array([mode.num_modes for mode in modes])
     _draw_counts(below, places, counts, 0.06)
     for place, count in zip(places, counts, strict=True):
         below.text(place, count, f"{count}", ha="center", va="bottom", fontsize=SMALL)
-    below.set_xlabel("frequency among graders", fontsize=SMALL + 1)
+    below.set_xlabel("share of the other graders who chose the mode", fontsize=SMALL + 1)
     below.set_ylabel("modes", fontsize=SMALL + 1)
+
+
+def _draw_shares(
+    axis: Axes, places: NDArray, shares: Sequence[Estimate], style: dict[str, Any], label: str
+) -> int:
+    """Means with the intervals that there are; how many these are."""
+    known = [n for n, share in enumerate(shares) if np.isfinite(share[1:3]).all()]
+    for n in known:
+        # Not as errors of the mean, which may lie outside.
+        ends = shares[n].low, shares[n].high
+        bar = axis.plot([places[n]] * 2, ends, "_-", color=style["color"], linewidth=1.2)
+        bar[0].set(markersize=6)
+    means = [share.value for share in shares]
+    axis.plot(places, means, linestyle="", markersize=4.5, label=label, **style)
+    return len(known)
 
 
 def _draw_counts(axis: Axes, places: NDArray, counts: NDArray, width: float) -> None:
@@ -93,13 +121,12 @@ def _draw_counts(axis: Axes, places: NDArray, counts: NDArray, width: float) -> 
 
 
 def _square(axis: Axes, title: str, vertical: str) -> None:
-    """Axes of two frequencies, with the line on which they agree."""
+    """Axes of two shares."""
     _plain(axis)
     axis.set_title(title, fontsize=SMALL + 2)
     axis.set_ylabel(vertical, fontsize=SMALL + 1)
     axis.set_ylim(-0.03, 1.03)
     axis.tick_params(labelbottom=False)
-    axis.plot([0, 1], [0, 1], color="#000000", linestyle="--", linewidth=0.8)
 
 
 def _plain(axis: Axes) -> None:

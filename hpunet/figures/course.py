@@ -40,7 +40,7 @@ def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
     One panel each for the reconstruction loss per kept pixel, the multiplier, the KL in all, the KL
     of each scale, scale 0 the coarsest, and, from two evaluations on, the validation scores. Many
     noisy points are drawn light under their running mean, and the highest hundredth of them may lie
-    above the axis. All axes but the multiplier's begin at 0.
+    above the axis, which the foot then says. All axes but the multiplier's begin at 0.
 
     Args:
         metrics: The lines, each with `step`; what is None, not finite or missing leaves no point.
@@ -77,7 +77,9 @@ def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
         axes[0].legend(fontsize=SMALL, framealpha=0.8, edgecolor="none", loc="upper right")
     smoothed = max(_mean_width(len(c.values)) for curves in panels.values() for c in curves)
     note = f" (light: as logged; dark: mean over {smoothed} logged values)" if smoothed > 1 else ""
-    figure.supxlabel(f"step{note}", fontsize=SMALL)
+    outside = sum(map(_num_outside, axes, panels.values()))
+    outside_note = f"; logged values off the axes: {outside}" if outside else ""
+    figure.supxlabel(f"step{note}{outside_note}", fontsize=SMALL)
     return figure
 
 
@@ -132,7 +134,23 @@ def _draw(axis: Axes, title: str, curves: Sequence[_Curve]) -> None:
     else:
         axis.set_ylim(0, 1.08 * max(_top(curve.values) for curve in curves) or 1)
     if len(curves) > 1:
-        axis.legend(fontsize=SMALL, framealpha=0.8, edgecolor="none", loc="lower right")
+        # No broader than a panel of four in a row.
+        axis.legend(
+            fontsize=SMALL,
+            framealpha=0.8,
+            edgecolor="none",
+            loc="lower right",
+            handlelength=1.3,
+            handletextpad=0.4,
+            borderpad=0.1,
+            borderaxespad=0.2,
+        )
+
+
+def _num_outside(axis: Axes, curves: Sequence[_Curve]) -> int:
+    """How many values of a panel's curves its vertical axis does not reach."""
+    low, high = axis.get_ylim()
+    return sum(int(((curve.values < low) | (curve.values > high)).sum()) for curve in curves)
 
 
 def _draw_noisy(axis: Axes, curve: _Curve, colour: str) -> None:

@@ -1,5 +1,7 @@
 """Everything that a model and the graders say about an image: the reference's grid."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +22,8 @@ from hpunet.figures.window import Part, Window, find_windows
 COLUMNS = 8
 _GRADERS = 4
 _SAMPLES = 16
+# Wider than a panel in one line.
+_REBUILT = "reconstruction\nof grader 1"
 
 
 def hypothesis_grid(
@@ -69,7 +73,7 @@ def hypothesis_grid(
         cut = {name: labels[:, b, *part] for name, labels in masks.items()}
         first = image_and_graders(pictures, b, part, cut["annotations"], colouring)
         if "reconstructions" in cut:
-            first.append(mask_panel(cut["reconstructions"][0], colouring, "reconstruction"))
+            first.append(mask_panel(cut["reconstructions"][0], colouring, _REBUILT))
         first += [
             Panel(deviation(cut["annotations"]), std, "std of graders"),
             Panel(deviation(cut["samples"]), std, "std of samples"),

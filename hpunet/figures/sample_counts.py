@@ -1,11 +1,14 @@
 """GED² against the number of samples, as the PU-Net paper shows it."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.figures.lettering import writable
@@ -29,6 +32,7 @@ def ged_by_samples(
     published: Mapping[str, Mapping[int, float]] | None = None,
     *,
     intervals: Mapping[int, tuple[float, float]] | None = None,
+    level: float | None = None,
     name: str = "this model",
     source: str = "published means",
 ) -> Figure:
@@ -43,6 +47,7 @@ def ged_by_samples(
             have are left out.
         intervals: Low and high end of the mean's confidence interval by number of samples; one that
             is not finite is left out.
+        level: Confidence level of the intervals, such as 0.95, which the legend then says.
         name: What the legend calls the model.
         source: What the legend says above the published means.
 
@@ -56,8 +61,13 @@ def ged_by_samples(
         shapes = {n: scores.shape for n, scores in values.items()}
         raise ValueError(f"ged {shapes}; allowed is [B] for each of at least one number of samples")
     figure, axis = _plot(list(values))
+    shown = {
+        label: {n: means[n] for n in values if n in means}
+        for label, means in (published or {}).items()
+    }
+    shown = {label: means for label, means in shown.items() if means}
     # Beside nothing, the dots stand above their number.
-    shift, lowest = _DOTS if published else 0.0, 0.0
+    shift, lowest = _DOTS if shown else 0.0, 0.0
     for place, (n, scores) in enumerate(values.items()):
         scores = scores[np.isfinite(scores)]
         if len(scores):
@@ -66,14 +76,29 @@ def ged_by_samples(
             _draw_mean(axis, place + shift, scores.mean(), interval)
             lowest = min(lowest, scores.min())
     axis.set_ylim(bottom=lowest - 0.03)
-    axis.plot([], [], ".", color=_DOT, label=f"{name}, images")
-    label = f"{name}, mean" + (" and interval" if intervals else "")
-    axis.plot([], [], "o", color=_MEAN, markersize=4, label=label)
-    _draw_published(axis, list(values), published or {}, source)
-    legend = figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
-    for text in legend.get_texts():
-        text.set(text=writable(text.get_text()), parse_math=False)
+    images = axis.plot([], [], ".", color=_DOT, label=f"{name}, {_num_images(values)}")
+    means = axis.plot([], [], "o", color=_MEAN, markersize=4, label=f"{name}, mean")
+    if intervals:
+        of = "" if level is None else f"{100 * level:g}% "
+        means[0].set_label(f"{name}, mean and {of}interval")
+    _add_legend(figure, [*images, *means, *_draw_published(axis, list(values), shown, source)])
     return figure
+
+
+def _num_images(values: Mapping[int, NDArray]) -> str:
+    """How many images have a score, which may depend on the number of samples."""
+    counts = sorted(int(np.isfinite(scores).sum()) for scores in values.values())
+    least, most = counts[0], counts[-1]
+    return f"{least if least == most else f'{least}–{most}'} image{'' if most == 1 else 's'}"
+
+
+def _add_legend(figure: Figure, lines: Sequence[Line2D]) -> None:
+    """What the lines are called, at the right of the plot."""
+    # matplotlib leaves out labels that begin with "_", and reads others as formulas.
+    unnamed = [str(n) for n in range(len(lines))]
+    legend = figure.legend(lines, unnamed, loc="outside right upper", fontsize=SMALL, frameon=False)
+    for text, line in zip(legend.get_texts(), lines, strict=True):
+        text.set(text=writable(str(line.get_label())), parse_math=False)
 
 
 def _plot(numbers: list[int]) -> tuple[Figure, Axes]:
@@ -122,16 +147,15 @@ def _draw_mean(axis: Axes, middle: float, mean: float, interval: tuple[float, fl
 
 def _draw_published(
     axis: Axes, numbers: list[int], published: Mapping[str, Mapping[int, float]], source: str
-) -> None:
-    """Means of other methods, side by side at each number of samples."""
-    shown = {label: means for label, means in published.items() if set(means) & set(numbers)}
-    if shown:
-        axis.plot([], [], " ", label=f"{source}:")
-    offsets = np.linspace(_FIRST, _LAST, len(shown)) if len(shown) > 1 else [(_FIRST + _LAST) / 2]
-    for k, ((label, means), offset) in enumerate(zip(shown.items(), offsets, strict=False)):
-        points = [(place + offset, means[n]) for place, n in enumerate(numbers) if n in means]
-        axis.plot(
-            *np.transpose(points),
+) -> list[Line2D]:
+    """Means of other methods, side by side at each number of samples, under a line of their own."""
+    lines = axis.plot([], [], " ", label=f"{source}:") if published else []
+    few = len(published) < 2
+    offsets = [(_FIRST + _LAST) / 2] if few else np.linspace(_FIRST, _LAST, len(published))
+    for k, ((label, means), offset) in enumerate(zip(published.items(), offsets, strict=False)):
+        lines += axis.plot(
+            [numbers.index(n) + offset for n in means],
+            list(means.values()),
             linestyle="",
             marker=_MARKERS[k % len(_MARKERS)],
             color=_OTHERS[k % len(_OTHERS)],
@@ -140,3 +164,4 @@ def _draw_published(
             markeredgewidth=0.4,
             label=label,
         )
+    return lines

@@ -1,5 +1,7 @@
 """What each scale of the hierarchy adds: samples with the others held at their means."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -54,7 +56,8 @@ def scale_grid(
         rows.append(Row(_filled(shown, last), caption=captions[b] if captions else ""))
         for n, (label, way) in enumerate(zip(samples_by_label, ways, strict=True)):
             row = _ways_row(label, way[:, b, *part], colouring, std)
-            rows.append(row if n == 0 else row.untitled())
+            alike = n > 0 and len(way) == len(ways[n - 1])
+            rows.append(row.untitled() if alike else row)
     return sheet(rows, classes=classes, std=std)
 
 
@@ -64,7 +67,8 @@ def _ways_row(label: str, samples: NDArray, colouring: Colouring, std: Colouring
         mask_panel(labels, colouring, f"sample {s + 1}")
         for s, labels in enumerate(samples[: COLUMNS - 1])
     ]
-    last = Panel(deviation(samples), std, "std of samples")
+    of = "samples" if len(samples) < COLUMNS else f"all {len(samples)}"
+    last = Panel(deviation(samples), std, f"std of {of}")
     return Row(_filled(shown, last), label)
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from hpunet.figures.colouring import Colouring
@@ -20,6 +21,11 @@ _GAP = 0.035
 _LINE, _LETTER = 0.125, 0.056
 _CAPTION, _BETWEEN = 0.19, 0.09
 _FOOT = 0.36
+# Seen on white paper and beside black.
+_FRAME = "#8C8C8C"
+
+# What is written on a mask without foreground.
+EMPTY = "empty"
 
 
 class Panel(NamedTuple):
@@ -40,7 +46,7 @@ class Panel(NamedTuple):
 
 def mask_panel(labels: NDArray, colouring: Colouring, title: str = "") -> Panel:
     """A mask `[h, w]`; one without foreground says so, as it looks like a place left free."""
-    return Panel(labels, colouring, title, "" if (labels > 0).any() else "empty")
+    return Panel(labels, colouring, title, "" if (labels > 0).any() else EMPTY)
 
 
 class Row(NamedTuple):
@@ -123,7 +129,8 @@ def _wrapped(label: str, letters: int) -> str:
 
 def _titles(row: Row) -> float:
     """Inches for the titles of a row's panels."""
-    return _LINE + 0.03 if any(panel and panel.title for panel in row.panels) else 0.0
+    titles = [panel.title for panel in row.panels if panel and panel.title]
+    return _LINE * (1 + max(title.count("\n") for title in titles)) + 0.03 if titles else 0.0
 
 
 def _caption(row: Row, *, first: bool) -> float:
@@ -132,14 +139,21 @@ def _caption(row: Row, *, first: bool) -> float:
 
 
 def _draw(axis: Axes, panel: Panel) -> None:
-    axis.set_axis_off()
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set(color=_FRAME, linewidth=0.5)
     colours, norm = panel.colouring
     axis.imshow(panel.picture, cmap=colours, norm=norm, interpolation="nearest", aspect="auto")
     axis.set_title(panel.title, fontsize=SMALL, pad=2.5)
     if panel.note:
-        note = axis.text(0.5, 0.045, panel.note, transform=axis.transAxes, fontsize=SMALL)
-        edge = patheffects.withStroke(linewidth=1.5, foreground="black")
-        note.set(ha="center", color="white", path_effects=[edge])
+        write_note(axis, panel.note, SMALL)
+
+
+def write_note(axis: Axes, text: str, size: float) -> Text:
+    """A text at the bottom of a panel that is seen on every grey."""
+    note = axis.text(0.5, 0.045, text, transform=axis.transAxes, fontsize=size)
+    edge = patheffects.withStroke(linewidth=1.5, foreground="black")
+    note.set(ha="center", color="white", path_effects=[edge])
+    return note
 
 
 def _explain_classes(

@@ -1,5 +1,7 @@
 """How sure a mean over images is: bootstrap over patients."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.calibration import Calibration, expected_calibration_error
-from hpunet.metrics.modes import ModeFrequencies
+from hpunet.metrics.held_out import HeldOutFrequencies
 from hpunet.metrics.resampling import Draws, Estimate, as_patients, estimate
 
 # Shares of weights may differ by rounding alone.
@@ -17,16 +19,19 @@ _MOST_SHARES = 10
 
 
 class ModeEstimate(NamedTuple):
-    """How often modes were drawn that graders chose equally often.
+    """How often modes were drawn, and met by another grader, that graders chose equally often.
 
     Attributes:
-        chosen: Share of the graders who chose the mode, the mean over the modes.
+        chosen: Share of the other graders who chose the mode, the mean over the modes.
         drawn: Share of the samples nearest to the mode, the mean over the modes.
-        num_modes: How many modes they are.
+        held_out: Share of the graders held out who are nearest to it: what samples of the graders'
+            own distribution would come to.
+        num_modes: How many modes they are; each counts once for each grader held out.
     """
 
     chosen: float
     drawn: Estimate
+    held_out: Estimate
     num_modes: int
 
 
@@ -44,6 +49,10 @@ def estimate_mean(
     often as the patient; its value is the mean over the images taken. Images of one patient
     resemble each other, so an interval over images would be too narrow. Images whose score is NaN
     are left out first.
+
+    Few patients hardly show how far patients differ, so that their interval is too narrow. In
+    simulations one of level 0.95 held the true mean in 50 % of cases with 2 patients, 80 % with 5,
+    86 % with 9, 91 % with 20 and 95 % with 103.
 
     Args:
         values: Scores `[B]`.
@@ -97,7 +106,7 @@ def estimate_calibration_error(
 
 
 def estimate_modes(
-    modes: ModeFrequencies,
+    modes: HeldOutFrequencies,
     patients: Sequence[str],
     *,
     draws: int = 1000,
@@ -106,12 +115,16 @@ def estimate_modes(
 ) -> list[ModeEstimate]:
     """How often modes are drawn by how often graders chose them, with intervals over patients.
 
+    The grader held out beside says what to expect: of a model that draws as graders do, `drawn` and
+    `held_out` differ by chance alone, at each value of `chosen`. The reverse does not hold: modes
+    chosen equally often are averaged, too much of one may make up for too little of another.
+
     Modes of all images that graders chose equally often are put together; where there are more than
     ten different shares, those in the same tenth of [0, 1]. Patients are drawn as in
     `estimate_mean`, with all modes of a drawn patient's images; every mode counts alike.
 
     Args:
-        modes: Shares `[G, B]`, NaN where there is no mode.
+        modes: Shares `[N, B]`, NaN where there is no mode; the order of the N does not matter.
         patients: Whose image it is, B names.
         draws: Number of draws.
         seed: Of the draws; the same one gives the same interval.
@@ -125,25 +138,43 @@ def estimate_modes(
         ValueError: If shapes or lengths differ, a share is not in [0, 1], or draws, seed or level
             is not allowed.
     """
-    chosen, drawn = (np.asarray(shares, np.float64) for shares in modes)
-    if chosen.ndim != 2 or chosen.shape != drawn.shape:
-        raise ValueError(f"modes {chosen.shape} and {drawn.shape}; allowed is [G, B] for both")
+    chosen, *found = _as_shares(modes)
     settings = Draws.of(draws, seed, level)
     as_patients(patients, chosen.shape[1])
     there = ~np.isnan(chosen)
-    shares = np.concatenate([chosen[there], drawn[there]])
-    # Not the other way about: NaN is on no side of anything.
-    if not ((shares >= -_ROUNDING) & (shares <= 1 + _ROUNDING)).all():
-        raise ValueError("modes has values out of [0, 1]; allowed are shares, and NaN in both")
     group = np.full(chosen.shape, -1)
     group[there] = _equally_chosen(chosen[there])
     result = []
     for here in (group == number for number in np.unique(group[there])):
-        sums = np.stack([np.where(here, drawn, 0.0).sum(axis=0), here.sum(axis=0)], axis=1)
-        sums[~here.any(axis=0)] = np.nan
-        shown = estimate(sums, patients, settings, _mean)
-        result.append(ModeEstimate(float(chosen[here].mean()), shown, int(here.sum())))
+        drawn, held_out = (
+            estimate(_sums_over_modes(shares, here), patients, settings, _mean) for shares in found
+        )
+        result.append(ModeEstimate(float(chosen[here].mean()), drawn, held_out, int(here.sum())))
     return result
+
+
+def _as_shares(modes: HeldOutFrequencies) -> list[NDArray[np.float64]]:
+    """Shares chosen, drawn and held out as arrays `[N, B]`.
+
+    Raises:
+        ValueError: If they have another shape or a share is not in [0, 1].
+    """
+    arrays = [np.asarray(shares, np.float64) for shares in modes]
+    shapes = [array.shape for array in arrays]
+    if len(arrays) != 3 or len(shapes[0]) != 2 or len(set(shapes)) > 1:
+        raise ValueError(f"modes {shapes}; allowed is [N, B] for chosen, drawn and held_out")
+    shares = np.stack(arrays)[:, ~np.isnan(arrays[0])]
+    # Not the other way about: NaN is on no side of anything.
+    if not ((shares >= -_ROUNDING) & (shares <= 1 + _ROUNDING)).all():
+        raise ValueError("modes has values out of [0, 1]; allowed are shares, and NaN in all three")
+    return arrays
+
+
+def _sums_over_modes(shares: NDArray[np.float64], here: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Sum and number `[B, 2]` of an image's shares `[N, B]` where marked; NaN where none is."""
+    sums = np.stack([np.where(here, shares, 0.0).sum(axis=0), here.sum(axis=0)], axis=1)
+    sums[~here.any(axis=0)] = np.nan
+    return sums
 
 
 def _equally_chosen(chosen: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -1,5 +1,7 @@
 """Whether the share of samples that mark a pixel is the share of graders that do."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,7 +51,8 @@ def calibration(
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
         num_bins: N, bins of equal width.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels that are not counted; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
             an annotation that is not there. None for all alike.

@@ -1,5 +1,7 @@
 """Squared generalised energy distance between samples and annotations, and its diversities."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 
@@ -38,7 +40,8 @@ def ged(
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
         unbiased: Whether pairs of a mask with itself are left out.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
             an annotation that is not there. None for all alike.
@@ -81,7 +84,8 @@ def sample_diversity(
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         unbiased: Whether pairs of a mask with itself are left out.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
         weights: `[S]` or `[S, B]`, how much each mask counts, at least 0, in any unit; 0 is a mask
             that is not there. None for all alike.

@@ -1,5 +1,7 @@
 """Intersection over union of masks, one to one and all pairs of two sets."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,7 +34,8 @@ def iou(
     Args:
         first: Labels `[..., H, W]`, integer or boolean.
         second: Labels of the same shape.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean, the last axes of the masks: pixels left out of all masks as if the images
             did not have them. None for none.
 
@@ -79,7 +82,8 @@ def pairwise_iou(
     Args:
         first: Labels `[M, B, H, W]`, integer or boolean.
         second: Labels `[N, B, H, W]` of the same images.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
 
     Returns:

@@ -1,5 +1,7 @@
 """How often samples hit each of the graders' different answers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,7 +41,8 @@ def annotation_modes(
 
     Args:
         annotations: Labels `[G, B, H, W]`, integer or boolean.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels that may differ; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts; 0 is an annotation that is not
             there. None for all alike.
@@ -57,7 +60,7 @@ def annotation_modes(
     images = graded_images(annotations, annotations, ignored, weights)
     for index, (_, masks, _, graders) in enumerate(images):
         bits = pack(marks_of(masks, classes))
-        result[graders, index] = graders[_first_alike(pairwise_overlap(bits, bits))]
+        result[graders, index] = graders[_first_alike(same_masks(pairwise_overlap(bits, bits)))]
     return result
 
 
@@ -75,13 +78,18 @@ def mode_frequencies(
     are the same. A sample counts for the mode nearest to it: the one of the largest IoU; at equal
     IoU the one that differs in the fewest pixels, summed over the classes; then the first.
 
+    These are the plain numbers, not a test of a model: few graders leave the shares that chose
+    noisy and modes unseen, so that samples of the graders' own distribution differ from them, too.
+    `held_out_frequencies` says what such samples come to.
+
     Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
     the mean over those present in sample or mode, and 1 if none is.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
             an annotation that is not there. None for all alike.
@@ -116,23 +124,37 @@ def frequencies_of(
         among_graders: Annotations compared, `[A, A]`.
         weights: Theirs, `[A]`.
     """
-    first = _first_alike(among_graders)
-    modes = np.unique(first)
+    first = _first_alike(same_masks(among_graders))
+    modes = first == np.arange(len(first))
     chosen = np.bincount(first, weights=weights, minlength=len(first)) / weights.sum()
-    nearest = modes[_nearest(between.of(slice(None), modes))]
+    nearest = nearest_modes(between.iou, between.differing, modes)
     drawn = np.bincount(nearest, minlength=len(first)) / len(nearest)
-    result = np.full((2, len(first)), np.nan)
-    result[:, modes] = chosen[modes], drawn[modes]
-    return result
+    return np.where(modes, [chosen, drawn], np.nan)
 
 
-def _first_alike(among: Overlap) -> NDArray[np.intp]:
+def same_masks(among: Overlap) -> NDArray[np.bool_]:
+    """Which masks of one set show the same, `[A, A]`."""
+    return among.differing == 0
+
+
+def nearest_modes(
+    iou: NDArray[np.float64], differing: NDArray[np.int64], modes: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Places of the modes nearest to masks.
+
+    Args:
+        iou: Of masks and annotations, `[..., A]`.
+        differing: Pixels that only one of the two marks, `[..., A]`.
+        modes: Which annotations stand for a mode, `[..., A]`, at least one.
+
+    Returns:
+        `[...]`, axes of length 1 stretched to fit each other.
+    """
+    iou = np.where(modes, iou, -1.0)
+    best = iou >= iou.max(axis=-1, keepdims=True) - ROUNDING
+    return np.where(best, differing, np.iinfo(differing.dtype).max).argmin(axis=-1)
+
+
+def _first_alike(same: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Place of the first mask that is the same as each one."""
-    return (among.differing == 0).argmax(axis=1)
-
-
-def _nearest(between: Overlap) -> NDArray[np.intp]:
-    """Place `[S]` of the mode nearest to each sample."""
-    best = between.iou >= between.iou.max(axis=1, keepdims=True) - ROUNDING
-    most = np.iinfo(between.differing.dtype).max
-    return np.where(best, between.differing, most).argmin(axis=1)
+    return same.argmax(axis=1)

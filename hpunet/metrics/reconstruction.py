@@ -1,5 +1,7 @@
 """How well a mask is rebuilt from its own latents."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +29,8 @@ def reconstruction_iou(
     Args:
         reconstructions: Labels `[G, B, H, W]`, integer or boolean, of the annotations in order.
         annotations: Labels `[G, B, H, W]`.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts in the average, at least 0, in
             any unit; 0 is an annotation that is not there. None for all alike.

@@ -1,5 +1,7 @@
 """All scores of samples at once, from shared work."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from hpunet.metrics.calibration import Calibration, as_num_bins, binned_sums, stack_calibrations
 from hpunet.metrics.dice import dice, mean_mask
 from hpunet.metrics.ged import diversity_of, energy_of, mean_distance
+from hpunet.metrics.held_out import HeldOutFrequencies, OthersModes, others_modes
 from hpunet.metrics.hungarian import matched_iou
-from hpunet.metrics.modes import ModeFrequencies, frequencies_of
 from hpunet.metrics.overlap import Overlap, marks_of, pack, pairwise_overlap
 from hpunet.metrics.reconstruction import reconstruction_iou
 from hpunet.metrics.sets import GradedImage, as_classes, as_sets, graded_images
@@ -33,7 +35,7 @@ class Scores(NamedTuple):
         dice_of_mean: Dice of the mean masks of samples and graders.
         variance_ncc: Correlation of the variance maps of samples and graders.
         calibration: Sums `[B, N]` over the pixels by prediction.
-        modes: Shares `[G, B]` of the modes.
+        modes: Shares `[G * G, B]` of the modes, of `held_out_frequencies`.
     """
 
     ged: NDArray[np.float64]
@@ -47,7 +49,7 @@ class Scores(NamedTuple):
     dice_of_mean: NDArray[np.float64]
     variance_ncc: NDArray[np.float64]
     calibration: Calibration
-    modes: ModeFrequencies
+    modes: HeldOutFrequencies
 
 
 # Scores that are one number an image and come from samples and annotations.
@@ -67,6 +69,7 @@ class _Shared(NamedTuple):
         votes: The graders'.
         mean_mask: The graders', `[K, P]`.
         variance: The graders', scaled, `[P]`.
+        modes: Of the graders but one.
     """
 
     image: GradedImage
@@ -76,10 +79,11 @@ class _Shared(NamedTuple):
     votes: Votes
     mean_mask: NDArray[np.bool_]
     variance: NDArray[np.float64]
+    modes: OthersModes
 
 
 class _ScoredImage(NamedTuple):
-    """Scores of one image: numbers by name, sums `[N]`, shares `[2, G]`."""
+    """Scores of one image: numbers by name, sums `[N]`, shares `[3, G * G]`."""
 
     numbers: dict[str, float]
     calibration: Calibration
@@ -109,7 +113,8 @@ def score(
         reconstructions: Labels `[G, B, H, W]`, of the annotations in order; None if there are none.
         num_samples: How many of the first samples to score, one or more numbers; None for all.
         num_bins: Of the calibration.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts, in any unit. None for all.
 
@@ -153,15 +158,19 @@ def _share(image: GradedImage, classes: tuple[int, ...] | None) -> _Shared:
         marks_of(labels, classes) for labels in (image.samples, image.annotations)
     )
     bits = np.concatenate([pack(marks), pack(marks_of_graders)])
+    table, graders = pairwise_overlap(bits, bits), slice(len(marks), None)
     votes = votes_of(marks_of_graders, image.weights)
     return _Shared(
         image,
         classes,
         marks,
-        pairwise_overlap(bits, bits),
+        table,
         votes,
         mean_mask(image.annotations, image.weights, classes, votes),
         scaled_variance(votes),
+        others_modes(
+            table.of(slice(len(marks)), graders), table.of(graders, graders), image.weights
+        ),
     )
 
 
@@ -171,8 +180,7 @@ def _score_first(shared: _Shared, count: int, num_graders: int, num_bins: int) -
     graders = slice(len(image.samples), None)
     among_graders, between = table.of(graders, graders), table.of(first, graders)
     votes = votes_of(shared.marks[first])
-    modes = np.full((2, num_graders), np.nan)
-    modes[:, image.graders] = frequencies_of(between, among_graders, image.weights)
+    modes = shared.modes.frequencies(count, image.graders, num_graders)
     numbers = _distances(table.iou[first, first], between.iou, among_graders.iou, image.weights)
     numbers |= {
         "dice_of_mean": dice(
@@ -209,7 +217,7 @@ def _stack(
     num_graders: int,
     num_bins: int,
 ) -> Scores:
-    modes = np.array([image.modes for image in images]).reshape(len(images), 2, num_graders)
+    modes = np.array([image.modes for image in images]).reshape(len(images), 3, num_graders**2)
     numbers = {
         name: np.array([image.numbers[name] for image in images], np.float64) for name in _NUMBERS
     }
@@ -217,5 +225,5 @@ def _stack(
         **numbers,
         reconstruction_iou=rebuilt,
         calibration=stack_calibrations([image.calibration for image in images], num_bins),
-        modes=ModeFrequencies(*np.moveaxis(modes, 0, -1)),
+        modes=HeldOutFrequencies(*np.moveaxis(modes, 0, -1)),
     )

@@ -1,5 +1,7 @@
 """Whether samples differ where graders differ."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 
@@ -29,7 +31,8 @@ def variance_ncc(
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        classes: Labels to tell apart; None for the foreground.
+        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
+            refused; if none occurs, all masks are alike.
         ignored: Boolean `[B, H, W]`, pixels left out of both maps; None for none.
         weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
             an annotation that is not there. None for all alike.

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from hpunet import figures
 from tests.figures.looking import beside, labels, notes, pictures, squares, titles
 
 FIRST_ROW = [
     *("image", "grader 1", "grader 2", "grader 3", "grader 4"),
-    *("reconstruction", "std of graders", "std of samples"),
+    *("reconstruction of grader 1", "std of graders", "std of samples"),
 ]
 
 
@@ -43,6 +44,31 @@ def test_mask_without_foreground_says_that_it_is_empty():
     masks = squares((60, 60), None, (61, 58), None)
     figure = figures.hypothesis_grid(np.zeros((1, 128, 128)), masks[:2], masks[2:])
     assert notes(figure) == ["48 × 48 px", "empty", "empty"]
+
+
+def test_panels_that_are_white_all_over_are_seen_on_white_paper():
+    masks = np.ones((1, 1, 8, 8), int)
+    figure = figures.hypothesis_grid(None, masks, masks)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1, :, 0]
+    for axis in figure.axes[0], figure.axes[3]:
+        (left, low), (right, high) = axis.bbox.get_points().round().astype(int)
+        middle = (low + high) // 2, (left + right) // 2
+        assert pixels[middle] == 255
+        for edge in (pixels[middle[0], left - 2 : left + 3], pixels[low - 2 : low + 3, middle[1]]):
+            assert edge.min() < 220
+
+
+def test_titles_of_two_lines_stand_between_caption_and_panels():
+    masks = labels(1, 1, 8, 8)
+    figure = figures.hypothesis_grid(None, masks, masks, reconstructions=masks, captions=["a"])
+    figure.draw_without_rendering()
+    (title,) = (axis.title for axis in figure.axes if "reconstruction" in axis.get_title())
+    (caption,) = (text for text in figure.texts if text.get_text() == "a")
+    box = title.get_window_extent()
+    assert box.y1 <= caption.get_window_extent().y0
+    assert box.width <= title.axes.bbox.width
 
 
 def test_labels_of_low_panels_are_broken_between_words():

@@ -15,7 +15,8 @@ ROUNDING = 1e-6
 MASKS, CLASSES = labels(8, 2, 8, 12), labels(8, 2, 8, 12, classes=4)
 LINES = [{"step": n, "rec_loss_mean": 1.0, "kl_0": 1.0, "val/ged": 0.5} for n in range(1, 100)]
 SUMS = metrics.Calibration(np.array([1e6, 10]), np.array([2.0, 9]), np.array([1.0, 6]))
-MODES = [metrics.ModeEstimate(0.5, metrics.Estimate(0.4, 0.3, 0.6, 2, 2), 3)]
+SHARE = metrics.Estimate(0.4, 0.3, 0.6, 2, 2)
+MODES = [metrics.ModeEstimate(0.5, SHARE, SHARE, 3)]
 PRINTED = {
     "hypothesis_grid": lambda: figures.hypothesis_grid(
         np.zeros((2, 8, 12)), MASKS, MASKS, captions=["a", "b"]

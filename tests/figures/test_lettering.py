@@ -11,9 +11,9 @@ from hpunet.figures import lettering
 from tests.figures.looking import labels
 
 # Mathematical text that cannot be parsed, one that can, letters that matplotlib's font lacks, one
-# that its bold font lacks, and a byte of a file's name that is no UTF-8.
-NAMES = ["a$^$b", "$x_1$", "画像 1", "\U0001d5a0", "\udcff\t"]
-WRITTEN = ["a$^$b", "$x_1$", r"\u753b\u50cf 1", r"\U0001d5a0", r"\udcff\t"]
+# that its bold font lacks, a byte of a file's name that is no UTF-8, and what legends leave out.
+NAMES = ["a$^$b", "$x_1$", "画像 1", "\U0001d5a0", "\udcff\t", "_a"]
+WRITTEN = ["a$^$b", "$x_1$", r"\u753b\u50cf 1", r"\U0001d5a0", r"\udcff\t", "_a"]
 IMAGES, MASKS = np.zeros((1, 8, 8)), labels(2, 1, 8, 8)
 NAMED = {
     "caption": lambda name: figures.hypothesis_grid(IMAGES, MASKS, MASKS, captions=[name]),
@@ -49,7 +49,7 @@ def test_an_animation_has_any_name(name, tmp_path):
 
 
 def test_figures_with_any_name_can_be_printed(tmp_path):
-    figure = figures.hypothesis_grid(None, labels(1, 5, 8, 8), labels(1, 5, 8, 8), captions=NAMES)
+    figure = figures.hypothesis_grid(None, labels(1, 6, 8, 8), labels(1, 6, 8, 8), captions=NAMES)
     assert all(path.stat().st_size for path in figures.save_for_print(figure, tmp_path / "a"))
 
 

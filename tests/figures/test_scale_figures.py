@@ -7,6 +7,8 @@ from PIL import Image
 from hpunet import figures
 from tests.figures.looking import beside, labels, pictures, squares, titles
 
+# Pixels below the panels of an animation.
+FOOT = 28
 WAYS = ("full hierarchy", "most local latent only")
 
 
@@ -23,7 +25,7 @@ def test_scale_grid_has_a_row_of_seven_samples_and_their_deviation_for_each_way(
         for n, samples in enumerate(ways.values()):
             np.testing.assert_array_equal(block[6 + 8 * n : 13 + 8 * n], samples[:7, b])
             np.testing.assert_allclose(block[13 + 8 * n], samples[:, b].std(axis=0))
-    row = [f"sample {n}" for n in range(1, 8)] + ["std of samples"]
+    row = [f"sample {n}" for n in range(1, 8)] + ["std of all 9"]
     assert titles(figure)[6:14] == row
     written = [text.replace("\n", " ") for text in beside(figure)]
     assert written[:3] == ["a", *WAYS]
@@ -33,6 +35,13 @@ def test_deviations_of_a_way_of_few_samples_stand_under_those_of_the_graders():
     figure = figures.scale_grid(None, labels(2, 1, 8, 8), {"all": labels(1, 1, 8, 8)})
     places = {axis.get_title(): axis.get_position().x0 for axis in figure.axes}
     assert places["std of graders"] == places["std of samples"] > places["sample 1"]
+
+
+def test_a_deviation_says_of_how_many_samples_it_is_where_not_all_are_shown():
+    ways = {"a": labels(8, 1, 8, 8), "b": labels(8, 1, 8, 8), "c": labels(7, 1, 8, 8)}
+    figure = figures.scale_grid(None, labels(1, 1, 8, 8), ways)
+    found = [title for title in titles(figure) if title.startswith("std")]
+    assert found == ["std of graders", "std of all 8", "std of samples"]
 
 
 def test_scale_grid_shows_every_way_in_one_window():
@@ -81,6 +90,21 @@ def test_animation_has_a_frame_a_sample_and_begins_again(tmp_path):
     assert all(columns[n][2 * third :].any() for n in (0, 2, 3))
     assert (frames[0][:3, :3] == 255).all()
     assert [file.name for file in tmp_path.iterdir()] == ["scales.gif"]
+
+
+def test_animation_says_where_a_sample_is_empty(tmp_path):
+    samples = squares(None, (2, 2), side=4, size=(16, 16))
+    path = figures.scale_animation(np.zeros((1, 16, 16)), {"all": samples}, tmp_path / "a.gif")
+    written = []
+    with Image.open(path) as animation:
+        for n in range(2):
+            animation.seek(n)
+            frame = np.asarray(animation.convert("L"), int)
+            height, width = frame.shape
+            # The lower half of the panel, where the image is black; at the foot is the number.
+            part = frame[height // 2 : -FOOT, width // 2 + 10 : -10]
+            written.append(bool((part > 200).any()))
+    assert written == [True, False]
 
 
 def test_animation_outlines_each_class_in_its_colour(tmp_path):

@@ -47,10 +47,32 @@ def test_intervals_are_drawn_where_they_are_known():
     assert legend(figure)[1] == "this model, mean and interval"
 
 
+def test_the_legend_says_the_level_of_the_intervals():
+    for level, written in ((0.95, "95%"), (0.975, "97.5%")):
+        figure = figures.ged_by_samples({1: [0.9]}, intervals={1: (0.7, 0.95)}, level=level)
+        assert legend(figure)[1] == f"this model, mean and {written} interval"
+    assert legend(figures.ged_by_samples({1: [0.9]}, level=0.95))[1] == "this model, mean"
+
+
+def test_the_legend_says_how_many_images_have_a_score():
+    ged = {1: [0.9, 0.8, np.nan], 4: [0.3, np.nan, np.nan]}
+    assert legend(figures.ged_by_samples({1: ged[1]}))[0] == "this model, 2 images"
+    assert legend(figures.ged_by_samples({4: ged[4]}))[0] == "this model, 1 image"
+    assert legend(figures.ged_by_samples(ged))[0] == "this model, 1–2 images"
+
+
+def test_dots_stand_above_their_number_where_no_published_mean_is_shown():
+    (alone,) = dots(figures.ged_by_samples({2: [0.9]}, PUBLISHED).axes[0])
+    (beside,) = dots(figures.ged_by_samples({1: [0.9]}, PUBLISHED).axes[0])
+    (never,) = dots(figures.ged_by_samples({2: [0.9]}).axes[0])
+    np.testing.assert_array_equal(alone, never)
+    assert beside[0, 0] < alone[0, 0] - 0.2
+
+
 def test_published_means_stand_beside_the_numbers_of_samples_that_were_scored():
     figure = figures.ged_by_samples({1: [0.9], 16: [0.3]}, PUBLISHED, name="ours")
     assert legend(figure) == [
-        *("ours, images", "ours, mean", "published means:", "M-Heads", "HPU-Net")
+        *("ours, 1 image", "ours, mean", "published means:", "M-Heads", "HPU-Net")
     ]
     lines = drawn_lines(figure.axes[0])
     np.testing.assert_array_equal(lines["M-Heads"].get_ydata(), [0.87, 0.34])
@@ -72,8 +94,23 @@ def test_ged_by_samples_refuses_other_shapes(ged):
         figures.ged_by_samples(ged)
 
 
-def mode(chosen, drawn, interval=(np.nan, np.nan), num_modes=2):
-    return metrics.ModeEstimate(chosen, metrics.Estimate(drawn, *interval, 2, 2), num_modes)
+UNKNOWN = (np.nan, np.nan)
+
+
+def mode(chosen, drawn, interval=UNKNOWN, num_modes=2, held_out=0.7, held_out_interval=UNKNOWN):
+    shares = ((drawn, interval), (held_out, held_out_interval))
+    estimates = (metrics.Estimate(value, *ends, 2, 2) for value, ends in shares)
+    return metrics.ModeEstimate(chosen, *estimates, num_modes)
+
+
+def points(axis, marker):
+    return [line.get_xydata() for line in axis.lines if line.get_marker() == marker]
+
+
+def explained(axis):
+    """The legend's lines, its title first."""
+    legend = axis.get_legend()
+    return [legend.get_title().get_text(), *(text.get_text() for text in legend.get_texts())]
 
 
 def test_reliability_is_drawn_for_bins_with_pixels_and_says_the_error():
@@ -85,15 +122,27 @@ def test_reliability_is_drawn_for_bins_with_pixels_and_says_the_error():
 
 
 def test_modes_are_drawn_with_the_estimates_that_are_given():
-    modes = [mode(0.25, 0.2, (0.1, 0.4), 310), mode(1.0, 0.9, num_modes=1)]
+    modes = [
+        mode(0.25, 0.2, (0.1, 0.4), 310, 0.3, (0.2, 0.5)),
+        mode(1.0, 0.9, num_modes=1, held_out=0.8),
+    ]
     figure = figures.calibration_plot(SUMS, modes)
     figure.draw_without_rendering()
     _, right, _, below = figure.axes
-    means = [line.get_xydata() for line in right.lines if line.get_marker() == "s"]
-    np.testing.assert_array_equal(means, [[[0.25, 0.2], [1.0, 0.9]]])
-    intervals = [line.get_xydata() for line in right.lines if line.get_marker() == "_"]
-    np.testing.assert_array_equal(intervals, [[[0.25, 0.1], [0.25, 0.4]]])
-    assert right.texts[0].get_text() == "mean and interval over patients"
+    (drawn,), (held_out,) = points(right, "s"), points(right, "D")
+    np.testing.assert_array_equal(drawn[:, 1], [0.2, 0.9])
+    np.testing.assert_array_equal(held_out[:, 1], [0.3, 0.8])
+    np.testing.assert_array_equal(np.array(points(right, "_"))[..., 1], [[0.1, 0.4], [0.2, 0.5]])
+    # Side by side, each mean on its own bar.
+    np.testing.assert_array_equal(
+        np.array(points(right, "_"))[..., 0], [[drawn[0, 0]] * 2, [held_out[0, 0]] * 2]
+    )
+    assert 0.2 < drawn[0, 0] < 0.25 < held_out[0, 0] < 0.3
+    assert explained(right) == [
+        "mean and interval over patients",
+        "samples",
+        "graders held out:\nwhat a perfect sampler would draw, too",
+    ]
     assert [bar.get_height() for bar in below.patches] == [310, 1]
     assert [text.get_text() for text in below.texts] == ["310", "1"]
 
@@ -105,8 +154,28 @@ def test_an_interval_that_leaves_the_mean_out_is_drawn_where_it_is():
 
 
 def test_calibration_names_no_interval_where_there_is_none():
+    right = figures.calibration_plot(SUMS, [mode(0.5, 0.25)]).axes[1]
+    assert explained(right)[0] == "mean"
+    assert not points(right, "_")
+
+
+def test_there_is_a_diagonal_for_pixels_alone():
     figure = figures.calibration_plot(SUMS, [mode(0.5, 0.25)])
-    assert figure.axes[1].texts[0].get_text() == "mean"
+    left, right = (axis.lines for axis in figure.axes[:2])
+    assert [[0, 0], [1, 1]] in [line.get_xydata().tolist() for line in left]
+    assert [[0, 0], [1, 1]] not in [line.get_xydata().tolist() for line in right]
+
+
+def test_axes_say_whose_share_they_show():
+    axes = figures.calibration_plot(SUMS, [mode(0.5, 0.25)]).axes
+    assert [axis.get_ylabel() for axis in axes[:2]] == [
+        "share of graders who mark a pixel",
+        "share nearest to the mode",
+    ]
+    assert [axis.get_xlabel() for axis in axes[2:]] == [
+        "share of samples that mark a pixel",
+        "share of the other graders who chose the mode",
+    ]
 
 
 def test_calibration_without_modes_says_so():

@@ -84,7 +84,28 @@ def test_few_points_have_no_running_mean():
 def test_one_wild_value_among_many_does_not_flatten_the_curve():
     lines = many(300)
     lines[100]["kl_sum"] = 1000.0
-    assert figures.training_course(lines).axes[0].get_ylim()[1] < 110
+    figure = figures.training_course(lines)
+    assert figure.axes[0].get_ylim()[1] < 110
+    high = np.array([line["kl_sum"] for line in lines]) > figure.axes[0].get_ylim()[1]
+    assert figure.get_supxlabel().endswith(f"; logged values off the axes: {high.sum()}")
+
+
+def test_nothing_is_said_of_values_that_all_lie_on_the_axes():
+    lines = [{"step": n, "kl_sum": 5.0} for n in range(300)]
+    assert "off the axes" not in figures.training_course(lines).get_supxlabel()
+
+
+def test_the_legend_of_the_ious_lies_inside_its_panel():
+    line = {"rec_loss_mean": 1.0, "kl_sum": 1.0, "val/ged": 0.4, "val/hungarian_iou": 0.6}
+    line |= {f"kl_{scale}": 1.0 for scale in range(4)} | {"val/reconstruction_iou": 0.9}
+    figure = figures.training_course([line | {"step": step} for step in (1, 2)])
+    figure.draw_without_rendering()
+    axis = figure.axes[-1]
+    assert axis.get_title() == "validation IoU"
+    box = axis.get_legend().get_window_extent()
+    assert axis.bbox.x0 < box.x0
+    assert axis.bbox.y0 < box.y0
+    assert box.x1 < axis.bbox.x1
 
 
 @pytest.mark.parametrize(

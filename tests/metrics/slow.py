@@ -182,6 +182,23 @@ def mode_frequencies(samples, annotations, weights, classes=None):
     return [modes.get(place, nowhere) for place in range(len(annotations))]
 
 
+def held_out_frequencies(samples, annotations, weights, classes=None):
+    """Shares chosen, drawn and held out at each pair of annotations, the first held out."""
+    nowhere = [math.nan] * 3
+    result = []
+    for held, mask in enumerate(annotations):
+        others = [0 if place == held else weight for place, weight in enumerate(weights)]
+        if not weights[held] or not any(others):
+            result += [nowhere] * len(annotations)
+            continue
+        others = [weight / sum(others) for weight in others]
+        drawn, met = (
+            mode_frequencies(masks, annotations, others, classes) for masks in (samples, [mask])
+        )
+        result += [[*shares, share] for shares, (_, share) in zip(drawn, met, strict=True)]
+    return result
+
+
 def resampled_means(values, patients, draws, seed):
     """The mean over images of each draw of patients, image by image."""
     names = sorted(set(patients))

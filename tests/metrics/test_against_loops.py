@@ -133,3 +133,12 @@ def test_modes_are_counted_where_graders_first_chose_them(case):
     loops = np.moveaxis(expected(case, slow.mode_frequencies), 0, -1)
     np.testing.assert_allclose(result.chosen, loops[:, 0], atol=ROUNDING)
     np.testing.assert_allclose(result.drawn, loops[:, 1], atol=ROUNDING)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scored())
+def test_modes_of_the_others_are_counted_while_each_grader_is_held_out(case):
+    result = metrics.held_out_frequencies(case.samples, case.annotations, **case.conventions())
+    loops = np.moveaxis(expected(case, slow.held_out_frequencies), 0, -1)
+    for n, shares in enumerate(result):
+        np.testing.assert_allclose(shares, loops[:, n], atol=ROUNDING)

@@ -14,15 +14,17 @@ from tests.metrics.drawn import ROUNDING
 NO = math.nan
 
 
-def frequencies(chosen, drawn):
+def frequencies(chosen, drawn, held_out=None):
     """Modes of images from lists of each image's shares."""
-    return metrics.ModeFrequencies(np.array(chosen).T, np.array(drawn).T)
+    shares = (chosen, drawn, drawn if held_out is None else held_out)
+    return metrics.HeldOutFrequencies(*(np.array(each).T for each in shares))
 
 
 def test_modes_chosen_equally_often_are_put_together():
     modes = frequencies(
         [[0.5, 0.5, NO], [1.0, NO, NO], [0.25, 0.5, 0.25]],
         [[0.25, 0.75, NO], [1.0, NO, NO], [0.0, 0.5, 0.5]],
+        [[0.0, 1.0, NO], [1.0, NO, NO], [1.0, 1.0, 0.0]],
     )
     quarter, half, whole = metrics.estimate_modes(modes, ["a", "b", "c"])
     assert [mode.chosen for mode in (quarter, half, whole)] == [0.25, 0.5, 1.0]
@@ -31,6 +33,9 @@ def test_modes_chosen_equally_often_are_put_together():
     np.testing.assert_array_equal(quarter.drawn, [0.25, NO, NO, 1, 1])
     # Draws: a a gives 1/2, a c gives 1/2, c c gives 1/2.
     assert half.drawn == (0.5, 0.5, 0.5, 2, 2)
+    # Draws: a a gives 1/2, c c gives 1, a c gives 2/3.
+    np.testing.assert_allclose(half.held_out, [2 / 3, 0.5, 1, 2, 2], atol=ROUNDING)
+    np.testing.assert_array_equal(quarter.held_out, [0.5, NO, NO, 1, 1])
     np.testing.assert_array_equal(whole.drawn, [1.0, NO, NO, 1, 1])
 
 
@@ -56,10 +61,11 @@ def test_all_modes_of_a_patient_are_drawn_together():
     st.integers(0, 5),
 )
 def test_an_interval_is_that_of_means_drawn_mode_by_mode(images, seed):
-    modes = metrics.ModeFrequencies(*np.full((2, 3, len(images)), NO))
+    modes = metrics.HeldOutFrequencies(*np.full((3, 3, len(images)), NO))
     for b, (shares, _) in enumerate(images):
         for g, (chosen, drawn) in enumerate(shares):
             modes.chosen[g, b], modes.drawn[g, b] = chosen, drawn
+            modes.held_out[g, b] = 1 - drawn
     patients = [patient for _, patient in images]
     result = metrics.estimate_modes(modes, patients, draws=50, seed=seed, level=0.8)
     assert [mode.chosen for mode in result] == sorted({c for s, _ in images for c, _ in s})
@@ -73,6 +79,8 @@ def test_an_interval_is_that_of_means_drawn_mode_by_mode(images, seed):
             means = slow.resampled_means(values, owners, 50, seed)
             expected = np.quantile(means, [0.1, 0.9])
             np.testing.assert_allclose(mode.drawn[1:3], expected, atol=ROUNDING)
+            mirrored = 1 - expected[::-1]
+            np.testing.assert_allclose(mode.held_out[1:3], mirrored, atol=ROUNDING)
 
 
 def test_shares_that_differ_by_rounding_alone_are_one():
@@ -100,14 +108,14 @@ def test_ten_shares_stand_alone_and_more_are_put_together_in_tenths():
 def test_modes_of_scored_images_are_estimated():
     random = np.random.default_rng(0)
     samples, annotations = random.integers(0, 2, (4, 6, 1, 2)), random.integers(0, 2, (3, 6, 1, 2))
-    modes = metrics.mode_frequencies(samples, annotations)
+    modes = metrics.score(samples, annotations)[4].modes
     result = metrics.estimate_modes(modes, list("aabbcc"), draws=20)
     assert sum(mode.num_modes for mode in result) == np.isfinite(modes.chosen).sum()
 
 
 @pytest.mark.parametrize("images", [0, 2])
 def test_without_modes_there_is_nothing_to_estimate(images):
-    modes = metrics.ModeFrequencies(*np.full((2, 3, images), NO))
+    modes = metrics.HeldOutFrequencies(*np.full((3, 9, images), NO))
     assert metrics.estimate_modes(modes, ["a"] * images) == []
 
 
@@ -115,14 +123,16 @@ def test_without_modes_there_is_nothing_to_estimate(images):
     ("modes", "keywords", "message"),
     [
         (frequencies([[1.0], [1.0]], [[1.0], [1.0]]), {}, "2 images, .*one name an image"),
-        (([[1.0]], [[1.0], [1.0]]), {}, r"allowed is \[G, B\]"),
-        (([1.0], [1.0]), {}, r"allowed is \[G, B\]"),
-        (([[1.5]], [[1.0]]), {}, r"out of \[0, 1\]"),
-        (([[1.0]], [[NO]]), {}, r"out of \[0, 1\]"),
-        (([[1.0]], [[1.0]]), {"draws": 0}, "draws is 0"),
-        (([[1.0]], [[1.0]]), {"level": 95}, "level is 95"),
+        (([[1.0]], [[1.0], [1.0]], [[1.0]]), {}, r"allowed is \[N, B\]"),
+        (([1.0], [1.0], [1.0]), {}, r"allowed is \[N, B\]"),
+        (([[1.0]], [[1.0]]), {}, "allowed is .* held_out"),
+        (([[1.5]], [[1.0]], [[1.0]]), {}, r"out of \[0, 1\]"),
+        (([[1.0]], [[NO]], [[1.0]]), {}, r"out of \[0, 1\]"),
+        (([[1.0]], [[1.0]], [[NO]]), {}, r"out of \[0, 1\]"),
+        (([[1.0]], [[1.0]], [[1.0]]), {"draws": 0}, "draws is 0"),
+        (([[1.0]], [[1.0]], [[1.0]]), {"level": 95}, "level is 95"),
     ],
 )
 def test_modes_that_cannot_be_estimated_are_refused(modes, keywords, message):
     with pytest.raises(ValueError, match=message):
-        metrics.estimate_modes(metrics.ModeFrequencies(*modes), ["a"], **keywords)
+        metrics.estimate_modes(modes, ["a"], **keywords)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from hpunet import metrics
 from tests.metrics.drawn import ROUNDING, rows, strips
@@ -65,3 +66,31 @@ def test_annotation_modes_name_the_first_of_the_same():
     both = metrics.annotation_modes(labels, classes=(1, 2))
     np.testing.assert_array_equal(both[:, 0], [0, 1, 2])
     np.testing.assert_array_equal(metrics.annotation_modes(labels, classes=(1,))[:, 0], [0, 1, 1])
+
+
+def test_held_out_frequencies():
+    # While 4 is held out, 1 is a mode; while 1 is, 4 is, chosen by both others.
+    result = metrics.held_out_frequencies(strips(4, 4, 4, 1), strips(4, 1, 4))
+    chosen, drawn, held_out = (shares[:, 0].reshape(3, 3) for shares in result)
+    no = math.nan
+    np.testing.assert_array_equal(chosen, [[no, 0.5, 0.5], [1, no, no], [0.5, 0.5, no]])
+    np.testing.assert_array_equal(drawn, [[no, 0.25, 0.75], [1, no, no], [0.75, 0.25, no]])
+    np.testing.assert_array_equal(held_out, [[no, 0, 1], [1, no, no], [1, 0, no]])
+
+
+def test_weights_say_how_much_the_others_count():
+    result = metrics.held_out_frequencies(strips(4), strips(4, 2, 1), weights=[1, 0, 3])
+    chosen = result.chosen[:, 0].reshape(3, 3)
+    np.testing.assert_array_equal(np.argwhere(~np.isnan(chosen)), [[0, 2], [2, 0]])
+    result = metrics.held_out_frequencies(strips(4), strips(4, 2, 1), weights=[1, 2, 3])
+    expected = [[0, 2 / 5, 3 / 5], [1 / 4, 0, 3 / 4], [1 / 3, 2 / 3, 0]]
+    chosen = result.chosen[:, 0].reshape(3, 3)
+    np.testing.assert_allclose(np.nan_to_num(chosen), expected, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(("annotations", "weights"), [((4,), None), ((4, 2), [0, 1])])
+def test_a_single_grader_cannot_be_held_out(annotations, weights):
+    result = metrics.held_out_frequencies(strips(4, 1), strips(*annotations), weights=weights)
+    for shares in result:
+        assert shares.shape == (len(annotations) ** 2, 1)
+        assert np.isnan(shares).all()

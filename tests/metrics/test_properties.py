@@ -74,7 +74,13 @@ def test_scores_keep_their_bounds(case):
         given_values = values[name][~np.isnan(values[name])]
         assert (given_values >= low - ROUNDING).all(), name
         assert (given_values <= high + ROUNDING).all(), name
+    graders = len(case.annotations)
     for each in result.modes:
+        sums = np.nansum(each.reshape(graders, graders, IMAGES), axis=1)
+        # 0 of graders who cannot be held out: they do not count, or are alone.
+        np.testing.assert_allclose(sums[sums > 0], 1, atol=ROUNDING)
+    plain = metrics.mode_frequencies(case.samples, case.annotations, **case.conventions())
+    for each in plain:
         np.testing.assert_allclose(np.nansum(each, axis=0), 1, atol=ROUNDING)
 
 
@@ -180,8 +186,11 @@ def test_an_annotation_of_weight_zero_might_as_well_not_be_there(case, another, 
     result = score(case)
     assert_alike(result, more)
     for shown, expected in zip(more.modes, result.modes, strict=True):
+        shown = shown.reshape(count + 1, count + 1, IMAGES)
         assert np.isnan(shown[place]).all()
-        np.testing.assert_allclose(np.delete(shown, place, axis=0), expected, atol=ROUNDING)
+        assert np.isnan(shown[:, place]).all()
+        rest = np.delete(np.delete(shown, place, axis=0), place, axis=1)
+        np.testing.assert_allclose(rest.reshape(count**2, IMAGES), expected, atol=ROUNDING)
 
 
 @settings(max_examples=25, deadline=None)
@@ -190,13 +199,16 @@ def test_whole_weights_are_repetitions(case, data):
     times = data.draw(weights_for(len(case.annotations), [0.0, 1.0, 2.0, 3.0]))
     times = times if times.ndim == 1 else times[:, 0]
     weighted = score(case, weights=times)
-    repeated = score(
-        case, annotations=case.annotations.repeat(times.astype(int), axis=0), weights=None
-    )
+    annotations = case.annotations.repeat(times.astype(int), axis=0)
+    repeated = score(case, annotations=annotations, weights=None)
     # Two copies are a pair of different annotations, one of weight 2 is not.
     unlike = {"ged_unbiased", "grader_diversity_unbiased"}
     assert_alike(weighted, repeated, set(NUMBERS) - unlike)
-    for one, other in zip(weighted.modes, repeated.modes, strict=True):
+    modes = [
+        metrics.mode_frequencies(case.samples, masks, **case.conventions() | {"weights": weights})
+        for masks, weights in ((case.annotations, times), (annotations, None))
+    ]
+    for one, other in zip(*modes, strict=True):
         assert sorted(one[~np.isnan(one)].round(9)) == sorted(other[~np.isnan(other)].round(9))
 
 

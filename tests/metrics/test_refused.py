@@ -18,6 +18,7 @@ PAIRS = [
     metrics.variance_ncc,
     metrics.calibration,
     metrics.mode_frequencies,
+    metrics.held_out_frequencies,
     metrics.score,
 ]
 WEIGHTED = [each for each in PAIRS if "weights" in inspect.signature(each).parameters]

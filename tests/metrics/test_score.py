@@ -34,7 +34,7 @@ def one_by_one(case, rebuilt, count, num_bins):
         dice_of_mean=metrics.dice_of_mean(samples, annotations, **conventions),
         variance_ncc=metrics.variance_ncc(samples, annotations, **conventions),
         calibration=metrics.calibration(samples, annotations, num_bins=num_bins, **conventions),
-        modes=metrics.mode_frequencies(samples, annotations, **conventions),
+        modes=metrics.held_out_frequencies(samples, annotations, **conventions),
     )
 
 
@@ -82,7 +82,7 @@ def test_no_images_give_no_scores():
     scores = metrics.score(none, none, reconstructions=none, weights=[1, 2])[2]
     assert {value.shape for value in scores[:10]} == {(0,)}
     assert scores.calibration.pixels.shape == (0, 10)
-    assert scores.modes.drawn.shape == (2, 0)
+    assert scores.modes.drawn.shape == (4, 0)
     for single in (metrics.ged, metrics.hungarian_iou, metrics.reconstruction_iou):
         assert single(none, none).shape == (0,)
 
