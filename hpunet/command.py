@@ -94,12 +94,8 @@ def _with_default(flag: flags.Flag) -> str:
 
 
 def own_flags(module: ModuleType) -> dict[str, flags.Flag]:
-    """The flags that a command defines itself, by name."""
-    by_module = flags.FLAGS.flags_by_module_id_dict()
-    own = {flag.name: flag for flag in by_module.get(id(module), [])}
-    if hasattr(module, "GET_CONFIG"):
-        own["config"] = flags.FLAGS["config"]
-    return own
+    """A command's flags by name; its module keeps them in `FLAGS`."""
+    return {name: module.FLAGS[name] for name in module.FLAGS}
 
 
 def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
@@ -115,14 +111,16 @@ def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
     _overrides.clear()
     words = [word for word in argv[1:] if not _take_override(word)]
     own = own_flags(module)
+    # Grain asks absl for flags, which are nobody's here.
+    flags.FLAGS.mark_as_parsed()
     if _overrides and "config" not in own:
         raise _unknown_flag(f"config.{next(iter(_overrides))}", own)
     try:
-        rest = flags.FLAGS([argv[0], *words])
+        rest = module.FLAGS([argv[0], *words])
     except flags.UnrecognizedFlagError as error:
         raise _unknown_flag(error.flagname, own) from None
     except flags.Error as error:
-        raise UserError(_one_line(error)) from None
+        raise UserError(_one_line(error, own)) from None
     if len(rest) > 1:
         raise UserError(f"unexpected {rest[1]!r}: allowed are flags only, {_listed(own)}")
 
@@ -147,10 +145,10 @@ def _listed(own: dict[str, flags.Flag]) -> str:
     return ", ".join([*(f"--{name}" for name in sorted(own)), *keys, "--help"])
 
 
-def _one_line(error: flags.Error) -> str:
+def _one_line(error: flags.Error, own: dict[str, flags.Flag]) -> str:
     text = " ".join(str(error).split())
     found = re.match(r"flag --([^=]+)=(.*?): ", text)
-    allowed = flags.FLAGS[found[1]].parser.syntactic_help if found else ""
+    allowed = own[found[1]].parser.syntactic_help if found else ""
     return f"--{found[1]}={found[2]}: allowed is {allowed}" if found and allowed else text
 
 
@@ -161,11 +159,14 @@ class ConfigFlag:
         changeable: What the names of the keys begin with that a user may change.
     """
 
-    def __init__(self, changeable: str = "") -> None:
-        """Defines the flag."""
+    def __init__(self, flag_values: flags.FlagValues, changeable: str = "") -> None:
+        """Defines the flag among a command's own."""
         self.changeable = changeable
         self._flag = flags.DEFINE_string(
-            "config", None, "Path or name of a configuration; --config.KEY=VALUE changes a key."
+            "config",
+            None,
+            "Path or name of a configuration; --config.KEY=VALUE changes a key.",
+            flag_values=flag_values,
         )
 
     @property

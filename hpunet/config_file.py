@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import importlib.util
 import json
 import os
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 
 from hpunet.config import KEYS, check, default_config, flatten
 from hpunet.errors import UserError
+from hpunet.model.model_config import ModelConfig
 
 PACKAGE = Path(__file__).parent
 WORDS = {"none": None, "true": True, "false": False}
@@ -138,6 +140,11 @@ def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     for name, value in values.items():
         check({name: value})
     return _changed(config, values)
+
+
+def with_model(config: ConfigDict, model: ModelConfig) -> ConfigDict:
+    """A configuration with the keys of a network of this shape."""
+    return _changed(config, {f"model.{k}": v for k, v in dataclasses.asdict(model).items()})
 
 
 def _changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:

@@ -5,13 +5,14 @@ python -m hpunet.evaluate --weights=FILE --config=configs/lidc.py --out=FILE.jso
 python -m hpunet.evaluate --predictions=DIR --annotations=DIR
 """
 
+import functools
 from pathlib import Path
 
 from absl import flags
 
 from hpunet import command, config
 from hpunet.allowed import MOST
-from hpunet.config_file import config_of_run
+from hpunet.config_file import config_of_run, with_model
 from hpunet.data.open import open_dataset
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
@@ -30,36 +31,41 @@ from hpunet.training import workdir as folder
 from hpunet.training.truth_report import TruthReport
 
 SPLITS = ("train", "val", "test")
-GET_CONFIG = command.ConfigFlag(changeable="data.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run whose network is scored.")
-WEIGHTS = flags.DEFINE_string("weights", None, "Weights file; --config names the data.")
-PREDICTIONS = flags.DEFINE_string(
+# Not absl's common ones: two commands may be imported side by side.
+FLAGS = flags.FlagValues()
+text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+number_flag = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+choice_flag = functools.partial(flags.DEFINE_enum, flag_values=FLAGS)
+GET_CONFIG = command.ConfigFlag(FLAGS, changeable="data.")
+WORKDIR = text_flag("workdir", None, "Folder of a run whose network is scored.")
+WEIGHTS = text_flag("weights", None, "Weights file; --config names the data.")
+PREDICTIONS = text_flag(
     "predictions", None, "Folder of another tool's samples: <name>_s<k>.png or <name>.npz."
 )
-ANNOTATIONS = flags.DEFINE_string(
+ANNOTATIONS = text_flag(
     "annotations", None, "Folder of the graders' masks: <name>_a<k>.png, _l<k>.png or <name>.npz."
 )
-IMAGES = flags.DEFINE_string("images", None, "Folder of the images, <name>.png, for the figures.")
-CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "With --workdir: best, last or a step.")
-SPLIT = flags.DEFINE_string("split", "test", "Split that is scored: train, val or test.")
-NUM_SAMPLES = flags.DEFINE_string(
+IMAGES = text_flag("images", None, "Folder of the images, <name>.png, for the figures.")
+CHECKPOINT = text_flag("checkpoint", "best", "With --workdir: best, last or a step.")
+SPLIT = text_flag("split", "test", "Split that is scored: train, val or test.")
+NUM_SAMPLES = text_flag(
     "num_samples", None, "Numbers of samples to score with; 1,4,8,16 if not given."
 )
-NUM_IMAGES = flags.DEFINE_integer(
+NUM_IMAGES = number_flag(
     "num_images", None, "Scores only so many images, spread evenly over the split.", lower_bound=1
 )
-SEED = flags.DEFINE_integer("seed", 0, "Of the samples and of the bootstrap.", lower_bound=0)
-OUT = flags.DEFINE_string(
+SEED = number_flag("seed", 0, "Of the samples and of the bootstrap.", lower_bound=0)
+OUT = text_flag(
     "out",
     None,
     "JSON file of the result, with a CSV of the images beside it; without it, a workdir's own is "
     "scores_<split>.json in it.",
 )
-FIGURES = flags.DEFINE_string("figures", None, "Folder for figures, PNG and PDF.")
-SAVE_PREDICTIONS = flags.DEFINE_string(
+FIGURES = text_flag("figures", None, "Folder for figures, PNG and PDF.")
+SAVE_PREDICTIONS = text_flag(
     "save_predictions", None, "Folder to keep the samples in, as --predictions reads them."
 )
-BENCHMARK = flags.DEFINE_enum(
+BENCHMARK = choice_flag(
     "benchmark",
     None,
     sorted(published.BENCHMARKS),
@@ -67,16 +73,16 @@ BENCHMARK = flags.DEFINE_enum(
     + "; ".join(f"{name}, {meaning}" for name, meaning in published.BENCHMARKS.items())
     + ".",
 )
-CLASSES = flags.DEFINE_string(
+CLASSES = text_flag(
     "classes", None, "Classes to score and average, such as 1,2; else all but 0 are one foreground."
 )
-NUM_CLASSES = flags.DEFINE_integer(
+NUM_CLASSES = number_flag(
     "num_classes", 2, "With --predictions: classes, background included.", lower_bound=2
 )
-CROP = flags.DEFINE_integer(
+CROP = number_flag(
     "crop", None, "With --predictions: scores the central part of so many pixels.", lower_bound=1
 )
-IGNORE_LABEL = flags.DEFINE_integer(
+IGNORE_LABEL = number_flag(
     "ignore_label", None, "With --predictions: value of annotated pixels that count nowhere."
 )
 
@@ -261,9 +267,11 @@ def _judge_network(out: Path | None) -> Judged:
 
 def _network() -> tuple[Network, config.Settings]:
     if WEIGHTS.value is not None:
-        settings = config.settings_of(GET_CONFIG())
+        values = GET_CONFIG()
         network = networks.from_weights(Path(WEIGHTS.value))
-        networks.check_config(network, settings.model.num_classes, settings.crop)
+        networks.check_config(network, values.model.num_classes, values.data.crop)
+        # The data are the configuration's, the network is the file's.
+        settings = config.settings_of(with_model(values, network.model.config))
         networks.warn_of_spacing(network, settings.pixel_spacing)
         return network, settings
     workdir = folder.of(WORKDIR.value or "")

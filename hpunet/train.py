@@ -1,5 +1,6 @@
 """Trains a network: `python -m hpunet.train --config=configs/synthetic.py --workdir=DIR`."""
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -24,14 +25,18 @@ from hpunet.training.task import Task, build_hierarchical_task
 from hpunet.training.validation import Cropped, Scorer, crop_examples
 from hpunet.weights.file import check_params, load
 
-GET_CONFIG = command.ConfigFlag()
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same one goes on.")
-INIT_WEIGHTS = flags.DEFINE_string("init_weights", None, "Weights file to start from.")
-COORDINATOR = flags.DEFINE_string(
+# Not absl's common ones: two commands may be imported side by side.
+FLAGS = flags.FlagValues()
+text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+number_flag = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+GET_CONFIG = command.ConfigFlag(FLAGS)
+WORKDIR = text_flag("workdir", None, "Folder of the run; the same one goes on.")
+INIT_WEIGHTS = text_flag("init_weights", None, "Weights file to start from.")
+COORDINATOR = text_flag(
     "coordinator", None, "HOST:PORT of process 0, or auto to ask the cluster; one host needs none."
 )
-NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.", lower_bound=1)
-PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which process this is.", lower_bound=0)
+NUM_PROCESSES = number_flag("num_processes", None, "Number of processes.", lower_bound=1)
+PROCESS_ID = number_flag("process_id", None, "Which process this is.", lower_bound=0)
 
 
 class Setup(NamedTuple):

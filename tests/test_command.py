@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jax
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 
 from hpunet import command, train
@@ -44,9 +43,10 @@ def refused(monkeypatch, capsys):
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["hpunet.train", *map(str, words)])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        saved = flagsaver.save_flag_values(train.FLAGS)
+        with pytest.raises(SystemExit) as stopped:
             command.run(train.main)
-        flags.FLAGS.mark_as_parsed()
+        flagsaver.restore_flag_values(saved, train.FLAGS)
         out, err = capsys.readouterr()
         assert stopped.value.code == command.USER_ERROR
         assert out == ""

@@ -135,6 +135,7 @@ def _ged_by_samples(scores: ImageScores, found: Estimates, show_published: bool)
         {n: values.ged for n, values in scores.by_num_samples.items()},
         PU_NET_PAPER_GED if show_published else None,
         intervals={n: (e.low, e.high) for n, e in estimates.items() if np.isfinite(e.low)},
+        level=found.conventions.level,
         source=f"published means,\n{PU_NET_PAPER}",
     )
 

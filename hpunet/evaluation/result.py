@@ -125,7 +125,9 @@ def _conventions(conventions: Conventions) -> dict[str, Any]:
         "num_samples": "the first n samples of each image",
         "foreground": "every label above 0, where no classes are given",
         "class_absent_from_both": "counts as nothing; IoU is 1 where no class is in either mask",
-        "modes": "chosen and drawn as `hpunet.metrics.estimate_modes` says",
+        "modes": "distinct annotations of the other graders, each grader held out in turn: chosen, "
+        "the share of those others; drawn, the share of samples nearest to the mode; held_out, how "
+        "often the grader held out is nearest to it, as a perfect sampler's samples would be",
         "scores": {name: info.convention for name, info in metrics.SCORES.items()},
     }
 

@@ -4,7 +4,6 @@ import shutil
 import sys
 
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 
 from hpunet import command, evaluate
@@ -29,9 +28,10 @@ def evaluated(monkeypatch, capsys):
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["hpunet.evaluate", *map(str, words)])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        saved = flagsaver.save_flag_values(evaluate.FLAGS)
+        with pytest.raises(SystemExit) as stopped:
             command.run(evaluate.main)
-        flags.FLAGS.mark_as_parsed()
+        flagsaver.restore_flag_values(saved, evaluate.FLAGS)
         out, err = capsys.readouterr()
         return stopped.value.code, out, err
 

@@ -54,7 +54,7 @@ def test_images_of_different_size_and_number_of_graders_are_scored_together():
     made = cases(2) + cases(2, num_graders=5, size=9, seed=1)
     scores = score(made)
     assert scores.num_graders.tolist() == [3, 3, 5, 5]
-    assert scores.by_num_samples[4].modes.chosen.shape == (5, 4)
+    assert scores.by_num_samples[4].modes.chosen.shape == (25, 4)
     assert scores.num_annotations.tolist() == [3, 3, 5, 5]
     assert scores.sizes == [(6, 6)] * 2 + [(9, 9)] * 2
     assert np.isfinite(scores.by_num_samples[4].ged).all()
@@ -133,14 +133,16 @@ def test_estimates_are_means_over_images_with_intervals_over_patients():
     assert estimate.num_patients == 3
 
 
-def test_modes_are_gathered_by_how_often_graders_chose_them():
-    modes = estimate_modes(score(cases()), 4, PLAIN)
-    assert [mode.chosen for mode in modes] == pytest.approx([1 / 3, 2 / 3, 1])
-    # Images 3 to 5 hold one mode only, the empty one: every sample is nearest to it.
-    assert modes[-1].drawn.value == 1
-    assert (modes[-1].num_modes, modes[-1].drawn.num_images) == (3, 3)
-    # Images 0 and 1 hold three modes each, image 2 one that a single grader chose.
-    assert (modes[0].num_modes, modes[0].drawn.num_images) == (7, 3)
+def test_modes_are_gathered_by_how_often_the_other_graders_chose_them():
+    half, all_of_them = estimate_modes(score(cases()), 4, PLAIN)
+    # The three graders of images 0 and 1 differ: two modes each time that one is held out. Of image
+    # 2 two drew nothing: without the third one mode is left, without one of them there are two.
+    assert half.chosen == pytest.approx(1 / 2)
+    assert (half.num_modes, half.drawn.num_images) == (6 + 6 + 4, 3)
+    # Of images 3 to 5 nobody drew anything: one mode, to which every sample is nearest.
+    assert all_of_them.chosen == 1
+    assert (all_of_them.num_modes, all_of_them.drawn.num_images) == (1 + 9, 4)
+    assert all_of_them.drawn.value == all_of_them.held_out.value == 1
 
 
 def test_json_holds_every_score_convention_and_version_and_only_finite_numbers():

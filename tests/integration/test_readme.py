@@ -167,16 +167,19 @@ def test_scoring_command_leaves_what_the_readme_says(command, scored_dir):
     if "--predictions" not in command:
         words += ["--num_samples=2", f"--config.data.prepared_dir={scored_dir / 'prepared'}"]
     if "configs/lidc.py" in command:
-        # What is made above has no other split.
-        words.append("--split=val")
+        # What is made above has no other split, and is smaller.
+        words += ["--split=val", f"--config.data.crop={SIZE}"]
+    out = scored_dir / "runs/synthetic/scores_test_num_samples_2.json"
+    if "--out=scores.json" in words:
+        out = scored_dir / "scores.json"
+    out.unlink(missing_ok=True)
     done = subprocess.run(
         words, cwd=scored_dir, env=IN_ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "GED²" in done.stdout
-    out = "scores.json" if "--out=scores.json" in words else "runs/synthetic/scores_test.json"
-    assert (scored_dir / out).is_file()
-    assert (scored_dir / out).with_suffix(".csv").is_file()
+    assert out.is_file()
+    assert out.with_suffix(".csv").is_file()
     if "--figures" in command:
         assert (scored_dir / "figures" / "scales.gif").is_file()
 
