@@ -68,15 +68,16 @@ def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> 
     Args:
         images: What was scored.
         scored: Samples of them.
-        title: A line above it all.
+        title: What stands in front of each image's number.
     """
     shown = slice(SHOWN_IMAGES)
     image = images.image[shown, ..., 0]
+    before = "" if title is None else f"{title}, "
     return figures.hypothesis_grid(
         image,
         images.annotations[:, shown],
         scored.samples[:, shown],
-        captions=None if title is None else [title] + [""] * (len(image) - 1),
+        captions=[f"{before}image {number + 1}" for number in range(len(image))],
     )
 
 

@@ -22,15 +22,15 @@ def test_three_images_are_shown_with_their_graders_and_samples():
         np.testing.assert_array_equal(rest[6:], SCORED.samples[:, b])
 
 
-@pytest.mark.parametrize("title", [None, "step 500"])
-def test_the_title_stands_once_above_all_images(title):
+@pytest.mark.parametrize(("title", "before"), [(None, ""), ("step 500", "step 500, ")])
+def test_each_image_has_its_number_and_the_title(title, before):
     figure = sample_figure(IMAGES, SCORED, title)
-    row = ["samples 1–8", "samples 9–10"]
-    assert beside(figure) == [*([title] if title else []), *3 * row, "standard deviation"]
-    assert titles(figure).count("image") == 1
+    captions = [f"{before}image {number}" for number in (1, 2, 3)]
+    assert [text for text in beside(figure) if "image" in text] == captions
+    assert titles(figure).count("image") == 3
 
 
 def test_fewer_images_than_three_are_shown_too():
     one = Cropped(IMAGES.image[:1], IMAGES.annotations[:, :1], IMAGES.position[:1])
     figure = sample_figure(one, SCORED._replace(samples=SCORED.samples[:, :1]), "step 1")
-    assert beside(figure)[0] == "step 1"
+    assert beside(figure)[0] == "step 1, image 1"
