@@ -20,7 +20,7 @@ _LEGEND, _COLUMN = 1.9, 1.3
 # Numbers of samples are 1 apart: middle and half width of the dots, from there to the mean's value,
 # and where the published means begin and end.
 _DOTS, _SPREAD, _VALUE = -0.27, 0.16, 0.18
-_FIRST, _LAST = 0.14, 0.44
+_FIRST, _LAST = 0.2, 0.45
 _BINS = 50
 _DOT, _MEAN = LINES[4], "#000000"
 _OTHERS = [colour for colour in LINES if colour not in (_DOT, _MEAN)]
