@@ -1,6 +1,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 os.environ["XLA_FLAGS"] = (
@@ -19,6 +20,9 @@ install_import_hook(
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
+from absl.testing import flagsaver  # noqa: E402
+
+from hpunet import command  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -48,3 +52,33 @@ def quick_compilation():
     yield
     jax.config.update("jax_disable_most_optimizations", False)
     del os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]
+
+
+@pytest.fixture
+def run_command(monkeypatch, capsys):
+    """Runs a command's module in this process and gives exit code, stdout and stderr."""
+
+    def run(module, *words):
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
+        saved = flagsaver.save_flag_values(module.FLAGS)
+        with pytest.raises(SystemExit) as stopped:
+            command.run(module.main)
+        flagsaver.restore_flag_values(saved, module.FLAGS)
+        out, err = capsys.readouterr()
+        return stopped.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def refusal_of(run_command):
+    """Runs a command's module on mistaken words and gives the one line that it prints."""
+
+    def run(module, *words):
+        code, out, err = run_command(module, *words)
+        assert code == command.USER_ERROR
+        assert out == ""
+        assert len(err.splitlines()) == 1, err
+        return err
+
+    return run

@@ -1,13 +1,13 @@
 """A user's mistake ends in one line on stderr and exit code 2, and leaves nothing behind."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
 import jax
 import pytest
-from absl.testing import flagsaver
 
 from hpunet import command, train
 from hpunet.config import KEYS
@@ -38,22 +38,9 @@ def prepared_dir(tmp_path_factory):
 
 
 @pytest.fixture
-def refused(monkeypatch, capsys):
+def refused(refusal_of):
     """Runs the train command on mistaken words and gives the one line that it prints."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["hpunet.train", *map(str, words)])
-        saved = flagsaver.save_flag_values(train.FLAGS)
-        with pytest.raises(SystemExit) as stopped:
-            command.run(train.main)
-        flagsaver.restore_flag_values(saved, train.FLAGS)
-        out, err = capsys.readouterr()
-        assert stopped.value.code == command.USER_ERROR
-        assert out == ""
-        assert len(err.splitlines()) == 1, err
-        return err
-
-    return run
+    return functools.partial(refusal_of, train)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Integer, Key, Num
 
+from hpunet.data.crop import central
+
 AnyArray = Array | np.ndarray
 
 # A displacement whose slope passes -1 folds the image. The slope's standard deviation is
@@ -119,7 +121,7 @@ def center_crop(
     """
     size = image.shape[1:3]
     _check_crop(size, crop)
-    rows, columns = (slice((n - c) // 2, (n - c) // 2 + c) for n, c in zip(size, crop, strict=True))
+    rows, columns = central(size, crop)
     return image[:, rows, columns], labels[..., rows, columns]
 
 

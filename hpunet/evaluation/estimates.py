@@ -1,7 +1,6 @@
 """Scores of a set of images: means with intervals, for all images and for groups of them."""
 
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hpunet import metrics
@@ -73,16 +72,13 @@ def estimate_groups(scores: ImageScores, conventions: Conventions) -> dict[str, 
 def _estimate(
     group: ImageScores, values: metrics.Scores, conventions: Conventions
 ) -> dict[str, metrics.Estimate]:
-    estimate_mean, estimate_calibration_error = _estimators(conventions)
-    estimates = {}
-    for name in metrics.SCORES:
-        if name == CALIBRATION_ERROR:
-            calibration = values.calibration
-            estimates[name] = estimate_calibration_error(calibration, group.patients)
-        else:
-            image_values = getattr(values, name)
-            estimates[name] = estimate_mean(image_values, group.patients)
-    return estimates
+    patients, how = group.patients, conventions.bootstrap
+    return {
+        name: metrics.estimate_calibration_error(values.calibration, patients, **how)
+        if name == CALIBRATION_ERROR
+        else metrics.estimate_mean(getattr(values, name), patients, **how)
+        for name in metrics.SCORES
+    }
 
 
 def estimate_modes(
@@ -90,23 +86,5 @@ def estimate_modes(
 ) -> list[metrics.ModeEstimate]:
     """How often modes were drawn that graders chose alike often, ascending."""
     return metrics.estimate_modes(
-        scores.by_num_samples[num_samples].modes,
-        scores.patients,
-        draws=conventions.draws,
-        seed=conventions.seed,
-        level=conventions.level,
+        scores.by_num_samples[num_samples].modes, scores.patients, **conventions.bootstrap
     )
-
-
-def _estimators(
-    conventions: Conventions,
-) -> tuple[Callable[..., metrics.Estimate], Callable[..., metrics.Estimate]]:
-    """`estimate_mean` and `estimate_calibration_error` with their settings."""
-    functions = (metrics.estimate_mean, metrics.estimate_calibration_error)
-    mean, error = (
-        functools.partial(
-            function, draws=conventions.draws, seed=conventions.seed, level=conventions.level
-        )
-        for function in functions
-    )
-    return mean, error

@@ -12,11 +12,12 @@ import numpy as np
 from hpunet.data.dataset import Source
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
+from hpunet.model.check import image_channels
 from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 from hpunet.training.checkpoint import read_params
-from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS
-from hpunet.weights.file import check_params, load, read_header
+from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS, saved_steps
+from hpunet.weights.file import check_finite, check_params, load, read_header
 
 
 class Network(NamedTuple):
@@ -75,11 +76,11 @@ def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> N
     """
     model = build_model(config)
     checkpoints, weights = workdir / CHECKPOINTS, workdir / WEIGHTS
-    if which == BEST and not _holds_any(checkpoints / BEST):
+    if which == BEST and not saved_steps(checkpoints / BEST):
         # Without validation the last weights are what a run ends with.
         which = LAST
     # The file is as old as the last time that the run came to an end: checkpoints go before it.
-    if which == LAST and not _holds_any(checkpoints / LAST) and weights.is_file():
+    if which == LAST and not saved_steps(checkpoints / LAST) and weights.is_file():
         place = str(weights)
         _, params = load(weights)
         origin: dict[str, Any] = {"weights": weights.name}
@@ -87,7 +88,7 @@ def from_workdir(workdir: Path, which: str, config: ModelConfig, crop: int) -> N
         step, saved = read_params(checkpoints, which)
         params = jax.tree.map(jnp.asarray, saved)
         place = f"{checkpoints}, step {step}"
-        _check_finite(params, place)
+        check_finite(params, place)
         origin = {"checkpoint": which, "step": step}
     check_params(params, model, place)
     return Network(model, params, crop, place, origin)
@@ -157,7 +158,7 @@ def check_fits(network: Network, source: Source, data_name: str) -> None:
     """
     example = source[0]
     *size, channels = example["image"].shape
-    wanted = network.params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
+    wanted = image_channels(network.params)
     if channels != wanted:
         raise UserError(
             f"{network.place}: its network takes images of {wanted} channels, those of {data_name} "
@@ -168,14 +169,3 @@ def check_fits(network: Network, source: Source, data_name: str) -> None:
             f"{network.place}: its network is for crops of {network.crop} x {network.crop} pixels, "
             f"the images of {data_name} have {size[0]} x {size[1]}"
         )
-
-
-def _holds_any(folder: Path) -> bool:
-    return folder.is_dir() and any(path.name.isdecimal() for path in folder.iterdir())
-
-
-def _check_finite(params: Params, place: str) -> None:
-    for module, weights in params.items():
-        for name, value in weights.items():
-            if not np.isfinite(value).all():
-                raise UserError(f"{place}: {module}/{name} is not finite")

@@ -1,5 +1,6 @@
 """With what a result was made: code, packages, machine."""
 
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -15,6 +16,7 @@ PACKAGE = Path(__file__).parents[1]
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "numpy", "scipy", "pillow", "tensorflow-datasets")
 
 
+@functools.cache
 def provenance() -> dict[str, Any]:
     """Version and commit of hpunet, versions of packages, Python and platform, for JSON."""
     return {

@@ -30,6 +30,11 @@ class Conventions:
     level: float = 0.95
     seed: int = 0
 
+    @property
+    def bootstrap(self) -> dict[str, Any]:
+        """What the estimates of `hpunet.metrics` ask for."""
+        return {"draws": self.draws, "seed": self.seed, "level": self.level}
+
 
 # Scores that are one number an image.
 _NUMBERS = tuple(n for n in metrics.Scores._fields if n not in ("calibration", "modes"))
@@ -167,13 +172,13 @@ def _score(
 def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
     """One entry an image out of many with one image each."""
     most = max(len(part.modes.chosen) for part in parts)
-    modes = [type(part.modes)(*(_padded(x, most) for x in part.modes)) for part in parts]
+    modes = zip(*([_padded(x, most) for x in part.modes] for part in parts), strict=True)
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
     calibrations = zip(*(part.calibration for part in parts), strict=True)
     return metrics.Scores(
         **joined,
         calibration=metrics.Calibration(*map(np.concatenate, calibrations)),
-        modes=type(modes[0])(*(np.concatenate(x, axis=1) for x in zip(*modes, strict=True))),
+        modes=metrics.HeldOutFrequencies(*(np.concatenate(x, axis=1) for x in modes)),
     )
 
 
@@ -187,5 +192,5 @@ def _take(scores: metrics.Scores, places: Int[np.ndarray, " b"]) -> metrics.Scor
     return metrics.Scores(
         **taken,
         calibration=metrics.Calibration(*(x[places] for x in scores.calibration)),
-        modes=type(scores.modes)(*(x[:, places] for x in scores.modes)),
+        modes=metrics.HeldOutFrequencies(*(x[:, places] for x in scores.modes)),
     )

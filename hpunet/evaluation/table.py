@@ -27,11 +27,11 @@ def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool =
     """
     every = estimated[ALL]
     most = max(every.scores)
-    heading = f"Means over images; [{level:.0%} intervals by bootstrap over patients]"
+    means = f"Means over images; [{level:.0%} intervals by bootstrap over patients]"
     by_group = f"By how many graders drew something, {most} samples"
     return "\n\n".join(
         [
-            f"{heading}\n\n{_by_num_samples(every)}",
+            f"{means}\n\n{_by_num_samples(every)}",
             *_notes(every, most),
             f"{by_group}\n\n{_by_group(estimated, most)}",
             *_warnings(estimated, patients_known),

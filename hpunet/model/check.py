@@ -9,11 +9,14 @@ from jaxtyping import Array, Float, Key
 
 from hpunet.model.model_config import ModelConfig
 
+# Module and name of the weights that see the image first.
+FIRST_KERNEL = ("prior_encoder/level_0/block_0/conv_0", "w")
+
 
 def network(config: Any) -> None:
     """Refuses what is no shape of a network."""
     if not isinstance(config, ModelConfig):
-        raise ValueError(f"config={_short(config)}: allowed is a hpunet.ModelConfig")
+        raise ValueError(f"config={short(config)}: allowed is a hpunet.ModelConfig")
 
 
 def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
@@ -27,15 +30,21 @@ def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
     return array.astype(jnp.float32)
 
 
-def channels(image: Float[Array, "B H W C"], params: Any) -> None:
-    """Refuses an image with other channels than the weights are for, and what is no weights."""
+def image_channels(params: Any) -> int:
+    """Channels of the images that weights are for; refuses what is no weights."""
+    module, name = FIRST_KERNEL
     try:
-        expected = params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
+        return params[module][name].shape[2]
     except (TypeError, LookupError, AttributeError):
         raise ValueError(
-            f"params={_short(params)}: allowed are weights of this network, from model.init or "
+            f"params={short(params)}: allowed are weights of this network, from model.init or "
             "hpunet.load"
         ) from None
+
+
+def channels(image: Float[Array, "B H W C"], params: Any) -> None:
+    """Refuses an image with other channels than the weights are for, and what is no weights."""
+    expected = image_channels(params)
     if image.shape[-1] != expected:
         raise ValueError(f"image has {image.shape[-1]} channels: the weights are for {expected}")
 
@@ -60,7 +69,7 @@ def count(name: str, value: Any) -> None:
 def boolean(name: str, value: Any) -> bool:
     """A bool of Python or NumPy as Python's; refuses all else."""
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name}={_short(value)}: allowed are True and False")
+        raise ValueError(f"{name}={short(value)}: allowed are True and False")
     return bool(value)
 
 
@@ -75,7 +84,7 @@ def latents(
         return [None] * config.num_scales
     if not isinstance(values, list | tuple):
         raise ValueError(
-            f"latents={_short(values)}: allowed is a list of {config.num_scales} arrays or None"
+            f"latents={short(values)}: allowed is a list of {config.num_scales} arrays or None"
         )
     if len(values) != config.num_scales:
         raise ValueError(f"{len(values)} latents given: allowed are {config.num_scales}")
@@ -105,8 +114,7 @@ def mean_scales(mean: Any, given: list[Array | None], config: ModelConfig) -> tu
         flags = (bool(values),) * config.num_scales
     else:
         raise ValueError(
-            f"mean={_short(mean)}: allowed are True, False and a list of {config.num_scales} of "
-            "them"
+            f"mean={short(mean)}: allowed are True, False and a list of {config.num_scales} of them"
         )
     if len(flags) != config.num_scales:
         raise ValueError(f"mean has {len(flags)} entries: allowed are {config.num_scales}")
@@ -168,8 +176,9 @@ def _array(name: str, value: Any, allowed: str) -> Array:
             return jnp.asarray(value)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"{name}={_short(value)}: allowed is {allowed}")
+    raise ValueError(f"{name}={short(value)}: allowed is {allowed}")
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as a message shows it, in one line."""
     return " ".join(repr(value).split())[:60]

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from hpunet.errors import UserError
 from hpunet.training.state import TrainState
-from hpunet.training.workdir import BEST, LAST
+from hpunet.training.workdir import BEST, LAST, saved_steps
 
 NUM_LAST = 2
 # Two, because the newest best may be later than the last checkpoint and is then undone.
@@ -196,7 +196,7 @@ def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
     Raises:
         UserError: If there is no such checkpoint, or it cannot be read.
     """
-    steps = {name: _steps(folder / name) for name in (BEST, LAST)}
+    steps = {name: saved_steps(folder / name) for name in (BEST, LAST)}
     wanted = int(which) if which.isdecimal() else max(steps[which], default=None)
     home = next((folder / name for name in (BEST, LAST) if wanted in steps[name]), None)
     if wanted is None or home is None:
@@ -209,10 +209,3 @@ def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{home / str(wanted)}: it cannot be read ({reason})") from error
-
-
-def _steps(folder: Path) -> list[int]:
-    if not folder.is_dir():
-        return []
-    # Orbax writes under another name and renames what is whole.
-    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from tensorboardX import SummaryWriter
 
 from hpunet.errors import UserError
+from hpunet.training.workdir import write_whole
 
 FILE = "metrics.jsonl"
 
@@ -97,6 +97,4 @@ def cut_back(path: Path, last_step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in read_metrics(path) if line["step"] <= last_step]
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())

@@ -94,14 +94,20 @@ def _check_checkpoints(workdir: Path) -> None:
     for folder in (top, top / LAST, top / BEST):
         if os.path.lexists(folder) and not folder.is_dir():
             raise UserError(f"{folder}: it is no folder; another --workdir starts anew")
-    last = top / LAST
-    if last.is_dir() and not os.path.lexists(workdir / CONFIG):
-        steps = sorted(int(p.name) for p in last.iterdir() if p.name.isdecimal())
-        if steps:
-            raise UserError(
-                f"{workdir / CONFIG} is missing beside checkpoints up to step {steps[-1]}: which "
-                "configuration the run had is unknown; another --workdir starts anew"
-            )
+    steps = saved_steps(top / LAST)
+    if steps and not os.path.lexists(workdir / CONFIG):
+        raise UserError(
+            f"{workdir / CONFIG} is missing beside checkpoints up to step {steps[-1]}: which "
+            "configuration the run had is unknown; another --workdir starts anew"
+        )
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Steps of the checkpoints in a folder of them, ascending; empty if there is no folder."""
+    if not folder.is_dir():
+        return []
+    # Orbax writes under another name and renames what is whole.
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
 
 
 def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:

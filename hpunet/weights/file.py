@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
+from hpunet.model.check import FIRST_KERNEL
 from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 
@@ -97,11 +98,9 @@ def load(path: str | Path) -> tuple[Model, Params]:
         for name in file.keys():  # noqa: SIM118
             _check_type(path, name, file.get_slice(name).get_dtype())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for name, value in tensors.items():
-        if not np.isfinite(value).all():
-            raise UserError(f"{path}: {name} is not finite; allowed are finite numbers")
     model = build_model(config)
     params = unflatten(tensors)
+    check_finite(params, str(path))
     check_params(params, model, str(path))
     return model, params
 
@@ -120,6 +119,21 @@ def unflatten(tensors: Mapping[str, np.ndarray]) -> Params:
     return params
 
 
+def check_finite(params: Params, source: str) -> None:
+    """Refuses weights that hold NaN or infinity, naming the first.
+
+    Args:
+        params: Haiku's tree.
+        source: Where they come from, for the message.
+    """
+    for module, weights in params.items():
+        for name, value in weights.items():
+            if not np.isfinite(value).all():
+                raise UserError(
+                    f"{source}: {module}/{name} is not finite; allowed are finite numbers"
+                )
+
+
 def check_params(params: Params, model: Model, source: str) -> None:
     """Refuses weights that are not those of the model, naming the first that differs.
 
@@ -129,7 +143,7 @@ def check_params(params: Params, model: Model, source: str) -> None:
         source: Where they come from, for the message.
     """
     found = {(m, n): v.shape for m, weights in params.items() for n, v in weights.items()}
-    first = found.get(("prior_encoder/level_0/block_0/conv_0", "w"))
+    first = found.get(FIRST_KERNEL)
     if first is None or len(first) != 4:
         raise UserError(
             f"{source}: its weights are not those of a Hierarchical Probabilistic U-Net"

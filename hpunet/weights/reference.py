@@ -74,11 +74,7 @@ def _as_float32(name: str, value: Any) -> np.ndarray:
             return array.astype(np.float32)
     except (TypeError, ValueError):
         pass
-    raise UserError(f"variable {name}={_short(value)}: allowed is an array of numbers")
-
-
-def _short(value: Any) -> str:
-    return " ".join(repr(value).split())[:60]
+    raise UserError(f"variable {name}={check.short(value)}: allowed is an array of numbers")
 
 
 def reference_names(parameters: list[Parameter], scope: str) -> list[str]:

@@ -1,13 +1,18 @@
 """The evaluate command, run in this process, and a run's folder for it."""
 
+import functools
 import shutil
-import sys
 
 import pytest
-from absl.testing import flagsaver
 
-from hpunet import command, evaluate
+from hpunet import evaluate
 from tests.evaluation import judging
+from tests.evaluation.folder_files import open_in
+
+
+@pytest.fixture
+def opened(tmp_path):
+    return functools.partial(open_in, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -23,30 +28,12 @@ def workdir(trained, tmp_path):
 
 
 @pytest.fixture
-def evaluated(monkeypatch, capsys):
+def evaluated(run_command):
     """Runs the command and gives exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["hpunet.evaluate", *map(str, words)])
-        saved = flagsaver.save_flag_values(evaluate.FLAGS)
-        with pytest.raises(SystemExit) as stopped:
-            command.run(evaluate.main)
-        flagsaver.restore_flag_values(saved, evaluate.FLAGS)
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
-
-    return run
+    return functools.partial(run_command, evaluate)
 
 
 @pytest.fixture
-def refused(evaluated):
+def refused(refusal_of):
     """Runs the command on a mistake and gives the one line that it prints."""
-
-    def run(*words):
-        code, out, err = evaluated(*words)
-        assert code == command.USER_ERROR
-        assert out == ""
-        assert len(err.splitlines()) == 1, err
-        return err
-
-    return run
+    return functools.partial(refusal_of, evaluate)

@@ -1,7 +1,5 @@
 """Folders of any tool's masks are read in every layout."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -15,16 +13,9 @@ from tests.evaluation.folder_files import (
     SOUND,
     draw,
     npz,
-    open_in,
     png,
     write,
 )
-
-
-@pytest.fixture
-def opened(tmp_path):
-    return functools.partial(open_in, tmp_path)
-
 
 # What is read.
 

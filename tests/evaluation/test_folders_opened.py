@@ -15,15 +15,9 @@ from tests.evaluation.folder_files import (
     SOUND,
     draw,
     npz,
-    open_in,
     refusal_in,
     write,
 )
-
-
-@pytest.fixture
-def opened(tmp_path):
-    return functools.partial(open_in, tmp_path)
 
 
 @pytest.fixture

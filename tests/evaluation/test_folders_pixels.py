@@ -17,17 +17,11 @@ from tests.evaluation.folder_files import (
     SIZE,
     draw,
     npz,
-    open_in,
     png,
     raw_png,
     refusal_in,
     write,
 )
-
-
-@pytest.fixture
-def opened(tmp_path):
-    return functools.partial(open_in, tmp_path)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from hpunet.data.crop import central
 from hpunet.data.dataset import Dataset
 from hpunet.data.lidc.cases import Case, find_cases, read_case
 from hpunet.data.lidc.download import download_splits
@@ -113,8 +114,7 @@ class LidcSource(RecordSource):
 
     def _example(self, record: dict[str, Any]) -> dict[str, Any]:
         example = super()._example(record)
-        sides = zip(example["image"].shape, self._size, strict=False)
-        rows, columns = (slice((n - c) // 2, (n - c) // 2 + c) for n, c in sides)
+        rows, columns = central(example["image"].shape[:2], self._size)
         return {
             **example,
             "image": example["image"][rows, columns],

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from hpunet.data.crop import central
 from hpunet.errors import UserError
 from hpunet.evaluation.folders.files import read_file
 from hpunet.evaluation.folders.labels import Labels, Masks, most_likely, to_masks
@@ -102,8 +103,8 @@ def central_part(
             raise UserError(f"--crop={crop}: {name} is {own} pixels; allowed are larger ones")
 
     def take(array: np.ndarray) -> np.ndarray:
-        top, left = ((size - crop) // 2 for size in array.shape[-2:])
-        return array[..., top : top + crop, left : left + crop]
+        rows, columns = central(array.shape[-2:], (crop, crop))
+        return array[..., rows, columns]
 
     return take
 
