@@ -22,12 +22,12 @@ from hpunet.evaluation.folders import open_folders
 from hpunet.evaluation.image_count import ImageCount
 from hpunet.evaluation.judged import NUM_SAMPLES as USUAL_NUM_SAMPLES
 from hpunet.evaluation.judged import Judged, judge_folders, judge_network
-from hpunet.evaluation.network import Network
 from hpunet.evaluation.pictures import Log, write_figures
 from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
 from hpunet.evaluation.truth import compare_with_known
 from hpunet.training import metrics_log
 from hpunet.training import workdir as folder
+from hpunet.training.trained import TrainedNetwork, from_weights, from_workdir
 from hpunet.training.truth_report import TruthReport
 
 SPLITS = ("train", "val", "test")
@@ -248,7 +248,7 @@ def _judge_network(out: Path | None) -> Judged:
         settings.data_name,
         settings.data_dir,
         settings.prepared_dir,
-        network.crop,
+        settings.crop,
         settings.synthetic,
     )
     networks.warn_of_data(network, dataset.checksum)
@@ -265,10 +265,12 @@ def _judge_network(out: Path | None) -> Judged:
     )
 
 
-def _network() -> tuple[Network, config.Settings]:
+def _network() -> tuple[TrainedNetwork, config.Settings]:
     if WEIGHTS.value is not None:
         values = GET_CONFIG()
-        network = networks.from_weights(Path(WEIGHTS.value))
+        network = from_weights(Path(WEIGHTS.value))
+        if network.crop is None:
+            network = network._replace(crop=values.data.crop)
         networks.check_config(network, values.model.num_classes, values.data.crop)
         # The data are the configuration's, the network is the file's.
         settings = config.settings_of(with_model(values, network.model.config))
@@ -278,8 +280,10 @@ def _network() -> tuple[Network, config.Settings]:
     if not (workdir / folder.CONFIG).is_file():
         raise UserError(f"--workdir={workdir}: it is no run's folder, {folder.CONFIG} is missing")
     settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
-    network = networks.from_workdir(workdir, CHECKPOINT.value, settings.model, settings.crop)
-    return network._replace(trained_on=folder.data_checksum(workdir)), settings
+    network = from_workdir(
+        workdir, CHECKPOINT.value, settings.model, settings.crop, settings.pixel_spacing
+    )
+    return network, settings
 
 
 def _log() -> Log | None:

@@ -15,12 +15,13 @@ from hpunet.evaluation.case import Cases
 from hpunet.evaluation.drawing import DrawnCases, Images, draw_all, predict
 from hpunet.evaluation.folders import FolderCases
 from hpunet.evaluation.image_count import ImageCount
-from hpunet.evaluation.network import Network, check_fits, checksum
+from hpunet.evaluation.network import check_fits
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
 from hpunet.training.predictor import Predictor
 from hpunet.training.sampler import build_sampler
+from hpunet.training.trained import TrainedNetwork, checksum
 
 # Without others being asked for.
 NUM_SAMPLES = (1, 4, 8, 16)
@@ -60,7 +61,7 @@ class Judged(NamedTuple):
 
 
 def judge_network(
-    network: Network,
+    network: TrainedNetwork,
     dataset: Dataset,
     split: str,
     num_images: int | None,
@@ -91,6 +92,7 @@ def judge_network(
     source = dataset.splits[split]
     check_fits(network, source, dataset.name)
     positions = spread_positions(source, num_images or len(source))
+    assert network.crop is not None, "the configuration says what the file does not"
     images = Images(source, positions, (network.crop, network.crop))
     whole = len(images) == len(source)
     subject = _subject_of_network(network, dataset, split, whole, seed)
@@ -117,7 +119,7 @@ def judge_network(
 
 
 def _subject_of_network(
-    network: Network,
+    network: TrainedNetwork,
     dataset: Dataset,
     split: str,
     whole_split: bool,
@@ -141,7 +143,7 @@ def _subject_of_network(
     }
 
 
-def _ways(network: Network, images: Images, seed: int, devices: Devices) -> DrawWays | None:
+def _ways(network: TrainedNetwork, images: Images, seed: int, devices: Devices) -> DrawWays | None:
     """Draws from the full hierarchy, the most global latent alone and the most local one alone."""
     scales = range(network.model.config.num_scales)
     if len(scales) < 2:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from hpunet.model import check
 from hpunet.model.hierarchical_unet import HierarchicalUNet, PosteriorPass
@@ -112,6 +112,7 @@ class Model:
         num_samples: int = 1,
         mean: bool | np.bool_ | Sequence[bool | np.bool_] | np.ndarray = False,
         latents: Sequence[ArrayLike | None] | None = None,
+        temperature: float | int | np.number = 1.0,
     ) -> Float[Array, "S B H W K"]:
         """Draws segmentations of an image from the prior.
 
@@ -128,22 +129,33 @@ class Model:
                 the scales marked True.
             latents: For each scale, coarsest first, the latent `[B, h, w, L]` or `[S, B, h, w, L]`
                 to be used, or None.
+            temperature: Factor on the prior's standard deviations wherever a latent is drawn; 1 is
+                the distribution that was learned, 0 its mean.
 
         Returns:
             Logits of every class.
 
         Raises:
-            ValueError: If a shape does not fit, a key is missing, or a scale is named by both
-                `mean` and `latents`.
+            ValueError: If a shape does not fit, a key is missing, a scale is named by both `mean`
+                and `latents`, or the temperature is negative or not finite.
         """
         image = check.image(image, self.config)
         check.channels(image, params)
         check.count("num_samples", num_samples)
+        check.temperature(temperature)
         given = check.latents(latents, num_samples, image.shape, self.config)
         means = check.mean_scales(mean, given, self.config)
         drawn = [not m and z is None for m, z in zip(means, given, strict=True)]
         keys = check.image_keys(key, image.shape[0]) if any(drawn) else None
-        return self._sample(params, keys, image, given, num_samples=num_samples, mean=means)
+        return self._sample(
+            params,
+            keys,
+            image,
+            given,
+            jnp.float32(temperature),
+            num_samples=num_samples,
+            mean=means,
+        )
 
     def _sample_unchecked(
         self,
@@ -151,24 +163,54 @@ class Model:
         keys: Key[Array, " B"] | None,
         image: Float[Array, "B H W C"],
         given: Latents,
+        temperature: Float[Array, ""],
         num_samples: int,
         mean: tuple[bool, ...],
     ) -> Float[Array, "S B H W K"]:
         encoded = self.network.encode(params, image)
-        shapes = self.config.latent_shapes(*image.shape[1:3])
 
-        def decode(sample: Array, latents: list[Array | None]) -> Float[Array, "B H W K"]:
-            noise: list[Array | None] = [None] * len(shapes)
-            if keys is not None:
-                sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, sample)
-                draws = draw_noise(sample_keys, shapes).latents
-                noise = [None if m else n for m, n in zip(mean, draws, strict=True)]
-            return self.network.decode(params, encoded, noise, latents)
+        def decode(number: Array, latents: list[Array | None]) -> Float[Array, "B H W K"]:
+            return self.decode_sample(params, keys, encoded, number, mean, temperature, latents)
 
         samples = (jnp.arange(num_samples), given)
         if num_samples <= SAMPLES_AT_ONCE:
             return jax.vmap(decode)(*samples)
         return jax.lax.map(lambda pair: decode(*pair), samples, batch_size=SAMPLES_AT_ONCE)
+
+    def decode_sample(
+        self,
+        params: Params,
+        keys: Key[Array, " B"] | None,
+        encoded: Sequence[Float[Array, "B _h _w _C"]],
+        number: Int[Array, ""] | int,
+        mean: Sequence[bool],
+        temperature: Float[Array, ""] | float = 1.0,
+        latents: Sequence[Array | None] | None = None,
+    ) -> Float[Array, "B H W K"]:
+        """One sample of images that `network.encode` has encoded; without checks.
+
+        For programs that encode once and decode when they have room; it gives what `sample` gives.
+
+        Args:
+            params: The network's weights.
+            keys: One key an image, or None where no scale is drawn.
+            encoded: Features of every level, level 0 first.
+            number: Which sample; it is folded into the keys.
+            mean: For each scale, coarsest first, whether the prior's mean is taken.
+            temperature: Factor on the prior's standard deviations.
+            latents: For each scale the latent `[B, h, w, L]` to be used, or None.
+
+        Returns:
+            Logits of every class.
+        """
+        shapes = self.config.latent_shapes(*encoded[0].shape[1:3])
+        none: list[Array | None] = [None] * len(shapes)
+        noise = none
+        if keys is not None:
+            sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+            draws = draw_noise(sample_keys, shapes).latents
+            noise = [None if m else temperature * n for m, n in zip(mean, draws, strict=True)]
+        return self.network.decode(params, encoded, noise, none if latents is None else latents)
 
     def reconstruct(
         self,

@@ -66,6 +66,13 @@ def count(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}: allowed are whole numbers from 1 up")
 
 
+def temperature(value: Any) -> None:
+    """Refuses what is no finite number from 0 up."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf"):
+        raise ValueError(f"temperature={short(value)}: allowed are finite numbers from 0 up")
+
+
 def boolean(name: str, value: Any) -> bool:
     """A bool of Python or NumPy as Python's; refuses all else."""
     if not isinstance(value, bool | np.bool_):

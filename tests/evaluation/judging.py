@@ -8,8 +8,8 @@ import numpy as np
 from hpunet.config import default_config, flatten
 from hpunet.config_file import override
 from hpunet.data.dataset import Dataset
-from hpunet.evaluation.network import Network
 from hpunet.model.build import build_model
+from hpunet.training.trained import TrainedNetwork
 from hpunet.weights.file import save_weights
 from tests import tiny
 
@@ -27,7 +27,7 @@ def parameters(config=CONFIG, seed=0, channels=1):
 def network(**changed):
     values = {"place": "weights", "crop": tiny.SIZE, "origin": {"weights": "here"}}
     values |= {"params": parameters()} | changed
-    return Network(build_model(CONFIG), **values)
+    return TrainedNetwork(build_model(CONFIG), **values)
 
 
 def dataset(num_images=10):

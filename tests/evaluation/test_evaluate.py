@@ -15,6 +15,7 @@ from hpunet.data.open import open_dataset
 from hpunet.evaluation import judged
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
+from hpunet.weights.file import load, save_weights
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 NUM_IMAGES = 10
@@ -113,13 +114,17 @@ def test_stopped_halfway_it_leaves_no_result_and_goes_on_to_the_same(
     assert read(workdir / "scores.json") == whole
 
 
-def test_weights_file_gives_the_scores_of_its_workdir(workdir, evaluated, tmp_path):
+@pytest.mark.parametrize("header", [{"crop": 32}, {}], ids=["crop", "no crop"])
+def test_weights_file_gives_the_scores_of_its_workdir(workdir, evaluated, tmp_path, header):
+    path = tmp_path / "weights.safetensors"
+    model, params = load(workdir / "weights.safetensors")
+    save_weights(path, params, model.config, header)
     own = tmp_path / "own.json"
     evaluated(f"--workdir={workdir}", "--num_samples=2", f"--out={own}")
     data = {k: v for k, v in read(workdir / "config.json").items() if k.startswith("data.s")}
     data["data.prepared_dir"] = read(workdir / "config.json")["data.prepared_dir"]
     code, *_ = evaluated(
-        f"--weights={workdir / 'weights.safetensors'}",
+        f"--weights={path}",
         "--config=synthetic",
         *(f"--config.{name}={value}" for name, value in data.items()),
         f"--out={tmp_path / 'of_weights.json'}",

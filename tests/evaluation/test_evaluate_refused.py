@@ -66,17 +66,17 @@ def test_missing_checkpoint_is_refused_with_those_there_are(refused, workdir):
         (judging.CONFIG, 3, 32, "takes images of 3 channels"),
         (judging.CONFIG, 1, 64, "crops of 64 x 64 pixels, --config has data.crop=32"),
         (dataclasses.replace(judging.CONFIG, num_classes=3), 1, 32, "3 classes"),
-        (judging.CONFIG, 1, None, "crop=None"),
+        (judging.CONFIG, 1, "32", "crop='32'"),
         (judging.CONFIG, 1, 30, "30"),
     ],
-    ids=["channels", "size", "classes", "no crop", "crop"],
+    ids=["channels", "size", "classes", "text as crop", "crop"],
 )
 def test_weights_whose_network_does_not_fit_are_refused(
     refused, workdir, tmp_path, network, channels, crop, part
 ):
     path = tmp_path / "other.safetensors"
     params = judging.parameters(network, channels=channels)
-    save_weights(path, params, network, {} if crop is None else {"crop": crop})
+    save_weights(path, params, network, {"crop": crop})
     data = {
         k: v
         for k, v in json.loads((workdir / "config.json").read_text()).items()

@@ -12,13 +12,13 @@ import pytest
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
 from hpunet.evaluation.judged import judge_network
-from hpunet.evaluation.network import checksum, from_workdir
 from hpunet.model.build import build_model
 from hpunet.training.checkpoint import Checkpoints, Progress
 from hpunet.training.devices import Devices
 from hpunet.training.predictor import Predictor
 from hpunet.training.sampler import build_sampler
 from hpunet.training.state import init_state
+from hpunet.training.trained import checksum, from_workdir
 from hpunet.weights.file import save_weights
 from tests import tiny
 from tests.evaluation import judging

@@ -220,3 +220,42 @@ def test_network_that_cannot_be_is_refused(settings, message):
     shape = {"latent_dims": (1,), "channels_per_block": (4, 4, 4)} | settings
     with pytest.raises(UserError, match=message):
         hpunet.ModelConfig(**shape)
+
+
+def test_temperature_is_a_factor_on_the_priors_deviations(params, key):
+    def draw(temperature, **options):
+        return MODEL.sample(
+            params, jax.random.clone(key), IMAGE, num_samples=2, temperature=temperature, **options
+        )
+
+    mean = MODEL.sample(params, None, IMAGE, num_samples=2, mean=True)
+    np.testing.assert_array_equal(
+        draw(1), MODEL.sample(params, jax.random.clone(key), IMAGE, num_samples=2)
+    )
+    close(draw(0.0), mean)
+    assert np.abs(draw(2.0) - mean).mean() > np.abs(draw(0.5) - mean).mean() > 0.01
+    # A bias of the log deviation that is larger by log 2 doubles the deviation.
+    hotter = {
+        module: {**weights, "b": weights["b"].at[1:].add(np.log(2))}
+        if "prior_decoder" in module and "latent_" in module
+        else weights
+        for module, weights in params.items()
+    }
+    expected = MODEL.sample(hotter, jax.random.clone(key), IMAGE, num_samples=2)
+    close(draw(2.0), expected)
+
+
+@pytest.mark.parametrize("temperature", [-1, -0.5, float("nan"), float("inf"), True])
+def test_temperature_that_is_no_factor_is_refused(params, key, temperature):
+    with pytest.raises(ValueError, match="temperature=.*allowed are finite numbers from 0 up"):
+        MODEL.sample(params, key, IMAGE, temperature=temperature)
+
+
+def test_decoding_apart_gives_the_samples_of_the_interface(params, key):
+    keys = jax.random.split(key, BATCH)
+    mean = (False, True)
+    expected = MODEL.sample(params, jax.random.clone(keys), IMAGE, num_samples=3, mean=mean)
+    encoded = jax.jit(MODEL.network.encode)(params, IMAGE)
+    decode = jax.jit(MODEL.decode_sample, static_argnames="mean")
+    third = decode(params, jax.random.clone(keys), encoded, 2, mean=mean)
+    close(third, expected[2])

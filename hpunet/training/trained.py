@@ -1,0 +1,112 @@
+"""A trained network for later commands: from a weights file or from a run's folder."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hpunet.errors import UserError
+from hpunet.model.build import Model, build_model
+from hpunet.model.initialization import Params
+from hpunet.model.model_config import ModelConfig
+from hpunet.training.checkpoint import read_params
+from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS, data_checksum, saved_steps
+from hpunet.weights.file import check_finite, check_params, load, read_header
+
+
+class TrainedNetwork(NamedTuple):
+    """A network with its weights.
+
+    Attributes:
+        model: Its functions.
+        params: Haiku's tree.
+        crop: Height and width of the images it learned from, in pixels, or None where that is not
+            known.
+        place: Where the weights come from, for messages.
+        origin: The same for JSON.
+        pixel_spacing: Of the images it learned from, in mm, or None where that is not known.
+        trained_on: Checksum of the data it learned from, or None where that is not known.
+    """
+
+    model: Model
+    params: Params
+    crop: int | None
+    place: str
+    origin: dict[str, Any]
+    pixel_spacing: float | None = None
+    trained_on: str | None = None
+
+
+def from_weights(path: Path) -> TrainedNetwork:
+    """The network of a weights file.
+
+    Raises:
+        UserError: If the file cannot be read, or its header has a crop that the network cannot take.
+    """
+    model, params = load(path)
+    preprocessing = read_header(path)["preprocessing"]
+    crop, spacing = preprocessing.get("crop"), preprocessing.get("pixel_spacing_mm")
+    if crop is not None:
+        _check_crop(path, crop, model.config)
+    origin = {"weights": path.name}
+    trained_on = preprocessing.get("data_checksum")
+    return TrainedNetwork(model, params, crop, str(path), origin, spacing, trained_on)
+
+
+def _check_crop(path: Path, crop: Any, config: ModelConfig) -> None:
+    if not isinstance(crop, int) or crop < 1:
+        raise UserError(f"{path}: its header has crop={crop!r}; allowed is a number of pixels")
+    try:
+        config.check_size(crop, crop)
+    except ValueError as error:
+        raise UserError(f"{path}: its header has crop={crop}: {error}") from None
+
+
+def from_workdir(
+    workdir: Path, which: str, config: ModelConfig, crop: int, pixel_spacing: float | None = None
+) -> TrainedNetwork:
+    """The network of a run.
+
+    Args:
+        workdir: Folder of the run.
+        which: `best`, `last` or the number of a step.
+        config: The network's shape, as the run's configuration has it.
+        crop: Height and width that it was trained at.
+        pixel_spacing: Of the images it was trained on, in mm, or None where that is not known.
+
+    Raises:
+        UserError: If the run has no such weights, or they do not fit its configuration.
+    """
+    model = build_model(config)
+    checkpoints, weights = workdir / CHECKPOINTS, workdir / WEIGHTS
+    if which == BEST and not saved_steps(checkpoints / BEST):
+        # Without validation the last weights are what a run ends with.
+        which = LAST
+    # The file is as old as the last time that the run came to an end: checkpoints go before it.
+    if which == LAST and not saved_steps(checkpoints / LAST) and weights.is_file():
+        place = str(weights)
+        _, params = load(weights)
+        origin: dict[str, Any] = {"weights": weights.name}
+    else:
+        step, saved = read_params(checkpoints, which)
+        params = jax.tree.map(jnp.asarray, saved)
+        place = f"{checkpoints}, step {step}"
+        check_finite(params, place)
+        origin = {"checkpoint": which, "step": step}
+    check_params(params, model, place)
+    trained_on = data_checksum(workdir)
+    return TrainedNetwork(model, params, crop, place, origin, pixel_spacing, trained_on)
+
+
+def checksum(params: Params) -> str:
+    """SHA-256 over names, shapes and float32 values of all weights, wherever they lie."""
+    digest = hashlib.sha256()
+    for module in sorted(params):
+        for name in sorted(params[module]):
+            value = np.ascontiguousarray(params[module][name], "<f4")
+            digest.update(f"{module}/{name} {value.shape}\n".encode())
+            digest.update(value.tobytes())
+    return digest.hexdigest()
