@@ -45,6 +45,7 @@ EXTRAS = {
         "pytest>=8.4",
         "pytest-xdist>=3.6",
         "ruff>=0.14",
+        "setuptools>=77",
     ],
 }
 
@@ -54,11 +55,12 @@ setup(
     description="The Hierarchical Probabilistic U-Net in JAX and Haiku.",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=[*find_packages(include=["hpunet", "hpunet.*"]), "hpunet.configs"],
     package_dir={"hpunet": "hpunet", "hpunet.configs": "configs"},
+    package_data={"hpunet.imaging.page": ["*.css", "*.js"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -1,4 +1,25 @@
-"""The Hierarchical Probabilistic U-Net in JAX and Haiku."""
+"""The Hierarchical Probabilistic U-Net in JAX and Haiku.
+
+Networks and weights:
+    ModelConfig: The settings that decide a network's shape.
+    build_model: The network of such a shape as pure functions, a `Model`.
+    load: The model and the weights of a file, or the published ones.
+    params_from_reference: Weights of DeepMind's network, renamed for this one.
+    Model: What the two give: `init`, `sample`, `reconstruct`.
+
+What a network is looked at and judged with:
+    load_examples: Images of a data set with their graders' masks.
+    metrics: How samples are judged; NumPy, for any framework.
+    figures: What a person looks at.
+
+Mistakes in what a user gives raise a `ValueError` with one line.
+
+Commands, each with `--help`:
+    python -m hpunet.train: Trains a network, or goes on with it.
+    python -m hpunet.evaluate: Scores a network, or any other tool's samples.
+    python -m hpunet.sample: Draws samples of a user's own images.
+    python -m hpunet.convert: Weights of DeepMind's checkpoints as a file, and back.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -6,22 +27,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hpunet import figures as figures
     from hpunet import metrics as metrics
+    from hpunet.examples import load_examples as load_examples
+    from hpunet.model.build import Model as Model
     from hpunet.model.build import build_model as build_model
     from hpunet.model.model_config import ModelConfig as ModelConfig
-    from hpunet.weights.file import load as load
+    from hpunet.weights.published import load as load
     from hpunet.weights.reference import params_from_reference as params_from_reference
 
 __version__ = "0.1.0"
 
 # Names load when they are first used: hpunet.metrics must not wait for jax.
 _HOMES = {
+    "Model": "hpunet.model.build",
     "ModelConfig": "hpunet.model.model_config",
     "build_model": "hpunet.model.build",
-    "load": "hpunet.weights.file",
+    "load": "hpunet.weights.published",
+    "load_examples": "hpunet.examples",
     "params_from_reference": "hpunet.weights.reference",
 }
 _PACKAGES = ("figures", "metrics")
-__all__ = ["ModelConfig", "build_model", "figures", "load", "metrics", "params_from_reference"]
+__all__ = [
+    "Model",
+    "ModelConfig",
+    "build_model",
+    "figures",
+    "load",
+    "load_examples",
+    "metrics",
+    "params_from_reference",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,3 +65,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'hpunet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not loaded yet."""
+    return sorted({*globals(), *__all__})

@@ -106,7 +106,8 @@ def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
         module: The command, whose flags are allowed.
 
     Raises:
-        UserError: At a flag or value that is not allowed, or words that are no flags.
+        UserError: At a flag or value that is not allowed, or at words that are no flags if the
+            command has no `WORDS`.
     """
     _overrides.clear()
     words = [word for word in argv[1:] if not _take_override(word)]
@@ -121,7 +122,10 @@ def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
         raise _unknown_flag(error.flagname, own) from None
     except flags.Error as error:
         raise UserError(_one_line(error, own)) from None
-    if len(rest) > 1:
+    taken = getattr(module, "WORDS", None)
+    if taken is not None:
+        taken.given[:] = rest[1:]
+    elif len(rest) > 1:
         raise UserError(f"unexpected {rest[1]!r}: allowed are flags only, {_listed(own)}")
 
 
@@ -150,6 +154,19 @@ def _one_line(error: flags.Error, own: dict[str, flags.Flag]) -> str:
     found = re.match(r"flag --([^=]+)=(.*?): ", text)
     allowed = own[found[1]].parser.syntactic_help if found else ""
     return f"--{found[1]}={found[2]}: allowed is {allowed}" if found and allowed else text
+
+
+class Words:
+    """What stands on the command line besides flags; a command that takes it has one as `WORDS`.
+
+    Attributes:
+        given: The words, once flags are parsed.
+    """
+
+    def __init__(self, flag_values: flags.FlagValues) -> None:
+        """Lets words and flags of a command stand in any order."""
+        flag_values.set_gnu_getopt(True)
+        self.given: list[str] = []
 
 
 class ConfigFlag:

@@ -38,7 +38,7 @@ number_flag = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 choice_flag = functools.partial(flags.DEFINE_enum, flag_values=FLAGS)
 GET_CONFIG = command.ConfigFlag(FLAGS, changeable="data.")
 WORKDIR = text_flag("workdir", None, "Folder of a run whose network is scored.")
-WEIGHTS = text_flag("weights", None, "Weights file; --config names the data.")
+WEIGHTS = text_flag("weights", None, "Weights file, or lidc; --config names the data.")
 PREDICTIONS = text_flag(
     "predictions", None, "Folder of another tool's samples: <name>_s<k>.png or <name>.npz."
 )
@@ -268,7 +268,7 @@ def _judge_network(out: Path | None) -> Judged:
 def _network() -> tuple[TrainedNetwork, config.Settings]:
     if WEIGHTS.value is not None:
         values = GET_CONFIG()
-        network = from_weights(Path(WEIGHTS.value))
+        network = from_weights(WEIGHTS.value)
         if network.crop is None:
             network = network._replace(crop=values.data.crop)
         networks.check_config(network, values.model.num_classes, values.data.crop)

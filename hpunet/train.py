@@ -23,7 +23,8 @@ from hpunet.training.loop import Outcome, Run
 from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.task import Task, build_hierarchical_task
 from hpunet.training.validation import Cropped, Scorer, crop_examples
-from hpunet.weights.file import check_params, load
+from hpunet.weights.file import check_params
+from hpunet.weights.published import load
 
 # Not absl's common ones: two commands may be imported side by side.
 FLAGS = flags.FlagValues()
@@ -31,7 +32,7 @@ text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 number_flag = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 GET_CONFIG = command.ConfigFlag(FLAGS)
 WORKDIR = text_flag("workdir", None, "Folder of the run; the same one goes on.")
-INIT_WEIGHTS = text_flag("init_weights", None, "Weights file to start from.")
+INIT_WEIGHTS = text_flag("init_weights", None, "Weights file to start from, or lidc.")
 COORDINATOR = text_flag(
     "coordinator", None, "HOST:PORT of process 0, or auto to ask the cluster; one host needs none."
 )

@@ -24,6 +24,7 @@ FOLDER = Path(__file__).parent / "golden"
 class Golden(NamedTuple):
     """One file of golden values and the network it belongs to."""
 
+    name: str
     values: dict[str, Any]
     meta: dict[str, Any]
     model: Model
@@ -62,7 +63,7 @@ def load(name: str) -> Golden:
         variables = {n: value_by_recipe(n, s) for n, s in zip(names, shapes, strict=True)}
     params = params_from_reference(variables, model.config, meta["name"])
     arrays = {k: jnp.asarray(v) if v.dtype.kind == "f" else v for k, v in values.items()}
-    return Golden(arrays, meta, model, params)
+    return Golden(name, arrays, meta, model, params)
 
 
 def value_by_recipe(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -70,10 +71,3 @@ def value_by_recipe(name: str, shape: tuple[int, ...]) -> np.ndarray:
     value = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
     scale = np.sqrt(0.7 / np.prod(shape[:-1])) if len(shape) == 4 else 0.05
     return np.float32(value * scale)
-
-
-def relative_error(value: Any, expected: Any) -> float:
-    """Largest difference, relative to the largest entry that is expected."""
-    value, expected = np.asarray(value, np.float64), np.asarray(expected, np.float64)
-    assert value.shape == expected.shape
-    return float(np.abs(value - expected).max() / max(np.abs(expected).max(), 1e-30))

@@ -11,8 +11,9 @@ SHARES = 10
 class ImageCount:
     """Counts images; to be called with the number of new ones."""
 
-    def __init__(self, description: str, total: int) -> None:
+    def __init__(self, description: str, total: int, unit: str = "images") -> None:
         """Shows nothing yet where there is no terminal."""
+        self._unit = unit
         self._description = description
         self._total = total
         self._done = 0
@@ -20,7 +21,7 @@ class ImageCount:
         self._bar = tqdm(
             desc=description,
             total=total,
-            unit=" images",
+            unit=f" {unit}",
             disable=not self._terminal,
             dynamic_ncols=True,
         )
@@ -31,7 +32,9 @@ class ImageCount:
         self._done += count
         self._bar.update(count)
         if not self._terminal and self._done * SHARES // self._total > before:
-            print(f"{self._description}: {self._done} of {self._total} images", file=sys.stderr)
+            print(
+                f"{self._description}: {self._done} of {self._total} {self._unit}", file=sys.stderr
+            )
 
     def __enter__(self) -> "ImageCount":
         """For a `with` statement."""

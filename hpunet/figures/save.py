@@ -1,15 +1,12 @@
 """Figures become files, each as a whole or not at all."""
 
-import contextlib
 import os
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from hpunet.atomic import written_whole
 from hpunet.figures.style import PRINT_RESOLUTION, RESOLUTION
 
 
@@ -49,18 +46,3 @@ def save_for_print(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, 
         dateless = {"CreationDate": None}
         figure.savefig(file, format="pdf", dpi=PRINT_RESOLUTION, metadata=dateless)
     return png, pdf
-
-
-@contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place once all is written, and is removed else."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}{path.suffix}")
-    try:
-        # Not by tempfile, whose files nobody else may read.
-        with part.open("xb") as file:
-            yield file
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -1,12 +1,10 @@
 """A trained network for later commands: from a weights file or from a run's folder."""
 
-import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
@@ -14,7 +12,9 @@ from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 from hpunet.training.checkpoint import read_params
 from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS, data_checksum, saved_steps
-from hpunet.weights.file import check_finite, check_params, load, read_header
+from hpunet.weights.checksum import checksum as checksum
+from hpunet.weights.file import check_finite, check_params, read_header
+from hpunet.weights.published import load, path_of
 
 
 class TrainedNetwork(NamedTuple):
@@ -40,13 +40,15 @@ class TrainedNetwork(NamedTuple):
     trained_on: str | None = None
 
 
-def from_weights(path: Path) -> TrainedNetwork:
-    """The network of a weights file.
+def from_weights(name_or_path: str | Path) -> TrainedNetwork:
+    """The network of a weights file, or a published one by name.
 
     Raises:
-        UserError: If the file cannot be read, or its header has a crop that the network cannot take.
+        UserError: If the file cannot be had or read, or its header has a crop that the network
+            cannot take.
     """
-    model, params = load(path)
+    model, params = load(name_or_path)
+    path = path_of(name_or_path)
     preprocessing = read_header(path)["preprocessing"]
     crop, spacing = preprocessing.get("crop"), preprocessing.get("pixel_spacing_mm")
     if crop is not None:
@@ -56,9 +58,7 @@ def from_weights(path: Path) -> TrainedNetwork:
     return TrainedNetwork(model, params, crop, str(path), origin, spacing, trained_on)
 
 
-def _check_crop(path: Path, crop: Any, config: ModelConfig) -> None:
-    if not isinstance(crop, int) or crop < 1:
-        raise UserError(f"{path}: its header has crop={crop!r}; allowed is a number of pixels")
+def _check_crop(path: Path, crop: int, config: ModelConfig) -> None:
     try:
         config.check_size(crop, crop)
     except ValueError as error:
@@ -99,14 +99,3 @@ def from_workdir(
     check_params(params, model, place)
     trained_on = data_checksum(workdir)
     return TrainedNetwork(model, params, crop, place, origin, pixel_spacing, trained_on)
-
-
-def checksum(params: Params) -> str:
-    """SHA-256 over names, shapes and float32 values of all weights, wherever they lie."""
-    digest = hashlib.sha256()
-    for module in sorted(params):
-        for name in sorted(params[module]):
-            value = np.ascontiguousarray(params[module][name], "<f4")
-            digest.update(f"{module}/{name} {value.shape}\n".encode())
-            digest.update(value.tobytes())
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpunet.atomic import written_whole
 from hpunet.errors import UserError
 
 CONFIG = "config.json"
@@ -168,10 +169,5 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_whole(path: Path, contents: bytes) -> None:
     """Writes a file that appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(contents)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with written_whole(path) as file:
+        file.write(contents)

@@ -1,29 +1,38 @@
 """Weights as safetensors files that say what network they belong to."""
 
-import dataclasses
-import json
-import os
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 from jaxtyping import PyTree
 from safetensors.numpy import save
 
+from hpunet.atomic import written_whole
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
 from hpunet.model.check import FIRST_KERNEL
 from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
+from hpunet.weights import header
+from hpunet.weights.checksum import checksum
+from hpunet.weights.header import shown
 
-HEADER, FORMAT = "hpunet", "hpunet-1"
+HEADER = "hpunet"
+_COULD_NOT_READ = (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError)
+Shapes = dict[tuple[str, str], tuple[int, ...]]
 
 
 def save_weights(
-    path: str | Path, params: PyTree, config: ModelConfig, preprocessing: Mapping[str, Any]
+    path: str | Path,
+    params: PyTree,
+    config: ModelConfig,
+    preprocessing: Mapping[str, Any],
+    source: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes weights, and in the header all that a later command needs to know of them.
 
@@ -35,6 +44,7 @@ def save_weights(
         config: The network's shape.
         preprocessing: How images become the network's input, such as intensity range, pixel
             spacing and crop; anything that JSON holds.
+        source: Where converted weights come from; anything that JSON holds.
     """
     path = Path(path)
     tensors = {
@@ -42,41 +52,27 @@ def save_weights(
         for module, weights in params.items()
         for name, value in weights.items()
     }
-    header = {
-        "format": FORMAT,
-        "network": dataclasses.asdict(config),
-        "preprocessing": dict(preprocessing),
-    }
-    part = path.with_name(path.name + ".part")
+    text = header.encode(config, preprocessing, source, checksum(params))
     # Under one key: the order of several would differ from file to file.
-    contents = save(tensors, metadata={HEADER: json.dumps(header)})
+    contents = save(tensors, metadata={HEADER: text})
     # Not by safetensors, whose files nobody else may read.
-    part.write_bytes(contents)
-    os.replace(part, path)
+    with written_whole(path) as file:
+        file.write(contents)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """Network and preprocessing of a weights file, without its weights.
+    """What a weights file says of its weights, which are not read.
 
     Returns:
-        `network`, a `ModelConfig`, and `preprocessing`, a dict.
+        `network`, a `ModelConfig`; `preprocessing`, a dict; `source`, a dict for converted weights
+        and None for others.
 
     Raises:
         UserError: If the file cannot be read or is no weights file.
     """
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise UserError(
-                f"{path}: no weights of hpunet, expected format {FORMAT!r} in its header"
-            )
-        network = ModelConfig(**header["network"])
-        return {"network": network, "preprocessing": header["preprocessing"]}
-    except UserError:
-        raise
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a readable weights file ({_first_line(error)})") from error
+    with _opened(path) as file:
+        said = _header(file, path)
+    return {"network": said.network, "preprocessing": said.preprocessing, "source": said.source}
 
 
 def load(path: str | Path) -> tuple[Model, Params]:
@@ -89,34 +85,73 @@ def load(path: str | Path) -> tuple[Model, Params]:
         The model, built from the settings in the file, and its weights.
 
     Raises:
-        UserError: If the file cannot be read, or its arrays are not those of its network, or no
-            finite float32 numbers.
+        UserError: If the file cannot be read or is damaged, or its arrays are not those of its
+            network, or no finite float32 numbers.
     """
-    config = read_header(path)["network"]
-    with safetensors.safe_open(path, framework="numpy") as file:
-        # The type first: NumPy lacks some, and reading those fails.
-        for name in file.keys():  # noqa: SIM118
-            _check_type(path, name, file.get_slice(name).get_dtype())
+    with _opened(path) as file:
+        said = _header(file, path)
+        shapes: Shapes = {}
+        for full_name in file.keys():  # noqa: SIM118
+            array = file.get_slice(full_name)
+            _check_type(path, full_name, array.get_dtype())
+            shapes[_split(full_name)] = tuple(array.get_shape())
+        # Before anything is built or read, both of which may be too large.
+        _check_extent(path, said.network, shapes)
+        model = build_model(said.network)
+        check_shapes(shapes, model, str(path))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model = build_model(config)
-    params = unflatten(tensors)
+    tree = _tree(tensors)
+    if said.checksum not in (None, header.combine(said.text, checksum(tree))):
+        raise UserError(f"{path}: damaged, its contents do not have the checksum in its header")
+    params = jax.tree.map(jnp.asarray, tree)
     check_finite(params, str(path))
-    check_params(params, model, str(path))
     return model, params
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: there is no such weights file")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            yield file
+    except UserError:
+        raise
+    except _COULD_NOT_READ as error:
+        raise UserError(
+            f"{path}: not a readable weights file ({shown(error) or type(error).__name__})"
+        ) from error
+
+
+def _header(file: Any, path: str | Path) -> header.Header:
+    return header.decode((file.metadata() or {}).get(HEADER, "{}"), str(path))
+
+
+def _split(full_name: str) -> tuple[str, str]:
+    module, _, name = full_name.rpartition("/")
+    return module, name
+
+
+def _tree(tensors: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    tree: dict[str, dict[str, np.ndarray]] = {}
+    for full_name, value in tensors.items():
+        module, name = _split(full_name)
+        tree.setdefault(module, {})[name] = value
+    return tree
 
 
 def _check_type(path: str | Path, name: str, dtype: str) -> None:
     if dtype != "F32":
-        raise UserError(f"{path}: {name} has type {dtype}; allowed is F32")
+        raise UserError(f"{path}: {shown(name)} has type {dtype}; allowed is F32")
 
 
-def unflatten(tensors: Mapping[str, np.ndarray]) -> Params:
-    """Haiku's tree of arrays named `module/name`."""
-    params: Params = {}
-    for full_name, value in tensors.items():
-        module, _, name = full_name.rpartition("/")
-        params.setdefault(module, {})[name] = jnp.asarray(value)
-    return params
+def _check_extent(path: str | Path, network: ModelConfig, shapes: Shapes) -> None:
+    """Refuses settings of a larger network than the arrays can be of."""
+    widths = (*network.channels_per_block, *network.inner_channels, *network.latent_dims)
+    widest = max((size for shape in shapes.values() for size in shape), default=0)
+    blocks = network.num_levels * network.blocks_per_level
+    if blocks * network.convs_per_block > len(shapes) or max(*widths, network.num_classes) > widest:
+        raise UserError(f"{path}: its header's network is larger than its {len(shapes)} arrays are")
 
 
 def check_finite(params: Params, source: str) -> None:
@@ -143,8 +178,20 @@ def check_params(params: Params, model: Model, source: str) -> None:
         source: Where they come from, for the message.
     """
     found = {(m, n): v.shape for m, weights in params.items() for n, v in weights.items()}
+    check_shapes(found, model, source)
+
+
+def check_shapes(shapes: Shapes, model: Model, source: str) -> None:
+    """Refuses weights by their shapes alone, as `check_params` does.
+
+    Args:
+        shapes: Of every weight, by module and name.
+        model: What they are to fit.
+        source: Where they come from, for the message.
+    """
+    found = dict(shapes)
     first = found.get(FIRST_KERNEL)
-    if first is None or len(first) != 4:
+    if first is None or len(first) != 4 or first[2] < 1:
         raise UserError(
             f"{source}: its weights are not those of a Hierarchical Probabilistic U-Net"
         )
@@ -157,8 +204,4 @@ def check_params(params: Params, model: Model, source: str) -> None:
             )
     if found:
         module, name = next(iter(found))
-        raise UserError(f"{source}: {module}/{name} is no weight of the network")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{source}: {shown(f'{module}/{name}')} is no weight of the network")

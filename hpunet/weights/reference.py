@@ -20,6 +20,8 @@ REFERENCE_PARTS = {
     "posterior_decoder": "posterior",
     "stitching_decoder": "f_comb",
 }
+# What sees the image first.
+FIRST_VARIABLE = "prior/conv_2d/w"
 
 
 def params_from_reference(
@@ -47,7 +49,7 @@ def params_from_reference(
     if not isinstance(variables, Mapping):
         kind = type(variables).__name__
         raise ValueError(f"variables is a {kind}: allowed is a mapping of names to arrays")
-    first = f"{scope}/prior/conv_2d/w"
+    first = variable_name(scope, FIRST_VARIABLE)
     if first not in variables:
         raise UserError(f"variable {first} is missing: is scope={scope!r} the right one?")
     shape = _as_float32(first, variables[first]).shape
@@ -92,5 +94,10 @@ def reference_names(parameters: list[Parameter], scope: str) -> list[str]:
         conv = f"conv_2d_{number}" if number else "conv_2d"
         if parameter.module.endswith("/logits"):
             conv = "logits"
-        names.append(f"{scope}/{part}/{conv}/{parameter.name}")
+        names.append(variable_name(scope, f"{part}/{conv}/{parameter.name}"))
     return names
+
+
+def variable_name(scope: str, name: str) -> str:
+    """A variable's full name; the scope may be empty."""
+    return f"{scope}/{name}" if scope else name

@@ -26,7 +26,9 @@ COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.spl
 SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
 TRAINING = [line for line in COMMANDS if line.startswith("python -m hpunet.train")]
 SCORING = [line for line in COMMANDS if line.startswith("python -m hpunet.evaluate")]
-SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev]'"]
+SAMPLING = [line for line in COMMANDS if line.startswith("python -m hpunet.sample")]
+CONVERSION = [line for line in COMMANDS if line.startswith("python -m hpunet.convert")]
+SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev,medical]'"]
 TESTS = "python -m pytest -q -n 2"
 
 # Commands that run elsewhere find the same package, and one device.
@@ -95,7 +97,10 @@ def shortened(command, workdir, prepared_dir, lidc_dir):
 def test_readme_has_set_up_tests_and_commands_and_none_that_no_test_knows():
     assert TRAINING
     assert SCORING
-    assert [c for c in COMMANDS if c not in [*SET_UP, TESTS, *TRAINING, *SCORING]] == []
+    assert SAMPLING
+    assert CONVERSION
+    known = [*SET_UP, TESTS, *TRAINING, *SCORING, *SAMPLING, *CONVERSION]
+    assert [c for c in COMMANDS if c not in known] == []
     assert [c for c in COMMANDS if c in SET_UP] == SET_UP
 
 
@@ -182,6 +187,46 @@ def test_scoring_command_leaves_what_the_readme_says(command, scored_dir):
     assert out.with_suffix(".csv").is_file()
     if "--figures" in command:
         assert (scored_dir / "figures" / "scales.gif").is_file()
+
+
+@pytest.mark.parametrize("command", SAMPLING, ids=range(len(SAMPLING)))
+def test_sampling_command_leaves_what_the_readme_says(command, tmp_path):
+    judging.write_workdir(tmp_path / "runs" / "synthetic", tmp_path / "prepared", num_test=2)
+    write_png(tmp_path / "nodule.png", np.arange(21 * 34, dtype=np.uint8).reshape(21, 34))
+    own = tmp_path / "runs" / "synthetic" / "weights.safetensors"
+    # The published weights have a test of their own.
+    words = [word.replace("=lidc", f"={own}") for word in shlex.split(command)[1:]]
+    words = [sys.executable, *words, "--num_samples=2"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=IN_ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hypothes" in done.stdout
+    found = {
+        path.relative_to(tmp_path / "samples").as_posix()
+        for path in tmp_path.rglob("*.png")
+        if path.is_relative_to(tmp_path / "samples")
+    }
+    maps = {f"nodule/{name}.png" for name in ("mean", "std", "entropy")}
+    assert found == maps | {"nodule/sample_001.png", "nodule/sample_002.png"}
+    for name in ("index.html", "results.json"):
+        assert (tmp_path / "samples" / name).is_file()
+
+
+@pytest.mark.parametrize("command", CONVERSION, ids=range(len(CONVERSION)))
+def test_conversion_command_leaves_what_the_readme_says(command, tmp_path):
+    if "--to_reference" in command:
+        pytest.importorskip("tensorflow")
+    for file in (ROOT / "tests" / "golden" / "tf_checkpoint_small").iterdir():
+        shutil.copyfile(file, tmp_path / file.name)
+    words = [[sys.executable, *shlex.split(c)[1:]] for c in (CONVERSION[0], command)]
+    for one in words[command == CONVERSION[0] :]:
+        done = subprocess.run(
+            one, cwd=tmp_path, env=IN_ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    out = tmp_path / words[-1][-1].removeprefix("--out=")
+    assert len(list(out.parent.glob(f"{out.name}*"))) == (2 if "reference" in command else 1)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))

@@ -247,7 +247,7 @@ def test_temperature_is_a_factor_on_the_priors_deviations(params, key):
 
 @pytest.mark.parametrize("temperature", [-1, -0.5, float("nan"), float("inf"), True])
 def test_temperature_that_is_no_factor_is_refused(params, key, temperature):
-    with pytest.raises(ValueError, match="temperature=.*allowed are finite numbers from 0 up"):
+    with pytest.raises(ValueError, match=r"temperature=.*allowed are finite numbers from 0 up"):
         MODEL.sample(params, key, IMAGE, temperature=temperature)
 
 

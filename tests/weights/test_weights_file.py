@@ -1,3 +1,6 @@
+import json
+import time
+
 import jax
 import numpy as np
 import pytest
@@ -8,9 +11,14 @@ from hpunet.errors import UserError
 from hpunet.weights.file import check_params, load, read_header, save_weights
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("parameters_listed_once")
+
 MODEL = hpunet.build_model(tiny.CONFIG)
 PREPROCESSING = {"crop": 8, "pixel_spacing_mm": None, "intensity_range": [0, 255]}
 FIRST = "prior_encoder/level_0/block_0/conv_0"
+LONGEST_MESSAGE = 500
+# A network that is built before it is checked takes minutes, or all memory.
+SECONDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,11 @@ def test_weights_and_network_come_back(path, params):
 
 
 def test_header_says_what_a_later_command_needs(path):
-    assert read_header(path) == {"network": tiny.CONFIG, "preprocessing": PREPROCESSING}
+    assert read_header(path) == {
+        "network": tiny.CONFIG,
+        "preprocessing": PREPROCESSING,
+        "source": None,
+    }
 
 
 @pytest.mark.parametrize("size", [0, 5, 100, -1, -200])
@@ -104,3 +116,255 @@ def test_weights_that_are_no_finite_float32_are_refused_by_name(tmp_path, params
     save_weights(tmp_path / "bad.safetensors", weights, tiny.CONFIG, PREPROCESSING)
     with pytest.raises(UserError, match=rf"bad\.safetensors: {FIRST}/w {message}"):
         load(tmp_path / "bad.safetensors")
+
+
+# Headers that lie.
+
+
+def parts(path):
+    """What a safetensors file is made of: its own header, and the bytes of the arrays."""
+    contents = path.read_bytes()
+    size = int.from_bytes(contents[:8], "little")
+    return json.loads(contents[8 : 8 + size]), contents[8 + size :]
+
+
+def write(path, header, data):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def refusal(path):
+    with pytest.raises(UserError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert len(message) < LONGEST_MESSAGE + len(str(path))
+    return message.removeprefix(f"{path}: ")
+
+
+def with_own(path, change):
+    """Changes what the file says of its network."""
+    header, data = parts(path)
+    own = json.loads(header["__metadata__"]["hpunet"])
+    changed = change(own)
+    header["__metadata__"]["hpunet"] = changed if isinstance(changed, str) else json.dumps(changed)
+    write(path, header, data)
+    return path
+
+
+def with_setting(path, part, name, value):
+    return with_own(path, lambda own: own | {part: own[part] | {name: value}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data_offsets": [0, 10**9]},
+        {"data_offsets": [8, 0]},
+        {"data_offsets": [-4, 0]},
+        {"data_offsets": [0, 2**64]},
+        {"shape": [3, 3, 1, 3]},
+        {"shape": [10**9, 10**9, 10**9]},
+        {"shape": [-1]},
+        {"shape": "wide"},
+        {"dtype": "F64"},
+        {"dtype": "F33"},
+        {"dtype": None},
+    ],
+    ids=str,
+)
+def test_offsets_shapes_and_types_that_lie_are_refused(path, change):
+    header, data = parts(path)
+    header[f"{FIRST}/w"] |= change
+    write(path, header, data)
+    refusal(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 100_000,
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"__metadata__": 3}',
+        b'{"__metadata__": {"hpunet": 3}}',
+        b'{"__metadata__": {"hpunet": "\\ud800"}}',
+        b"\xff\xfe",
+        b"",
+    ],
+    ids=lambda text: repr(text[:30]),
+)
+def test_header_that_is_none_is_refused(tmp_path, text):
+    write(tmp_path / "file.safetensors", text, b"")
+    refusal(tmp_path / "file.safetensors")
+
+
+def test_header_without_end_is_refused(tmp_path):
+    (tmp_path / "file.safetensors").write_bytes((2**63).to_bytes(8, "little"))
+    refusal(tmp_path / "file.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "its header is no JSON"),
+        ('{"format": ' * 100_000, "its header is no JSON"),
+        ("{'format': 'hpunet-1'}", "its header is no JSON"),
+        ('{"format": ' + "9" * 5000 + "}", "its header is no JSON"),
+        ('"hpunet-1"', "no weights of hpunet"),
+        ('{"format": "hpunet-2"}', "no weights of hpunet"),
+        ('{"format": "hpunet-1"}', "its header has network=None; allowed is a JSON object"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_the_file_says_of_its_network_must_be_an_object(path, text, problem):
+    assert refusal(with_own(path, lambda _: text)).startswith(problem)
+
+
+@pytest.mark.parametrize("size", [1000, 20_000_000])
+def test_header_of_absurd_size_is_refused(path, size):
+    with_own(path, lambda own: own | {"network": {"x" * size: 1}})
+    assert len(refusal(path)) < LONGEST_MESSAGE
+
+
+@pytest.mark.parametrize("part", ["network", "preprocessing", "source"])
+@pytest.mark.parametrize("value", [3, "text", ["list"], True])
+def test_parts_of_the_header_that_are_no_objects_are_refused(path, part, value):
+    assert f"its header has {part}=" in refusal(with_own(path, lambda own: own | {part: value}))
+
+
+def test_entry_that_is_not_known_is_refused(path):
+    assert "an entry layers" in refusal(with_own(path, lambda own: own | {"layers": 3}))
+
+
+def test_setting_that_is_not_known_is_refused_in_one_line(path):
+    assert "network.a b is not known" in refusal(with_setting(path, "network", "a\nb", 3))
+
+
+def test_setting_that_is_missing_is_refused(path):
+    with_own(path, lambda own: own | {"network": {"latent_dims": [1]}})
+    assert "is missing" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels_per_block", [10**9] * 3),
+        ("channels_per_block", [4] * 100_000),
+        ("channels_per_block", "4,4,4"),
+        ("channels_per_block", []),
+        ("channels_per_block", [4, 4, -4]),
+        ("channels_per_block", [4, 4, 10**4000]),
+        ("down_channels_per_block", [10**9, 2, 2]),
+        ("down_channels_per_block", [2, 2]),
+        ("latent_dims", [10**9, 1]),
+        ("latent_dims", [1] * 10**5),
+        ("latent_dims", [0.5]),
+        ("num_classes", 10**9),
+        ("num_classes", 2.0),
+        ("num_classes", None),
+        ("convs_per_block", 10**9),
+        ("convs_per_block", True),
+        ("blocks_per_level", 10**9),
+        ("blocks_per_level", [3]),
+        ("blocks_per_level", 2),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_settings_that_are_absurd_or_anothers_are_refused_at_once(path, name, value):
+    with_setting(path, "network", name, value)
+    start = time.monotonic()
+    refusal(path)
+    assert time.monotonic() - start < SECONDS
+
+
+def test_more_levels_than_any_picture_has_are_refused(path):
+    with_setting(path, "network", "channels_per_block", [4] * 17)
+    with_setting(path, "network", "down_channels_per_block", [2] * 17)
+    assert "has 17 levels; allowed are 16 at most" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("crop", "128"),
+        ("crop", 0),
+        ("crop", True),
+        ("crop", 10**4000),
+        ("crop", [128, 128]),
+        ("pixel_spacing_mm", -0.5),
+        ("pixel_spacing_mm", "fine"),
+        ("pixel_spacing_mm", float("nan")),
+        ("intensity_range", [0]),
+        ("intensity_range", [255, 0]),
+        ("intensity_range", [0, float("inf")]),
+        ("intensity_range", "0,255"),
+        ("classes", 1.5),
+        ("data_checksum", 3),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_preprocessing_that_nothing_could_follow_is_refused_by_name(path, name, value):
+    assert f"its header has {name}=" in refusal(with_setting(path, "preprocessing", name, value))
+
+
+def test_what_is_not_known_of_the_preprocessing_may_be_left_out(path):
+    unknown = {"crop": None, "pixel_spacing_mm": None, "intensity_range": None}
+    for preprocessing in ({}, unknown):
+        save_weights(path, load(path)[1], tiny.CONFIG, preprocessing)
+        load(path)
+        assert read_header(path)["preprocessing"] == preprocessing
+
+
+def test_source_comes_back(path, params):
+    source = {"checkpoint": "file", "skipped": ["a", "b"], "multiplier": {"value": 0.25}}
+    save_weights(path, params, tiny.CONFIG, PREPROCESSING, source)
+    load(path)
+    assert read_header(path)["source"] == source
+
+
+@pytest.mark.parametrize("name", ["a\nb", "", "/", "x" * 5000, "\u202eleft", "\0"])
+def test_arrays_of_odd_names_are_refused_in_one_line(path, params, name):
+    arrays = {"odd": {name: np.zeros(2, np.float32)}}
+    save_weights(path, params | arrays, tiny.CONFIG, PREPROCESSING)
+    assert "is no weight of the network" in refusal(path)
+
+
+def test_values_or_settings_changed_afterwards_are_noticed(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert refusal(path).startswith("damaged")
+    path.write_bytes(whole)
+    assert refusal(with_setting(path, "preprocessing", "crop", 16)).startswith("damaged")
+
+
+def test_file_of_an_older_version_has_no_checksum_and_is_read(path):
+    with_own(path, lambda own: {n: v for n, v in own.items() if n != "checksum"})
+    load(path)
+
+
+def test_file_cut_or_changed_anywhere_is_refused_or_gives_the_same_weights(path, params):
+    whole = path.read_bytes()
+    expected = flat(params)
+    rng = np.random.default_rng(0)
+    # Most of the file is arrays; half of the places are in its headers.
+    end_of_headers = 8 + int.from_bytes(whole[:8], "little")
+    places = [*range(8), *rng.integers(8, end_of_headers, 60), *rng.integers(0, len(whole), 60)]
+    num_refused = 0
+    for place in places:
+        flipped = bytes([whole[place] ^ (1 << rng.integers(8))])
+        for contents in (whole[:place] + flipped + whole[place + 1 :], whole[:place]):
+            path.write_bytes(contents)
+            try:
+                loaded = flat(load(path)[1])
+            except UserError:
+                num_refused += 1
+                continue
+            assert loaded.keys() == expected.keys()
+            for name, value in expected.items():
+                np.testing.assert_array_equal(loaded[name], value)
+    assert num_refused == 2 * len(places)

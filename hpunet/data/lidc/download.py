@@ -1,22 +1,14 @@
 """Fetch the published LIDC crops."""
 
-import http.client
-import io
 import os
 import pathlib
-import urllib.request
-from collections.abc import Callable
-from typing import Any
 
-from tqdm import tqdm
-
-from hpunet.data.atomic import clear_leftovers, exclusive, one_line
+from hpunet.atomic import clear_leftovers, exclusive, one_line
 from hpunet.data.lidc.source import SPLITS
+from hpunet.download import DownloadError, download
 from hpunet.errors import UserError
 
 URL = "https://storage.googleapis.com/hpunet-data/lidc_crops"
-_TIMEOUT_SECONDS = 60
-_CHUNK = 1 << 20
 
 
 def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -42,31 +34,9 @@ def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 def _download(url: str, archive: pathlib.Path) -> None:
     part = archive.with_name(f"{archive.name}.incomplete.{os.getpid()}")
     try:
-        with part.open("wb") as file:
-            _fetch(url, file)
+        download(url, part)
         part.replace(archive)
+    except DownloadError as error:
+        raise UserError(f"{error}; give the folder of the archives as data.dir") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _fetch(url: str, file: io.BufferedWriter) -> None:
-    response = _receive(url, lambda: urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS))
-    with response:
-        expected = int(response.headers.get("Content-Length") or 0)
-        with tqdm(total=expected, desc=url, unit="B", unit_scale=True, disable=None) as bar:
-            while chunk := _receive(url, lambda: response.read(_CHUNK)):
-                file.write(chunk)
-                bar.update(len(chunk))
-    if expected and file.tell() != expected:
-        raise UserError(f"{url}: download broke off after {file.tell()} of {expected} bytes")
-
-
-def _receive(url: str, action: Callable[[], Any]) -> Any:
-    """What `action` gives, its failure being the network's and not the disk's."""
-    try:
-        return action()
-    except (OSError, http.client.HTTPException) as error:
-        reason = " ".join(str(getattr(error, "reason", None) or error).split())
-        raise UserError(
-            f"{url}: cannot be downloaded ({reason}); give the folder of the archives as data.dir"
-        ) from error

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from hpunet.atomic import written_whole
 from hpunet.data.lidc.archives import read_archive
 from hpunet.errors import UserError
 
@@ -187,8 +187,7 @@ def _remember(path: pathlib.Path, checksum: str) -> None:
     """Keeps a checksum; where that cannot be written, it is only worked out again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(checksum)
-        os.replace(file.name, path)
+        with written_whole(path) as file:
+            file.write(checksum.encode())
     except OSError:
         return

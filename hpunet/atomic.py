@@ -1,7 +1,8 @@
-"""Write into folders that a killed process may leave and several processes may share.
+"""Files and folders that appear whole or not at all, whoever is killed or works beside.
 
-What is unfinished has `incomplete.` in its name, as with TFDS, and lies beside its place; finished,
-it is renamed.
+What is unfinished lies beside its place under another name: with `.part` behind it if it is a file
+that one process writes, with `incomplete.` in it, as TFDS has it, where several may be at work.
+Finished, it is renamed.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import pathlib
 import shutil
 import time
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from hpunet.errors import UserError
 
@@ -21,6 +23,21 @@ except ImportError:  # Windows: two processes at once do the work twice there, b
 
 # Where no lock keeps others out, their unfinished work is left alone for so long.
 _STALE_SECONDS = 24 * 3600
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file beside `path` that takes its place once all is written, and is removed else."""
+    path = pathlib.Path(path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        # Not by tempfile, whose files nobody else may read.
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -1,0 +1,139 @@
+"""Samples of one picture at a time: encoded once, decoded in portions."""
+
+import functools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from hpunet.errors import UserError
+from hpunet.hypotheses.fit import Fit, back_matrices, to_grid
+from hpunet.model.build import SAMPLES_AT_ONCE, Model
+from hpunet.model.initialization import Params
+from hpunet.training.sampler import NOT_FINITE
+
+# Pixels of a grid on which as many samples as `SAMPLES_AT_ONCE` are decoded side by side.
+PIXELS = 256 * 256
+
+
+class Wish(NamedTuple):
+    """Which samples are drawn.
+
+    Attributes:
+        num_samples: How many.
+        seed: Decides all of them.
+        mean: For each scale, coarsest first, whether the prior's mean is taken.
+        temperature: Factor on the prior's standard deviations.
+    """
+
+    num_samples: int
+    seed: int
+    mean: tuple[bool, ...]
+    temperature: float = 1.0
+
+
+class Drawer:
+    """Draws class labels of pictures.
+
+    Every picture is drawn from the same key: what is drawn of it depends on no other, and sample s
+    of neighbouring slices has the same noise.
+
+    Attributes:
+        num_samples: Of a picture.
+        num_classes: Background included.
+    """
+
+    def __init__(self, model: Model, params: Params, wish: Wish) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            model: The network.
+            params: Its weights.
+            wish: Which samples.
+        """
+        self._params = params
+        self._wish = wish
+        self.num_samples = wish.num_samples
+        self.num_classes = model.config.num_classes
+        self._encode = jax.jit(model.network.encode)
+        self._decode = jax.jit(functools.partial(_decode, model, wish.mean))
+
+    def __call__(
+        self, image: Float[np.ndarray, "H W C"], fit: Fit, name: str
+    ) -> Iterator[UInt8[np.ndarray, "S H W"]]:
+        """Draws samples of a picture, portion by portion.
+
+        Args:
+            image: Intensities 0 to 1.
+            fit: Where the network's grid lies on it.
+            name: Of the picture, for messages.
+
+        Yields:
+            Labels at the picture's size, background beyond the region; samples in order.
+
+        Raises:
+            UserError: If the network gives logits that are not finite.
+        """
+        keys = jax.random.key(self._wish.seed)[None]
+        encoded = self._encode(self._params, jnp.asarray(to_grid(image, fit)[None]))
+        matrices = tuple(jnp.asarray(matrix) for matrix in back_matrices(fit))
+        top, left, bottom, right = fit.region
+        for numbers, wanted in _portions(self._wish.num_samples, samples_at_once(fit)):
+            logits = self._decode(self._params, keys, encoded, numbers, self._wish.temperature)
+            found = np.asarray(_label(logits, *matrices))[:wanted]
+            if (found == NOT_FINITE).any():
+                raise UserError(
+                    f"{name}: the network gives NaN or infinity; allowed are weights and images "
+                    "that give finite numbers"
+                )
+            labels = np.zeros((wanted, *fit.size), np.uint8)
+            labels[:, top:bottom, left:right] = found
+            yield labels
+
+
+def samples_at_once(fit: Fit) -> int:
+    """Samples of a picture that are decoded side by side; a matter of its size alone."""
+    return max(1, min(SAMPLES_AT_ONCE, SAMPLES_AT_ONCE * PIXELS // (fit.grid[0] * fit.grid[1])))
+
+
+def _portions(num_samples: int, at_once: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Numbers of the samples of each portion, and how many of them are wanted.
+
+    All portions are of one size, so that one program serves them.
+    """
+    size = min(num_samples, at_once)
+    for start in range(0, num_samples, size):
+        yield np.arange(start, start + size), min(size, num_samples - start)
+
+
+def _decode(
+    model: Model,
+    mean: tuple[bool, ...],
+    params: Params,
+    keys: Key[Array, " 1"],
+    encoded: list[Array],
+    numbers: Int[Array, " S"],
+    temperature: Float[Array, ""],
+) -> Float[Array, "S h w K"]:
+    drawn = None if all(mean) else keys
+
+    def decode(number: Int[Array, ""]) -> Float[Array, "h w K"]:
+        return model.decode_sample(params, drawn, encoded, number, mean, temperature)[0]
+
+    return jax.vmap(decode)(numbers)
+
+
+@jax.jit
+def _label(
+    logits: Float[Array, "S h w K"], rows: Float[Array, "R h"], columns: Float[Array, "Q w"]
+) -> UInt8[Array, "S R Q"]:
+    """The most likely class at the region's pixels; `NOT_FINITE` without one."""
+    # Not in the low precision that accelerators prefer: without resampling it is a mere choice.
+    at_pixels = jnp.einsum(
+        "rh,shwk,qw->srqk", rows, logits, columns, precision=jax.lax.Precision.HIGHEST
+    )
+    finite = jnp.isfinite(at_pixels).all(axis=-1)
+    return jnp.where(finite, jnp.argmax(at_pixels, axis=-1), NOT_FINITE).astype(jnp.uint8)

@@ -1,0 +1,146 @@
+"""From a picture's pixels to the grid that a network takes, and back."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import ndimage
+
+from hpunet.errors import UserError
+
+
+class Fit(NamedTuple):
+    """Where a network's grid lies on a picture. Lengths and places are in the picture's pixels.
+
+    Attributes:
+        size: Height and width of the picture.
+        grid: Height and width of the network's grid, in pixels of its own.
+        step: Height and width of a pixel of the grid; 1 where nothing is resampled.
+        start: Row and column of the grid's corner; negative where it begins outside the picture.
+        region: Top, left, bottom and right of the part of the picture that lies on the grid.
+    """
+
+    size: tuple[int, int]
+    grid: tuple[int, int]
+    step: tuple[float, float]
+    start: tuple[float, float]
+    region: tuple[int, int, int, int]
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the grid's pixels are of another size than the picture's."""
+        return self.step != (1.0, 1.0)
+
+    @property
+    def padded(self) -> bool:
+        """Whether the grid reaches beyond the picture."""
+        ends = [s + n * p for s, n, p in zip(self.start, self.grid, self.step, strict=True)]
+        return min(self.start) < 0 or any(e > n for e, n in zip(ends, self.size, strict=True))
+
+
+def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -> Fit:
+    """A grid that holds all of a picture in its middle.
+
+    Args:
+        size: Height and width of the picture.
+        step: Height and width of a pixel of the grid, in pixels of the picture.
+        multiple: What the grid's sides are multiples of.
+    """
+    grid, start = [], []
+    for length, pixel in zip(size, step, strict=True):
+        # A hair less than exact: a rounding error must not add a row.
+        needed = int(np.ceil(length / pixel - 1e-6))
+        side = -(-needed // multiple) * multiple
+        grid.append(side)
+        # Whole pixels where nothing is resampled.
+        start.append((length - side) // 2 if pixel == 1 else (length - side * pixel) / 2)
+    return Fit(size, (grid[0], grid[1]), step, (start[0], start[1]), (0, 0, *size))
+
+
+def fit_crop(
+    size: tuple[int, int], step: tuple[float, float], center: tuple[int, int], crop: int
+) -> Fit:
+    """A square grid around a pixel of a picture.
+
+    Args:
+        size: Height and width of the picture.
+        step: Height and width of a pixel of the grid, in pixels of the picture.
+        center: Row and column of the pixel in the middle; without resampling it has as many pixels
+            of the grid before it as `hpunet.data.crop.central` leaves before the middle.
+        crop: Height and width of the grid in its own pixels.
+
+    Raises:
+        UserError: If the pixel is none of the picture.
+    """
+    if not all(0 <= place < length for place, length in zip(center, size, strict=True)):
+        raise UserError(
+            f"--center={center[1]},{center[0]}: allowed are x from 0 to {size[1] - 1} and y from 0 "
+            f"to {size[0] - 1}"
+        )
+    starts, ends = [], []
+    for place, pixel in zip(center, step, strict=True):
+        starts.append(place - crop // 2 if pixel == 1 else place + 0.5 - crop * pixel / 2)
+        ends.append(starts[-1] + crop * pixel)
+    # Pixels of the picture whose middle lies on the grid.
+    top, left = (max(0, int(np.ceil(s - 0.5))) for s in starts)
+    bottom, right = (min(n, int(np.ceil(e - 0.5))) for e, n in zip(ends, size, strict=True))
+    return Fit(size, (crop, crop), step, (starts[0], starts[1]), (top, left, bottom, right))
+
+
+def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h w C"]:
+    """A picture on the network's grid.
+
+    Beyond the picture its outermost pixels go on. Resampling is linear, after a Gaussian that
+    suppresses what a coarser grid cannot hold.
+
+    Args:
+        image: Intensities.
+        fit: Where the grid lies.
+    """
+    if not fit.resampled:
+        rows, columns = (
+            np.clip(np.arange(n) + int(s), 0, length - 1)
+            for n, s, length in zip(fit.grid, fit.start, fit.size, strict=True)
+        )
+        return image[rows[:, None], columns]
+    # Half of what the coarser pixel is wider by; none where the grid is finer.
+    blur = [max(0.0, (pixel - 1) / 2) for pixel in fit.step]
+    offset = [s + 0.5 * p - 0.5 for s, p in zip(fit.start, fit.step, strict=True)]
+    planes = [
+        ndimage.affine_transform(
+            ndimage.gaussian_filter(plane, blur, mode="nearest"),
+            fit.step,
+            offset,
+            fit.grid,
+            order=1,
+            mode="nearest",
+        )
+        for plane in np.moveaxis(image, -1, 0)
+    ]
+    return np.stack(planes, axis=-1)
+
+
+def back_matrices(fit: Fit) -> tuple[Float[np.ndarray, "R h"], Float[np.ndarray, "Q w"]]:
+    """Weights of linear interpolation from the grid to the region's rows and columns.
+
+    Returns:
+        For rows and for columns: value at each of the region's pixels by the grid's; rows of a
+        matrix sum to 1, and where nothing is resampled one weight is 1.
+    """
+    top, left, bottom, right = fit.region
+    rows = _interpolation(np.arange(top, bottom), fit.start[0], fit.step[0], fit.grid[0])
+    columns = _interpolation(np.arange(left, right), fit.start[1], fit.step[1], fit.grid[1])
+    return rows, columns
+
+
+def _interpolation(
+    pixels: np.ndarray, start: float, step: float, side: int
+) -> Float[np.ndarray, "R h"]:
+    place = np.clip((pixels + 0.5 - start) / step - 0.5, 0, side - 1)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, side - 1)
+    weights = np.zeros((len(pixels), side), np.float32)
+    lines = np.arange(len(pixels))
+    np.add.at(weights, (lines, below), 1 - (place - below))
+    np.add.at(weights, (lines, above), place - below)
+    return weights

@@ -1,0 +1,199 @@
+"""A picture as a network is to see it: windowed, placed on its grid, and described."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from hpunet.errors import UserError
+from hpunet.hypotheses.fit import Fit, fit_crop, fit_whole
+from hpunet.imaging.scan import Picture, Scan
+from hpunet.model.check import image_channels
+from hpunet.training.trained import TrainedNetwork
+
+
+class Wanted(NamedTuple):
+    """How a user wants pictures to be looked at; None where nothing is said.
+
+    Attributes:
+        window: The values that black and white stand for.
+        spacing: Height and width of a pixel in mm, for pictures whose file does not say it.
+        center: Row and column of the pixel around which a crop is taken.
+        crop: Height and width of that crop in the network's pixels.
+        resample: Whether pictures are brought to the pixel size that the network learned from.
+    """
+
+    window: tuple[float, float] | None = None
+    spacing: tuple[float, float] | None = None
+    center: tuple[int, int] | None = None
+    crop: int | None = None
+    resample: bool = True
+
+
+class Look(NamedTuple):
+    """A picture ready for the network.
+
+    Attributes:
+        name: Of the picture, for messages.
+        image: Intensities 0 to 1 at the picture's size.
+        fit: Where the network's grid lies on it.
+        spacing: Height and width of a pixel in mm, or None.
+        facts: Names and values to tell the user.
+    """
+
+    name: str
+    image: Float[np.ndarray, "H W C"]
+    fit: Fit
+    spacing: tuple[float, float] | None
+    facts: list[tuple[str, str]]
+
+
+def look_at(scan: Scan, index: int, network: TrainedNetwork, wanted: Wanted) -> Look:
+    """One picture of a scan as the network is to see it.
+
+    Args:
+        scan: The scan.
+        index: Place of the picture in it.
+        network: Its channels, levels, crop and pixel size decide how the picture is placed.
+        wanted: What the user says of it.
+
+    Raises:
+        UserError: If the picture has other channels than the network takes, no window is known, a
+            spacing is given beside the file's own, or the crop does not fit.
+    """
+    picture = scan.pictures[index]
+    name = str(scan.place) if scan.numbers is None else f"{scan.place}, {_slice_name(scan, index)}"
+    picture = picture._replace(values=_channels(picture.values, network, name))
+    window = _window(picture, wanted, name)
+    spacing = _spacing(picture, wanted, name)
+    fit = _fit(picture, spacing, network, wanted)
+    facts = _facts(scan, index, picture, spacing, network, fit)
+    facts.insert(2, ("Window", _window_text(picture, window, wanted)))
+    return Look(name, _windowed(picture.values, window), fit, spacing, facts)
+
+
+def looks_at(scan: Scan, network: TrainedNetwork, wanted: Wanted) -> Iterator[Look]:
+    """Every picture of a scan in order, read when it is its turn; otherwise as `look_at`."""
+    for index in range(len(scan.pictures)):
+        yield look_at(scan, index, network, wanted)
+
+
+def slice_label(scan: Scan, index: int) -> str:
+    """How a picture of a scan is called: the scan's name, and which slice."""
+    return scan.name if scan.numbers is None else f"{scan.name}, {_slice_name(scan, index)}"
+
+
+def _slice_name(scan: Scan, index: int) -> str:
+    assert scan.numbers is not None, "a picture has no slices"
+    return f"slice {scan.numbers[index]}"
+
+
+def _channels(
+    values: Float[np.ndarray, "H W C"], network: TrainedNetwork, name: str
+) -> Float[np.ndarray, "H W C"]:
+    """A gray picture is a coloured one whose channels are equal."""
+    channels = image_channels(network.params)
+    if values.shape[-1] == 1 and channels == 3:
+        return values.repeat(3, axis=-1)
+    if values.shape[-1] != channels:
+        raise UserError(
+            f"{name}: it has {values.shape[-1]} channels; allowed are images of {channels}, as the "
+            "network was trained on"
+        )
+    return values
+
+
+def _window(picture: Picture, wanted: Wanted, name: str) -> tuple[float, float]:
+    window = wanted.window or picture.window
+    if window is None:
+        low, high = picture.values.min(), picture.values.max()
+        raise UserError(
+            f"{name}: which values are black and white is not known; allowed is "
+            f"--window=LOW,HIGH, its values are {low:g} to {high:g}"
+        )
+    return window
+
+
+def _spacing(picture: Picture, wanted: Wanted, name: str) -> tuple[float, float] | None:
+    if None not in (picture.spacing, wanted.spacing) and picture.spacing != wanted.spacing:
+        raise UserError(
+            f"{name}: its file says that a pixel has {_pixel_text(picture.spacing)}; "
+            "--spacing is allowed for files that do not say it"
+        )
+    return picture.spacing or wanted.spacing
+
+
+def _fit(
+    picture: Picture,
+    spacing: tuple[float, float] | None,
+    network: TrainedNetwork,
+    wanted: Wanted,
+) -> Fit:
+    size = (picture.values.shape[0], picture.values.shape[1])
+    own = network.pixel_spacing
+    step = (1.0, 1.0)
+    if wanted.resample and own is not None and spacing is not None:
+        step = (own / spacing[0], own / spacing[1])
+    multiple = 2 ** (network.model.config.num_levels - 1)
+    if wanted.center is None:
+        return fit_whole(size, step, multiple)
+    crop = wanted.crop or network.crop
+    if crop is None:
+        raise UserError(
+            f"--center: {network.place} does not say at which crop it was trained; allowed is "
+            f"--crop, a multiple of {multiple}"
+        )
+    if crop % multiple:
+        raise UserError(f"--crop={crop}: allowed are multiples of {multiple}")
+    return fit_crop(size, step, wanted.center, crop)
+
+
+def _windowed(
+    values: Float[np.ndarray, "H W C"], window: tuple[float, float]
+) -> Float[np.ndarray, "H W C"]:
+    low, high = window
+    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def _facts(
+    scan: Scan,
+    index: int,
+    picture: Picture,
+    spacing: tuple[float, float] | None,
+    network: TrainedNetwork,
+    fit: Fit,
+) -> list[tuple[str, str]]:
+    height, width = fit.size
+    facts = [("File", scan.place.name), ("Size", f"{width} × {height} pixels")]
+    if scan.numbers is not None:
+        facts[0] = ("File", f"{scan.place.name}, {_slice_name(scan, index)}")
+    if spacing is not None:
+        facts.append(("Pixel", _pixel_text(spacing)))
+    facts.append(("Seen by the network", _seen_text(fit, spacing, network)))
+    return facts
+
+
+def _seen_text(fit: Fit, spacing: tuple[float, float] | None, network: TrainedNetwork) -> str:
+    height, width = fit.grid
+    top, left, bottom, right = fit.region
+    text = f"{width} × {height} pixels"
+    if (bottom - top, right - left) != fit.size:
+        text += f" around columns {left} to {right - 1} and rows {top} to {bottom - 1}"
+    if fit.resampled:
+        text += f", resampled to {network.pixel_spacing:g} mm"
+    elif network.pixel_spacing is not None and spacing is None:
+        text += f", taken as pixels of {network.pixel_spacing:g} mm for lack of their size"
+    return text + (", padded with its outermost pixels" if fit.padded else "")
+
+
+def _window_text(picture: Picture, window: tuple[float, float], wanted: Wanted) -> str:
+    unit = " HU" if picture.quantity == "HU" else ""
+    low, high = (f"{value:g}".replace("-", "\N{MINUS SIGN}") for value in window)
+    return f"{low} to {high}{unit} ({'--window' if wanted.window else 'default'})"
+
+
+def _pixel_text(spacing: tuple[float, float] | None) -> str:
+    assert spacing is not None, "nothing to tell"
+    height, width = spacing
+    return f"{width:.4g} × {height:.4g} mm"

@@ -1,0 +1,1 @@
+"""Users' images in and out."""

@@ -1,0 +1,156 @@
+"""Images of DICOM files and series."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpunet.errors import UserError
+from hpunet.imaging.dicom_header import DicomImage
+from hpunet.imaging.reading import HU_WINDOW, as_picture, reading
+from hpunet.imaging.scan import Picture
+from hpunet.imaging.selection import Volume
+from hpunet.imaging.view import View
+
+# Scanners write direction cosines with six digits and spacings with a few more.
+ALIKE = 1e-4
+# In mm: slices are never thinner, and positions are written with rounding.
+SAME_POSITION = 1e-2
+
+
+class DicomGeometry(NamedTuple):
+    """The source of every chosen slice, which says itself where it lies in the patient.
+
+    Attributes:
+        paths: Of the files, one a slice, in the order of the slices; one file comes several times
+            where it holds several frames.
+        frames: The slices' frames in these files, counted from 1 as DICOM does; None where every
+            file is a single image.
+        view: Turns the stored rows and columns of every slice for display.
+    """
+
+    paths: tuple[Path, ...]
+    frames: tuple[int, ...] | None
+    view: View
+
+
+def open_series(place: Path, images: Sequence[DicomImage], names: tuple[str, ...]) -> Volume:
+    """The images that belong together, ordered from inferior to superior.
+
+    Of sagittal and coronal images the order is to the patient's left and back; where images do not
+    say where they lie, that of their instance numbers. Axial images are shown with rows from
+    anterior to posterior and columns from the patient's right to left, others as stored.
+
+    Values are rescaled. Where they are Hounsfield units the window is `HU_WINDOW`, else None; and
+    MONOCHROME1, which shows high values dark, is turned around, so that high is bright.
+
+    Args:
+        place: The file or the folder, for messages.
+        images: In any order.
+        names: For the results.
+
+    Raises:
+        UserError: If they differ in size, orientation, spacing or quantity, or two have the same
+            place.
+    """
+    _check_alike(images)
+    ordered = _in_order(images)
+    view = _view(ordered[0].orientation)
+
+    def read(number: int) -> Picture:
+        return _read(ordered[number], view)
+
+    def locate(numbers: Sequence[int]) -> DicomGeometry:
+        chosen = [ordered[number] for number in numbers]
+        frames = tuple(image.frame + 1 for image in chosen)
+        return DicomGeometry(
+            paths=tuple(image.path for image in chosen),
+            frames=frames if chosen[0].num_frames else None,
+            view=view,
+        )
+
+    return Volume(place, "dicom", names, len(ordered), read, locate)
+
+
+def _check_alike(images: Sequence[DicomImage]) -> None:
+    first = images[0]
+    for image in images[1:]:
+        for what in ("size", "orientation", "spacing", "is_hu"):
+            one, other = getattr(first, what), getattr(image, what)
+            if not _is_close(one, other):
+                name = "quantity in HU" if what == "is_hu" else what
+                raise UserError(
+                    f"{image}: its {name} is {other} and that of {first} in the same series {one}; "
+                    "allowed is one for all"
+                )
+        if (first.position is None) != (image.position is None):
+            lacking = first if first.position is None else image
+            raise UserError(
+                f"{lacking}: has no ImagePositionPatient, unlike the rest of its series"
+            )
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.allclose(one, other, rtol=0, atol=ALIKE))
+
+
+def _in_order(images: Sequence[DicomImage]) -> list[DicomImage]:
+    orientation = images[0].orientation
+    if orientation is None or images[0].position is None:
+        return sorted(images, key=lambda image: (image.instance_number, image.path, image.frame))
+    normal = _normal(orientation)
+    heights = {id(image): float(np.dot(image.position or (), normal)) for image in images}
+    ordered = sorted(images, key=lambda image: heights[id(image)])
+    for one, other in pairwise(ordered):
+        if heights[id(other)] - heights[id(one)] < SAME_POSITION:
+            raise UserError(
+                f"{other}: lies at {other.position} mm as {one} in the same series does; allowed "
+                "is one image a position"
+            )
+    return ordered
+
+
+def _normal(orientation: Sequence[float]) -> np.ndarray:
+    """The direction across the slices that runs to the head, or else to the left or back."""
+    normal = np.cross(orientation[:3], orientation[3:])
+    return normal * np.sign(normal[np.abs(normal).argmax()])
+
+
+def _view(orientation: Sequence[float] | None) -> View:
+    if orientation is None or np.abs(_normal(orientation)).argmax() != 2:
+        return View()
+    along_row, along_column = orientation[:3], orientation[3:]
+    transpose = abs(along_row[1]) > abs(along_row[0])
+    to_left, to_back = (along_column, along_row) if transpose else (along_row, along_column)
+    return View(transpose, flip_rows=to_back[1] < 0, flip_columns=to_left[0] < 0)
+
+
+def _read(image: DicomImage, view: View) -> Picture:
+    stored = _decode(image)
+    if image.stored_range:
+        stored = np.float64(sum(image.stored_range)) - stored
+    values = view.show(stored * np.float64(image.slope) + np.float64(image.intercept))
+    spacing = image.spacing[::-1] if image.spacing and view.transpose else image.spacing
+    window, quantity = (HU_WINDOW, "HU") if image.is_hu else (None, "intensity")
+    return as_picture(values, str(image), window, quantity, spacing)
+
+
+def _decode(image: DicomImage) -> np.ndarray:
+    from pydicom import dcmread
+    from pydicom.pixels import get_decoder, pixel_array
+    from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+    with reading(image.path, "DICOM image"):
+        syntax = UID(image.syntax)
+        if syntax == DeflatedExplicitVRLittleEndian:
+            return pixel_array(dcmread(image.path), index=image.frame)
+        if syntax.is_compressed and not get_decoder(syntax).is_available:
+            raise UserError(
+                f"{image.path}: is compressed as {syntax.name}, which pydicom cannot decode here: "
+                "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+            )
+        return pixel_array(image.path, index=image.frame, transfer_syntax_uid=syntax)

@@ -1,0 +1,89 @@
+"""Names for the folders of results, one for each input of a command."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+OF_DICOM = (".dcm", ".dicom", ".ima")
+OF_ARRAYS = (".nii.gz", ".nii", ".hdr", ".img", ".npy")
+OF_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+SUFFIXES = (*OF_DICOM, *OF_ARRAYS, *OF_PICTURES)
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a known format in lower case, or else an empty text."""
+    name = path.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def names_below(base: Path, path: Path) -> tuple[str, ...]:
+    """What to call the results of a file, the best first.
+
+    Args:
+        base: The folder that the user named, or that of the named file.
+        path: The file, below it.
+    """
+    full = path.relative_to(base).as_posix()
+    short = full.removesuffix(path.name[len(path.name) - len(suffix_of(path)) :])
+    # Such as those of `.png` and `...png`.
+    short = full if short.rpartition("/")[2] in ("", ".", "..") else short
+    outer = _outer(base)
+    return (short, full, f"{outer}/{short}", f"{outer}/{full}")
+
+
+def names_of_series(base: Path, paths: Sequence[Path], number: int | None) -> tuple[str, ...]:
+    """What to call the results of a series, the best first.
+
+    Args:
+        base: The folder that the user named.
+        paths: The series' files, below it.
+        number: Of the series, if it has one.
+    """
+    parents = [path.relative_to(base).parent.parts for path in paths]
+    shared = [parts[0] for parts in zip(*parents, strict=False) if len(set(parts)) == 1]
+    outer = _outer(base)
+    inner = "/".join(shared) or outer
+    series = f"series-{0 if number is None else number}"
+    return (inner, f"{inner}/{series}", f"{outer}/{inner}/{series}")
+
+
+def _outer(base: Path) -> str:
+    # The root of the disk has no name.
+    return base.resolve().name or "root"
+
+
+def distinct_names(candidates: Sequence[Sequence[str]]) -> list[str]:
+    """One name for each input, of which none is the folder that another lies in.
+
+    Args:
+        candidates: For each input possible names, the best first.
+
+    Returns:
+        For each the first of its names that no other has, numbered where that is none; names that
+        differ in upper and lower case alone are one, as on some computers' disks.
+    """
+    levels = [0] * len(candidates)
+    while True:
+        names = [those[level] for those, level in zip(candidates, levels, strict=True)]
+        clashing = _clashing(names)
+        movable = [index for index in clashing if levels[index] + 1 < len(candidates[index])]
+        if not movable:
+            return _numbered(names, clashing)
+        for index in movable:
+            levels[index] += 1
+
+
+def _clashing(names: Sequence[str]) -> list[int]:
+    keys = [name.casefold() for name in names]
+    counts = Counter(keys)
+    folders = {str(folder) for key in keys for folder in PurePosixPath(key).parents}
+    return [index for index, key in enumerate(keys) if counts[key] > 1 or key in folders]
+
+
+def _numbered(names: list[str], clashing: Sequence[int]) -> list[str]:
+    for index in clashing:
+        base, number = names[index], 1
+        while index in _clashing(names):
+            number += 1
+            names[index] = f"{base}-{number}"
+    return names

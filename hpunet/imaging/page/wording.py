@@ -1,0 +1,48 @@
+"""How numbers are written on the page."""
+
+import math
+
+
+def plain(value: float) -> str:
+    """A number with three digits that count, and all of those before the point."""
+    return f"{value:,.{_decimals(value)}f}"
+
+
+def with_spread(mean: float, std: float) -> str:
+    """A mean and its standard deviation with as many decimals as the mean."""
+    decimals = _decimals(mean)
+    return f"{mean:,.{decimals}f} ± {std:,.{decimals}f}"
+
+
+def _decimals(value: float) -> int:
+    size = abs(value)
+    return 0 if size >= 100 or value == round(value) else 1 if size >= 10 else 2
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; neither a rare nor a missing sample is rounded away."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    if 0.995 <= share < 1:
+        return "> 99 %"
+    return f"{math.floor(100 * share + 0.5)} %"
+
+
+def count(number: int, noun: str) -> str:
+    """A number and what is counted, in the singular where it is one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def letters(index: int) -> str:
+    """The name of a hypothesis: A to Z, AA, AB and on."""
+    name = ""
+    while index >= 0:
+        name = chr(ord("A") + index % 26) + name
+        index = index // 26 - 1
+    return name
+
+
+def round_step(span: float) -> float:
+    """The largest of 1, 2 and 5 times a power of ten that is not above `span`."""
+    power = 10.0 ** math.floor(math.log10(span))
+    return next(factor * power for factor in (5, 2, 1) if factor * power <= span * (1 + 1e-9))

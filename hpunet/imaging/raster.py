@@ -1,0 +1,148 @@
+"""Pictures in PNG, TIFF and JPEG files."""
+
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from hpunet.errors import UserError
+from hpunet.imaging.reading import (
+    FRACTIONS,
+    QUANTITIES,
+    WINDOWS,
+    are_fractions,
+    as_picture,
+    check_size,
+    name_slice,
+    reading,
+)
+from hpunet.imaging.scan import Picture
+from hpunet.imaging.selection import Volume
+
+# MPO: what cameras write that add a preview to a JPEG.
+FORMATS = ("PNG", "TIFF", "JPEG", "MPO")
+WHAT = "PNG, TIFF or JPEG"
+GRAY = {"1", "L", "I", "F", "I;16", "I;16L", "I;16B"}
+COLOUR = {"RGB", "RGBA", "LA", "P", "PA"}
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+STDERR = 2
+
+
+def open_raster(path: Path, names: tuple[str, ...]) -> Volume:
+    """The picture of a file, or the pages of a TIFF as a volume.
+
+    Colours whose channels agree are gray; alpha that is opaque everywhere is left out; the
+    orientation that EXIF gives is applied. Pillow reads 16-bit colours with 8 bits. All pages
+    share one window: (0, 255) for 8 bits, (0, 65535) for 16, (0, 1) for floats if all values lie
+    within, else None. A resolution in the file is that of paper: the spacing stays unknown.
+
+    Args:
+        path: The file; its contents count, not its suffix.
+        names: For its results.
+
+    Raises:
+        UserError: If it is unreadable, too large, no gray or RGB picture, or its pages differ.
+    """
+    with _open(path) as image:
+        count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "PNG") else 1
+        if image.format == "PNG" and count > 1:
+            raise UserError(f"{path}: is an animation of {count} pictures; allowed is one")
+        for page in range(count):
+            _check_page(image, page, path)
+    all_fractions = functools.cache(lambda: _all_fractions(path, count))
+
+    def read(page: int) -> Picture:
+        values = _read_page(path, page)
+        window = WINDOWS.get(values.dtype)
+        if values.dtype.kind == "f":
+            window = FRACTIONS if all_fractions() else None
+        place = name_slice(path, page, count)
+        return as_picture(values, place, window, QUANTITIES.get(values.dtype, "intensity"))
+
+    return Volume(path, "picture", names, count, read)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Image.Image]:
+    with reading(path, WHAT), path.open("rb") as file:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        # Not by its name: Pillow maps some TIFF files then and mixes up the pixels of those that
+        # are to be turned.
+        with Image.open(file, formats=FORMATS) as image:
+            yield image
+
+
+def _check_page(image: Image.Image, page: int, path: Path) -> None:
+    size = image.size
+    image.seek(page)
+    check_size(image.height, image.width, path)
+    if image.size != size:
+        raise UserError(
+            f"{path}: page {page} has {image.height} x {image.width} pixels and page {page - 1} "
+            f"{size[1]} x {size[0]}; allowed are pages of one size"
+        )
+    if image.mode not in GRAY | COLOUR:
+        raise UserError(f"{path}: has colours of kind {image.mode}; allowed are gray and RGB")
+
+
+def _all_fractions(path: Path, count: int) -> bool:
+    pages = (_read_page(path, page) for page in range(count))
+    return all(map(are_fractions, pages))
+
+
+def _read_page(path: Path, page: int) -> np.ndarray:
+    """Stored values, gray or RGB, of their own type `[H, W]` or `[H, W, 3]`."""
+    with _open(path) as image:
+        image.seek(page)
+        with _mute_libtiff():
+            image.load()
+        # Pillow inverts what is stored with white as zero only up to 8 bits.
+        upside_down = (
+            image.mode.startswith("I;16")
+            and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
+        )
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in COLOUR or upright.has_transparency_data:
+            return _gray_if_equal(_opaque(upright, path))
+        values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        return np.iinfo(values.dtype).max - values if upside_down else values
+
+
+@contextmanager
+def _mute_libtiff() -> Iterator[None]:
+    """Keeps what libtiff, past Python, writes of broken files from stderr; Pillow says it too."""
+    sys.stderr.flush()
+    stderr = os.dup(STDERR)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, STDERR)
+        os.close(stderr)
+
+
+def _opaque(image: Image.Image, path: Path) -> np.ndarray:
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    if image.mode.startswith("I"):
+        # One of its gray values stands for transparent; Pillow cannot make an alpha of it.
+        return np.asarray(image)
+    pixels = np.asarray(image.convert("RGBA"))
+    see_through = int((pixels[..., 3] < np.iinfo(pixels.dtype).max).sum())
+    if see_through:
+        raise UserError(f"{path}: {see_through} pixels are transparent; allowed are opaque ones")
+    return pixels[..., :3]
+
+
+def _gray_if_equal(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        return pixels[..., 0]
+    return pixels

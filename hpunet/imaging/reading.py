@@ -1,0 +1,112 @@
+"""What every reader does: broken files end in one line, values become a `Picture`."""
+
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpunet.errors import UserError
+from hpunet.imaging.scan import Picture
+
+# Ours: air is black, bone white, and lung tissue keeps most of the range.
+HU_WINDOW = (-1000.0, 400.0)
+FRACTIONS = (0.0, 1.0)
+WINDOWS = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
+QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
+# Of one plane: Pillow warns above it of a file that is small on disk and fills the memory.
+MOST_PIXELS = 89_478_485
+
+
+@contextmanager
+def reading(place: Path, what: str) -> Iterator[None]:
+    """Turns whatever a library says of a broken file into one line.
+
+    Args:
+        place: The file.
+        what: It should be.
+
+    Raises:
+        UserError: In place of every other error.
+    """
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{place}: too large for the memory") from error
+    except Exception as error:
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise UserError(f"{place}: not a readable {what} ({reason[:200]})") from error
+    finally:
+        logging.disable(disabled)
+
+
+def require(package: str, place: Path, what: str) -> Any:
+    """A package of the extra `medical`, or the line that says how to get it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(
+            f"{place}: reading {what} needs {package}: pip install 'hpunet[medical]'"
+        ) from error
+
+
+def check_size(height: int, width: int, place: Path) -> None:
+    """Refuses a plane without pixels, or with absurdly many."""
+    if not 0 < height * width <= MOST_PIXELS:
+        raise UserError(
+            f"{place}: has {height} x {width} pixels; allowed are 1 to {MOST_PIXELS} in all"
+        )
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
+    """The least and the largest value; NaN, which is refused where it is shown, is left out."""
+    return np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+
+
+def are_fractions(values: np.ndarray) -> bool:
+    """Whether all floats of a picture or volume lie within [0, 1]."""
+    low, high = extremes(values)
+    return bool(low >= 0 and high <= 1)
+
+
+def name_slice(path: Path, number: int, count: int) -> str:
+    """What messages call one of the slices of a file."""
+    return f"{path} slice {number}" if count > 1 else str(path)
+
+
+def as_picture(
+    values: np.ndarray,
+    place: str,
+    window: tuple[float, float] | None,
+    quantity: str,
+    spacing: tuple[float, float] | None = None,
+) -> Picture:
+    """A picture of finite float32 values.
+
+    Args:
+        values: As displayed, real numbers `[H, W]` or `[H, W, C]`.
+        place: The file and, of several, the slice, for messages.
+        window: Of the picture.
+        quantity: Of the picture.
+        spacing: Height and width of a pixel in mm.
+
+    Raises:
+        UserError: If a value is not finite, or beyond float32.
+    """
+    with np.errstate(over="ignore"):
+        # A copy, also of what is float32 already: a view would keep its file open.
+        values = np.array(values, np.float32, order="C")
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise UserError(f"{place}: {bad} values are NaN or infinite; allowed are finite numbers")
+    return Picture(values.reshape(*values.shape[:2], -1), window, quantity, spacing)

@@ -1,0 +1,71 @@
+"""Samples and maps as NIfTI volumes that lie where their source lies."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from hpunet.imaging.maps import Maps, named_maps, sample_names
+from hpunet.imaging.nifti import NiftiGeometry, place_slices
+from hpunet.imaging.scan import Scan
+
+# Bytes that the header has for a description, without the one that ends it.
+DESCRIPTION = 79
+
+
+def write_nifti(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
+    """Writes `sample_001.nii.gz` and so on, `mean.nii.gz`, `std.nii.gz` and `entropy.nii.gz`.
+
+    Every file has the source's shape and affine, and 0 in slices that were not chosen. Samples are
+    uint8 labels, maps float32 with exact values, the entropy in nats.
+
+    Args:
+        folder: Exists.
+        scan: What the maps are of; its geometry is a `NiftiGeometry`.
+        maps: As displayed; samples in a file are read one by one.
+        text: Said in every header, cut to 79 letters.
+
+    Returns:
+        The files.
+
+    Raises:
+        OSError: If a file cannot be written as a whole.
+    """
+    named = list(zip(sample_names(maps), maps.samples, strict=True))
+    greatest = [float(maps.num_classes - 1)] * len(named)
+    for one in named_maps(maps):
+        named.append((one.name, one.values))
+        greatest.append(one.most)
+    written = []
+    for (name, slices), most in zip(named, greatest, strict=True):
+        stored = place_slices(scan.geometry, slices, scan.numbers)
+        image = _image(stored, scan.geometry)
+        image.header["cal_max"] = most
+        image.header["descrip"] = text[:DESCRIPTION].encode("ascii")
+        written.append(folder / f"{name}.nii.gz")
+        image.to_filename(written[-1])
+    return written
+
+
+def _image(stored: Shaped[np.ndarray, "..."], geometry: NiftiGeometry) -> Any:
+    """A nibabel image with the source's affines, their codes and its units."""
+    import nibabel
+
+    image = nibabel.Nifti1Image(stored, _whole(geometry.affine))
+    if geometry.qform is not None:
+        image.set_qform(_whole(geometry.qform), geometry.qform_code)
+    sform = _whole(geometry.affine) if geometry.sform_code else None
+    image.set_sform(sform, geometry.sform_code)
+    image.header.set_xyzt_units(*geometry.units)
+    return image
+
+
+def _whole(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
+    """The affine with a third direction, which some programs leave out for single planes."""
+    if affine[:3, 2].any():
+        return affine
+    across = np.cross(affine[:3, 0], affine[:3, 1])
+    whole = affine.copy()
+    whole[:3, 2] = across / np.linalg.norm(across)
+    return whole

@@ -1,0 +1,127 @@
+"""Where a network's grid lies on a picture, and the way back."""
+
+import numpy as np
+import pytest
+
+from hpunet.data.crop import central
+from hpunet.errors import UserError
+from hpunet.hypotheses.fit import back_matrices, fit_crop, fit_whole, to_grid
+
+RNG = np.random.default_rng(0)
+ONE = (1.0, 1.0)
+# Linear interpolation in float32 of values up to 300.
+TOLERANCE = 1e-3
+
+
+def ramp(size, by_row=2.0, by_column=1.0):
+    """An image whose values say where a pixel's middle is."""
+    rows, columns = np.mgrid[: size[0], : size[1]] + 0.5
+    return (by_row * rows + by_column * columns)[..., None].astype(np.float32)
+
+
+def back(values, fit):
+    rows, columns = back_matrices(fit)
+    return np.einsum("rh,hwc,qw->rqc", rows, values, columns)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 16), (17, 31), (333, 517)])
+def test_any_size_is_padded_to_multiples_and_cut_back(size):
+    image = RNG.random((*size, 2), np.float32)
+    fit = fit_whole(size, ONE, 8)
+    grid = to_grid(image, fit)
+    assert all(n % 8 == 0 and n - s < 8 for n, s in zip(fit.grid, size, strict=True))
+    assert grid.shape == (*fit.grid, 2)
+    assert fit.padded == (fit.grid != size)
+    np.testing.assert_array_equal(back(grid, fit), image)
+
+
+def test_picture_that_fits_is_left_as_it_is():
+    image = RNG.random((16, 24, 1), np.float32)
+    fit = fit_whole((16, 24), ONE, 8)
+    np.testing.assert_array_equal(to_grid(image, fit), image)
+    assert not fit.padded
+    assert not fit.resampled
+
+
+def test_padding_repeats_the_outermost_pixels_on_both_sides():
+    image = np.arange(1, 4, dtype=np.float32)[None, :, None]
+    grid = to_grid(image, fit_whole((1, 3), ONE, 8))
+    np.testing.assert_array_equal(grid[0, :, 0], [1, 1, 1, 1, 2, 3, 3, 3])
+    np.testing.assert_array_equal(grid[0], grid[7])
+
+
+def test_crop_around_the_middle_is_the_central_crop_of_scoring():
+    for side, crop in ((180, 128), (128, 128), (181, 128), (12, 8)):
+        image = RNG.random((side, side, 1), np.float32)
+        rows, columns = central((side, side), (crop, crop))
+        center = (rows.start + crop // 2, columns.start + crop // 2)
+        fit = fit_crop((side, side), ONE, center, crop)
+        np.testing.assert_array_equal(to_grid(image, fit), image[rows, columns])
+        assert fit.region == (rows.start, columns.start, rows.stop, columns.stop)
+
+
+def test_crop_at_the_border_is_padded_and_only_its_own_pixels_come_back():
+    image = RNG.random((20, 30, 1), np.float32)
+    fit = fit_crop((20, 30), ONE, (1, 29), 8)
+    assert fit.region == (0, 25, 5, 30)
+    assert fit.padded
+    np.testing.assert_array_equal(back(to_grid(image, fit), fit), image[:5, 25:])
+
+
+@pytest.mark.parametrize("center", [(20, 0), (0, 30), (-1, 0)])
+def test_center_outside_the_picture_is_refused_with_what_is_allowed(center):
+    with pytest.raises(UserError, match=r"--center=.*x from 0 to 29 and y from 0 to 19"):
+        fit_crop((20, 30), ONE, center, 8)
+
+
+@pytest.mark.parametrize("step", [(0.5, 0.5), (0.7, 1.3), (2.0, 1.0), (1.7, 1.7)])
+def test_resampling_keeps_places(step):
+    size = (40, 61)
+    fit = fit_whole(size, step, 8)
+    grid = to_grid(ramp(size), fit)
+    rows = fit.start[0] + (np.arange(fit.grid[0]) + 0.5) * step[0]
+    columns = fit.start[1] + (np.arange(fit.grid[1]) + 0.5) * step[1]
+    # Away from the border, beyond which the picture goes on flat.
+    inner_rows = (rows > 3) & (rows < size[0] - 3)
+    inner_columns = (columns > 3) & (columns < size[1] - 3)
+    expected = 2 * rows[:, None] + columns
+    found = grid[..., 0]
+    np.testing.assert_allclose(
+        found[np.ix_(inner_rows, inner_columns)],
+        expected[np.ix_(inner_rows, inner_columns)],
+        atol=TOLERANCE,
+    )
+    returned = back(grid, fit)
+    assert returned.shape == (*size, 1)
+    np.testing.assert_allclose(returned[4:-4, 4:-4], ramp(size)[4:-4, 4:-4], atol=TOLERANCE)
+
+
+def test_resampled_grid_covers_the_picture_and_not_a_row_more():
+    fit = fit_whole((100, 50), (0.5 / 0.7, 0.5 / 0.7), 2)
+    assert fit.grid == (140, 70)
+    assert not fit.padded or max(np.abs(fit.start)) < 1e-6
+
+
+def test_coarser_grid_averages_what_it_cannot_hold():
+    stripes = np.tile(np.array([0.0, 1.0], np.float32), 32)[None, :, None].repeat(64, axis=0)
+    grid = to_grid(stripes, fit_whole((64, 64), (4.0, 4.0), 1))
+    assert np.abs(grid - 0.5).max() < 0.1
+
+
+def test_crop_with_resampling_lies_around_its_pixel():
+    fit = fit_crop((100, 100), (0.5, 0.5), (40, 60), 16)
+    middle = [s + n * p / 2 for s, n, p in zip(fit.start, fit.grid, fit.step, strict=True)]
+    assert middle == [40.5, 60.5]
+    # Pixels whose middles lie from 36.5 to just below 44.5.
+    assert fit.region == (36, 56, 44, 64)
+    top, left, bottom, right = fit.region
+    returned = back(to_grid(ramp((100, 100)), fit), fit)
+    expected = ramp((100, 100))[top:bottom, left:right]
+    np.testing.assert_allclose(returned[1:-1, 1:-1], expected[1:-1, 1:-1], atol=TOLERANCE)
+
+
+def test_weights_of_the_way_back_sum_to_one():
+    for fit in (fit_whole((9, 13), (0.6, 1.9), 4), fit_crop((30, 30), (1.5, 0.4), (2, 2), 8)):
+        for matrix in back_matrices(fit):
+            np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
+            assert matrix.min() >= 0

@@ -1,0 +1,397 @@
+import itertools
+import sys
+from io import BytesIO
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    RLELossless,
+)
+
+from hpunet.errors import UserError
+from hpunet.imaging.read import check_scan, find_scans, read_scans
+from tests.imaging.dicom_phantom import AXIAL, ct_header, distinct, write_ct, write_enhanced
+
+# The patient's axial slice: front at the top, the right side on the left.
+SHOWN = distinct(4, 6)
+HEIGHTS = (-7.5, 10, -10, 0, 2.5)
+TURNS = list(itertools.product((False, True), repeat=3))
+
+
+def read_one(path, slices=None):
+    (scan,) = read_scans([path], slices)
+    return scan
+
+
+def values(picture):
+    return picture.values[..., 0]
+
+
+def write_series(folder, heights=HEIGHTS, **changes):
+    """One file a height, whose pixels are 100 times its height in HU, in an order of its own."""
+    for number, height in enumerate(heights):
+        stored = np.full((2, 3), 100 * height + 1024, np.int16)
+        position = {"ImagePositionPatient": [0, 0, height], "InstanceNumber": number}
+        write_ct(folder / f"{number}.dcm", stored, **{**position, **changes})
+    return folder
+
+
+def test_values_are_in_hounsfield_units(tmp_path):
+    path = write_ct(tmp_path / "ct.dcm", SHOWN, RescaleSlope=2, RescaleIntercept=-500)
+    scan = read_one(path)
+    (picture,) = scan.pictures
+    np.testing.assert_array_equal(values(picture), SHOWN * 2 - 500)
+    assert (picture.window, picture.quantity) == ((-1000, 400), "HU")
+    assert picture.spacing == (0.7, 0.9)
+    assert picture.values.dtype == np.float32
+    assert (scan.name, scan.kind, scan.numbers) == ("ct", "dicom", None)
+    assert scan.geometry.paths == (path,)
+    assert scan.geometry.frames is None
+
+
+@pytest.mark.parametrize(("transpose", "flip_rows", "flip_columns"), TURNS)
+def test_every_way_to_store_an_axial_slice_shows_the_same(
+    tmp_path, transpose, flip_rows, flip_columns
+):
+    to_left, to_back = [1, 0.1, 0], [-0.1, 1, 0]
+    along_row = [-x for x in to_left] if flip_columns else to_left
+    along_column = [-x for x in to_back] if flip_rows else to_back
+    stored = SHOWN[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+    spacing = [0.7, 0.9]
+    if transpose:
+        stored, spacing = stored.T, spacing[::-1]
+        along_row, along_column = along_column, along_row
+    path = write_ct(
+        tmp_path / "ct.dcm",
+        np.ascontiguousarray(stored),
+        ImageOrientationPatient=[*along_row, *along_column],
+        PixelSpacing=spacing,
+        RescaleIntercept=0,
+    )
+    scan = read_one(path)
+    np.testing.assert_array_equal(values(scan.pictures[0]), SHOWN)
+    assert scan.pictures[0].spacing == (0.7, 0.9)
+    np.testing.assert_array_equal(scan.geometry.view.store(SHOWN), stored)
+
+
+@pytest.mark.parametrize("orientation", [(0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)])
+def test_sagittal_and_coronal_images_are_shown_as_stored(tmp_path, orientation):
+    path = write_ct(
+        tmp_path / "ct.dcm", SHOWN, ImageOrientationPatient=list(orientation), RescaleIntercept=0
+    )
+    np.testing.assert_array_equal(values(read_one(path).pictures[0]), SHOWN)
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, (1, 0, 0, 0, -1, 0)])
+def test_a_series_begins_at_the_feet(tmp_path, orientation):
+    folder = write_series(tmp_path / "chest", ImageOrientationPatient=list(orientation))
+    scan = read_one(folder, "all")
+    heights = [values(picture)[0, 0] / 100 for picture in scan.pictures]
+    assert heights == sorted(HEIGHTS)
+    assert scan.numbers == (0, 1, 2, 3, 4)
+    assert [path.name for path in scan.geometry.paths] == [
+        f"{HEIGHTS.index(height)}.dcm" for height in sorted(HEIGHTS)
+    ]
+
+
+def test_chosen_slices_come_with_their_own_files(tmp_path):
+    scan = read_one(write_series(tmp_path / "chest"), "4,0:2")
+    assert scan.numbers == (4, 0, 1)
+    assert [path.name for path in scan.geometry.paths] == ["1.dcm", "2.dcm", "0.dcm"]
+    assert [values(picture)[0, 0] for picture in scan.pictures] == [1000, -1000, -750]
+
+
+def test_images_without_positions_follow_their_numbers(tmp_path):
+    for number, name in enumerate("cab"):
+        write_ct(
+            tmp_path / "x" / name,
+            np.full((2, 2), number, np.int16),
+            InstanceNumber=10 * number,
+            RescaleIntercept=0,
+            ImagePositionPatient=None,
+        )
+    scan = read_one(tmp_path / "x", "all")
+    assert [values(picture)[0, 0] for picture in scan.pictures] == [0, 1, 2]
+
+
+def test_frames_of_one_file_are_a_volume_from_the_feet(tmp_path):
+    path = write_enhanced(tmp_path / "ct.dcm", distinct(3, 2, 4), heights=(5, -5, 0))
+    scan = read_one(path, "1:3")
+    np.testing.assert_array_equal(values(scan.pictures[0]), distinct(3, 2, 4)[2] * 2 - 1000)
+    np.testing.assert_array_equal(values(scan.pictures[1]), distinct(3, 2, 4)[0] * 2 - 1000)
+    assert scan.geometry.frames == (3, 1)
+    assert scan.geometry.paths == (path, path)
+    assert (scan.pictures[0].spacing, scan.pictures[0].quantity) == ((0.5, 0.6), "HU")
+
+
+def test_one_frame_in_a_classic_file_is_a_single_image(tmp_path):
+    scan = read_one(write_series(tmp_path / "chest", NumberOfFrames=1), "all")
+    assert len(scan.pictures) == len(HEIGHTS)
+    assert scan.geometry.frames is None
+
+
+def test_more_frames_than_a_file_can_hold_are_refused(tmp_path):
+    path = write_ct(tmp_path / "x.dcm", SHOWN, NumberOfFrames=2**31 - 1)
+    assert refusal(path, "0") == f"{path}: is too short for 2147483647 frames"
+
+
+def test_frames_without_places_keep_their_order(tmp_path):
+    changes = dict.fromkeys(("ImageOrientationPatient", "ImagePositionPatient"))
+    path = write_ct(tmp_path / "us.dcm", distinct(3, 2, 4), NumberOfFrames=3, **changes)
+    scan = read_one(path, "all")
+    np.testing.assert_array_equal(values(scan.pictures[2]), distinct(3, 2, 4)[2] - 1024)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Modality": "MR"},
+        {"RescaleIntercept": None},
+        {"RescaleType": "US"},
+    ],
+)
+def test_only_rescaled_ct_is_in_hounsfield_units(tmp_path, changes):
+    (picture,) = read_one(write_ct(tmp_path / "x.dcm", SHOWN, **changes)).pictures
+    assert (picture.window, picture.quantity) == (None, "intensity")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits", "expected"),
+    [(np.uint8, 8, 255), (np.uint16, 12, 4095), (np.int16, 16, -1), (np.int16, 12, -1)],
+)
+def test_monochrome1_is_turned_so_that_high_is_bright(tmp_path, dtype, bits, expected):
+    stored = distinct(4, 6, dtype=dtype)
+    path = write_ct(
+        tmp_path / "x.dcm",
+        stored,
+        Modality="CR",
+        PhotometricInterpretation="MONOCHROME1",
+        BitsStored=bits,
+        HighBit=bits - 1,
+        RescaleSlope=2,
+        RescaleIntercept=7,
+    )
+    shown = values(read_one(path).pictures[0])
+    np.testing.assert_array_equal(shown, (expected - stored.astype(float)) * 2 + 7)
+
+
+def test_hounsfield_units_are_the_same_in_monochrome1(tmp_path):
+    path = write_ct(tmp_path / "x.dcm", SHOWN, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(values(read_one(path).pictures[0]), SHOWN - 1024)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PixelSpacing": None},
+        {"PixelSpacing": ""},
+        {"PixelSpacing": [0, 0]},
+        {"PixelSpacing": None, "ImagerPixelSpacing": [0.1, 0.1]},
+    ],
+)
+def test_spacing_is_unknown_unless_it_is_that_of_the_patient(tmp_path, changes):
+    (picture,) = read_one(write_ct(tmp_path / "x.dcm", SHOWN, **changes)).pictures
+    assert picture.spacing is None
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_compressed_pixels_are_read(tmp_path, syntax):
+    header = ct_header(tmp_path / "x.dcm", distinct(16, 16, dtype=np.uint16))
+    header.PixelData = distinct(16, 16, dtype=np.uint16).tobytes()
+    if syntax == RLELossless:
+        header.compress(syntax)
+    else:
+        stream = BytesIO()
+        picture = Image.fromarray(distinct(16, 16, dtype=np.uint16))
+        picture.save(stream, format="JPEG2000", no_jp2=True, irreversible=False)
+        header.PixelData = pydicom.encaps.encapsulate([stream.getvalue()])
+        header.file_meta.TransferSyntaxUID = syntax
+    header.save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    shown = values(read_one(tmp_path / "x.dcm").pictures[0])
+    np.testing.assert_array_equal(shown, distinct(16, 16).astype(float) - 1024)
+
+
+def test_deflated_files_are_read(tmp_path):
+    header = ct_header(tmp_path / "x.dcm", SHOWN, DeflatedExplicitVRLittleEndian)
+    header.PixelData = SHOWN.tobytes()
+    header.save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    np.testing.assert_array_equal(values(read_one(tmp_path / "x.dcm").pictures[0]), SHOWN - 1024)
+
+
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.113", "x.dcm"])
+@pytest.mark.parametrize("implicit", [False, True])
+def test_files_without_preamble_are_read(tmp_path, name, implicit):
+    header = ct_header(tmp_path / name, SHOWN, ImplicitVRLittleEndian)
+    header.PixelData = SHOWN.tobytes()
+    dataset = pydicom.Dataset(header)
+    dataset.save_as(tmp_path / name, implicit_vr=implicit, little_endian=True)
+    assert (tmp_path / name).read_bytes()[128:132] != b"DICM"
+    np.testing.assert_array_equal(values(read_one(tmp_path / name).pictures[0]), SHOWN - 1024)
+
+
+def test_a_folder_holds_one_scan_a_series(tmp_path):
+    write_series(tmp_path / "p" / "a", heights=(0, 1, 2))
+    write_series(tmp_path / "p" / "b", heights=(0, 1), SeriesInstanceUID="1.2.3")
+    write_ct(tmp_path / "p" / "b" / "IM1", SHOWN, SeriesInstanceUID="1.2.4", SeriesNumber=9)
+    scans = read_scans([tmp_path / "p"], "all")
+    assert {scan.name: len(scan.pictures) for scan in scans} == {
+        "a": 3,
+        "b/series-7": 2,
+        "b/series-9": 1,
+    }
+    assert scans[0].place == tmp_path / "p" / "a"
+
+
+def test_every_file_of_several_frames_is_a_scan(tmp_path):
+    for name in ("one.dcm", "two.dcm"):
+        write_enhanced(tmp_path / "p" / name, distinct(2, 2, 4), heights=(0, 1))
+    assert [scan.name for scan in read_scans([tmp_path / "p"], "all")] == ["one", "two"]
+
+
+def test_a_series_in_the_named_folder_is_called_like_it(tmp_path):
+    assert read_one(write_series(tmp_path / "chest"), "all").name == "chest"
+
+
+def test_files_given_by_name_are_pictures_of_their_own(tmp_path):
+    folder = write_series(tmp_path / "chest")
+    scans = read_scans([folder / "2.dcm", folder / "0.dcm"])
+    assert [scan.name for scan in scans] == ["2", "0"]
+
+
+def no_images(folder):
+    """Files that DICOM folders hold beside images."""
+    return [
+        write_ct(folder / "scout", SHOWN, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+        write_ct(folder / "seg.dcm", distinct(2, 2, dtype=np.uint8), Modality="SEG"),
+        write_ct(folder / "dose.dcm", SHOWN, Modality="RTDOSE"),
+        write_ct(folder / "report.dcm", SHOWN, Modality="SR", Rows=None, Columns=None),
+    ]
+
+
+def test_what_is_no_image_is_left_out_of_folders_and_counted(tmp_path):
+    write_series(tmp_path / "ct")
+    others = no_images(tmp_path / "ct")
+    found = find_scans([tmp_path / "ct"], "all")
+    assert [len(scan.pictures) for scan in found.scans] == [len(HEIGHTS)]
+    assert sorted(found.left_out) == sorted(others)
+
+
+def check_all(path, slices):
+    for scan in read_scans([path], slices):
+        check_scan(scan)
+
+
+def refusal(path, slices=None):
+    with pytest.raises(UserError) as refused:
+        check_all(path, slices)
+    message = str(refused.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_what_is_no_image_is_refused_by_name(tmp_path):
+    scout, *others = no_images(tmp_path)
+    assert refusal(scout).startswith(f"{scout}: is a localizer")
+    for path in others:
+        assert refusal(path).startswith(f"{path}: holds no image")
+
+
+@pytest.mark.parametrize("kind", ["RGB", "PALETTE COLOR", "YBR_FULL"])
+def test_colours_are_refused(tmp_path, kind):
+    path = write_ct(tmp_path / "x.dcm", SHOWN, PhotometricInterpretation=kind)
+    assert refusal(path) == (
+        f"{path}: has PhotometricInterpretation {kind}; allowed are MONOCHROME1 and MONOCHROME2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "changes"),
+    [
+        ("size", {"Rows": 3, "Columns": 2}),
+        ("orientation", {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]}),
+        ("spacing", {"PixelSpacing": [0.7, 0.8]}),
+        ("spacing", {"PixelSpacing": None}),
+        ("quantity in HU", {"RescaleIntercept": None}),
+    ],
+)
+def test_a_series_of_unlike_images_is_refused(tmp_path, what, changes):
+    write_series(tmp_path / "x", heights=(0, 1))
+    odd = write_ct(
+        tmp_path / "x" / "odd.dcm", distinct(2, 3), ImagePositionPatient=[0, 0, 5], **changes
+    )
+    message = refusal(tmp_path / "x", "all")
+    assert message.startswith(f"{odd}: its {what} is ")
+    assert f"that of {tmp_path / 'x' / '0.dcm'} in the same series" in message
+
+
+def test_rounding_in_headers_is_no_difference(tmp_path):
+    write_series(tmp_path / "x", heights=(0, 1))
+    write_ct(
+        tmp_path / "x" / "odd.dcm",
+        distinct(2, 3),
+        ImagePositionPatient=[0, 0, 5],
+        PixelSpacing=[0.70000001, 0.9],
+        ImageOrientationPatient=[1, 1e-6, 0, -1e-6, 1, 0],
+    )
+    assert len(read_one(tmp_path / "x", "all").pictures) == 3
+
+
+def test_two_images_of_one_position_are_both_named(tmp_path):
+    folder = write_series(tmp_path / "x", heights=(0, 2, 0))
+    message = refusal(folder, "all")
+    assert message.startswith(f"{folder / '2.dcm'}: lies at (0.0, 0.0, 0.0) mm")
+    assert str(folder / "0.dcm") in message
+
+
+def test_an_image_without_position_among_others_is_refused(tmp_path):
+    folder = write_series(tmp_path / "x", heights=(0, 2))
+    odd = write_ct(folder / "z.dcm", distinct(2, 3), ImagePositionPatient=None)
+    assert refusal(folder, "all").startswith(f"{odd}: has no ImagePositionPatient")
+
+
+def test_pixels_that_pydicom_cannot_decode_are_refused(tmp_path):
+    header = ct_header(tmp_path / "x.dcm", SHOWN, JPEGLosslessSV1)
+    header.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    header.save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    if pydicom.pixels.get_decoder(JPEGLosslessSV1).is_available:
+        pytest.skip("a package that decodes this is installed")
+    assert "compressed as JPEG Lossless" in refusal(tmp_path / "x.dcm")
+
+
+def test_truncated_files_are_refused(tmp_path):
+    path = write_ct(tmp_path / "x.dcm", SHOWN)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert "not a readable DICOM image" in refusal(path)
+    path.write_bytes(path.read_bytes()[:140])
+    assert refusal(path).startswith(f"{path}: ")
+
+
+def test_malformed_numbers_are_refused(tmp_path):
+    path = write_ct(tmp_path / "x.dcm", SHOWN, ImagePositionPatient=[1, 2])
+    assert "3 numbers expected" in refusal(path)
+
+
+def test_lookup_tables_are_refused(tmp_path):
+    path = write_ct(tmp_path / "x.dcm", SHOWN, ModalityLUTSequence=[pydicom.Dataset()])
+    assert "allowed is a linear rescaling" in refusal(path)
+
+
+def test_without_pydicom_the_line_says_what_to_install(tmp_path, monkeypatch):
+    path = write_ct(tmp_path / "x.dcm", SHOWN)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    expected = f"{path}: reading DICOM needs pydicom: pip install 'hpunet[medical]'"
+    assert refusal(path) == expected
+
+
+def test_nothing_is_printed_of_what_pydicom_finds_odd(tmp_path, capfd):
+    path = write_ct(tmp_path / "x.dcm", SHOWN)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.x.2"))
+    check_scan(read_one(path))
+    assert capfd.readouterr() == ("", "")

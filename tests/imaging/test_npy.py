@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpunet.errors import UserError
+from hpunet.imaging.read import check_scan, read_scans
+
+LEVELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
+
+
+def save(path, array):
+    np.save(path, array)
+    return path
+
+
+def read_one(path, slices=None):
+    (scan,) = read_scans([path], slices)
+    return scan
+
+
+def refusal(path, slices=None):
+    with pytest.raises(UserError) as refused:
+        check_scan(read_one(path, slices))
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ")
+    assert len(message.splitlines()) == 1
+    return message
+
+
+@pytest.mark.parametrize(
+    ("dtype", "window", "quantity"),
+    [
+        ("u1", (0, 255), "8-bit"),
+        ("<u2", (0, 65535), "16-bit"),
+        (">u2", (0, 65535), "16-bit"),
+        ("i2", None, "intensity"),
+        ("u4", None, "intensity"),
+        ("f2", None, "intensity"),
+        (">f4", None, "intensity"),
+        ("f8", None, "intensity"),
+    ],
+)
+def test_values_are_kept_and_the_type_gives_the_window(tmp_path, dtype, window, quantity):
+    (picture,) = read_one(save(tmp_path / "a.npy", LEVELS.astype(dtype))).pictures
+    np.testing.assert_array_equal(picture.values, LEVELS[..., None])
+    assert picture.values.dtype == np.float32
+    assert (picture.window, picture.quantity, picture.spacing) == (window, quantity, None)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_fractions_have_their_window(tmp_path, dtype):
+    (picture,) = read_one(save(tmp_path / "a.npy", (LEVELS / 23).astype(dtype))).pictures
+    assert picture.window == (0, 1)
+
+
+def test_arrays_in_fortran_order_are_the_same(tmp_path):
+    (picture,) = read_one(save(tmp_path / "a.npy", np.asfortranarray(LEVELS))).pictures
+    np.testing.assert_array_equal(picture.values[..., 0], LEVELS)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_up_to_4_entries_of_a_third_axis_are_channels(tmp_path, channels):
+    stored = np.dstack([LEVELS] * channels)
+    scan = read_one(save(tmp_path / "a.npy", stored))
+    np.testing.assert_array_equal(scan.pictures[0].values, stored)
+    assert scan.numbers is None
+
+
+def test_other_third_axes_make_a_volume(tmp_path):
+    stored = np.arange(3 * 4 * 6, dtype=np.float32).reshape(3, 4, 6)
+    stored[0] = 0
+    scan = read_one(save(tmp_path / "a.npy", stored), "0,2")
+    assert scan.numbers == (0, 2)
+    np.testing.assert_array_equal(scan.pictures[1].values[..., 0], stored[2])
+    # Its first slice alone would pass for fractions.
+    assert {picture.window for picture in scan.pictures} == {None}
+
+
+def test_nan_in_one_slice_changes_no_window_of_others(tmp_path):
+    stored = np.zeros((3, 4, 6))
+    stored[2, 0, 0] = np.nan
+    assert read_one(save(tmp_path / "a.npy", stored), "0").pictures[0].window == (0, 1)
+
+
+def test_no_file_stays_open(tmp_path):
+    scan = read_one(save(tmp_path / "a.npy", LEVELS.astype(np.float32)))
+    kept = [scan, scan.pictures[0]]
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("open files are listed on Linux only")
+    opened = {str(link.readlink()) for link in descriptors.iterdir() if link.is_symlink()}
+    assert kept
+    assert str(tmp_path / "a.npy") not in opened
+
+
+def test_pickles_are_never_opened(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([[print]], dtype=object), allow_pickle=True)
+    assert "not a readable npy file" in refusal(path)
+    path.write_bytes(b"\x80\x04N.")
+    assert "not a readable npy file" in refusal(path)
+
+
+@pytest.mark.parametrize("dtype", ["c8", "?", "U3", "M8[s]"])
+def test_other_types_are_refused(tmp_path, dtype):
+    path = save(tmp_path / "a.npy", np.zeros((2, 2), dtype))
+    assert "allowed are integers and real floats" in refusal(path)
+
+
+@pytest.mark.parametrize("shape", [(5,), (), (2, 3, 4, 5), (0, 4), (4, 0), (0, 5, 5), (3, 0, 5)])
+def test_other_shapes_are_refused(tmp_path, shape):
+    path = save(tmp_path / "a.npy", np.zeros(shape))
+    assert refusal(path)
+
+
+def test_truncated_files_and_archives_are_refused(tmp_path):
+    path = save(tmp_path / "a.npy", LEVELS)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "not a readable npy file" in refusal(path)
+    np.savez(tmp_path / "b.npz", LEVELS)
+    path = (tmp_path / "b.npz").rename(tmp_path / "b.npy")
+    assert "not a readable npy file" in refusal(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_values_beyond_float32_are_counted(tmp_path, value):
+    stored = LEVELS / 23
+    stored[1, 1] = value
+    path = save(tmp_path / "a.npy", stored)
+    assert "1 values are NaN or infinite; allowed are finite numbers" in refusal(path)

@@ -1,0 +1,222 @@
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpunet.errors import UserError
+from hpunet.imaging.naming import distinct_names
+from hpunet.imaging.read import check_scan, find_scans, read_scans
+from tests.imaging.dicom_phantom import distinct, write_ct
+
+GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6)
+
+
+def picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(GRAY).save(path)
+    return path
+
+
+def volume(path, slices=5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, np.zeros((slices, 8, 8), np.uint8))
+    return path
+
+
+def names(*paths, slices=None):
+    return [scan.name for scan in read_scans(paths, slices)]
+
+
+def refusal(*paths, slices=None):
+    with pytest.raises(UserError) as refused:
+        read_scans(paths, slices)
+    message = str(refused.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_scans_come_in_the_order_of_the_files(tmp_path):
+    paths = [picture(tmp_path / name) for name in ("b.png", "a.tif", "c.jpg")]
+    scans = read_scans([str(path) for path in paths])
+    assert [(scan.name, scan.place) for scan in scans] == list(zip("bac", paths, strict=True))
+
+
+def test_a_folder_is_read_with_its_folders_in_natural_order(tmp_path):
+    for name in ("x10.png", "x2.png", "x².png", "sub/b.tif", "sub/deep/a.npy.png", "x2b.JPG"):
+        picture(tmp_path / name)
+    expected = ["sub/b", "sub/deep/a.npy", "x2", "x2b", "x10", "x²"]
+    assert names(tmp_path) == expected
+
+
+def test_stray_and_hidden_files_are_left_out(tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / ".hidden.png")
+    picture(tmp_path / ".git" / "b.png")
+    strays = ["Thumbs.db", "labels.csv", "notes.txt", "meta.xml", "README", "empty", "data.zip"]
+    for name in strays:
+        (tmp_path / name).write_bytes(b"" if name == "empty" else b"PK\x03\x04 text")
+    (tmp_path / ".DS_Store").write_bytes(b"\0")
+    found = find_scans([tmp_path])
+    assert [scan.name for scan in found.scans] == ["a"]
+    assert sorted(path.name for path in found.left_out) == sorted(strays)
+
+
+def test_broken_pictures_in_a_folder_are_refused_and_not_left_out(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("text")
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'b.png'}: not a readable")
+
+
+def test_a_nifti_pair_in_a_folder_is_one_scan(tmp_path):
+    import nibabel
+
+    nibabel.save(nibabel.Nifti1Pair(np.zeros((3, 3, 3), "i2"), np.eye(4)), tmp_path / "ct.hdr")
+    assert names(tmp_path, slices="all") == ["ct"]
+
+
+def test_a_folder_without_images_is_refused_with_the_formats(tmp_path):
+    (tmp_path / "notes.txt").write_text("text")
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path}: holds no image, only 1 other files; allowed are PNG")
+    assert "NIfTI" in message
+    assert "DICOM" in message
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy", "a.nii.gz", "a.dcm", "a"])
+def test_missing_and_empty_files_are_refused(tmp_path, name):
+    assert refusal(tmp_path / name) == f"{tmp_path / name}: no such file or folder"
+    (tmp_path / name).touch()
+    assert refusal(tmp_path / name) == f"{tmp_path / name}: is empty"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.dcm"])
+def test_empty_images_in_a_folder_are_refused(tmp_path, name):
+    (tmp_path / name).touch()
+    assert refusal(tmp_path) == f"{tmp_path / name}: is empty"
+
+
+def test_text_called_dicom_is_refused(tmp_path):
+    path = tmp_path / "a.dcm"
+    path.write_text("text, and more of it than a header takes " * 10)
+    assert refusal(path).startswith(f"{path}: not a readable DICOM file")
+    assert refusal(tmp_path).startswith(f"{path}: not a readable DICOM file")
+
+
+def test_other_formats_are_refused_with_the_ones_that_are_read(tmp_path):
+    (tmp_path / "scan.mha").write_text("ObjectType = Image")
+    assert "is of no known format; allowed are PNG, TIFF" in refusal(tmp_path / "scan.mha")
+
+
+def test_devices_and_pipes_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    assert "is neither a file nor a folder" in refusal(tmp_path / "a.png")
+
+
+def test_names_that_no_file_can_have_are_refused():
+    assert refusal("a\0.png").endswith("no such file or folder")
+    assert refusal("") == "'': no such file or folder"
+    assert refusal("a" * 5000).endswith("no such file or folder")
+
+
+def test_no_file_at_all_is_refused():
+    assert refusal(slices="3") == "no image is given; allowed are files and folders"
+
+
+@pytest.mark.parametrize("name", [".png", "..png", "...png"])
+def test_files_that_are_all_suffix_keep_it(tmp_path, name):
+    path = picture(tmp_path / "a.png").rename(tmp_path / name)
+    assert names(path) == [name]
+
+
+def test_folders_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
+    picture(tmp_path / "sub" / "a.png")
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    assert refusal(tmp_path) == f"{tmp_path / 'sub'}: cannot be read (Permission denied)"
+
+
+def test_a_file_given_twice_is_refused(tmp_path):
+    path = picture(tmp_path / "a.png")
+    assert refusal(path, tmp_path) == f"{path}: is given twice; allowed is once"
+    (tmp_path / "link").symlink_to(tmp_path)
+    message = refusal(path, tmp_path / "link" / "a.png")
+    assert message == f"{tmp_path / 'link' / 'a.png'}: is given twice; allowed is once"
+
+
+def test_slices_apply_to_the_volumes_of_a_mixed_folder(tmp_path):
+    picture(tmp_path / "a.png")
+    volume(tmp_path / "b.npy")
+    scans = read_scans([tmp_path], "1:3")
+    assert [(scan.name, scan.numbers) for scan in scans] == [("a", None), ("b", (1, 2))]
+
+
+def test_slices_of_single_pictures_are_refused_unless_all(tmp_path):
+    path = picture(tmp_path / "a.png")
+    assert refusal(path, slices="0") == (
+        f"--slices=0: {path} has a single slice; leave --slices out"
+    )
+    assert names(path, slices="all") == ["a"]
+
+
+def test_mistaken_slices_are_refused_before_any_file_is_opened(tmp_path):
+    assert refusal(tmp_path / "missing.png", slices="x").startswith("--slices=x")
+
+
+def test_every_header_is_checked_before_any_pixel_is_read(tmp_path):
+    good, bad = volume(tmp_path / "a.npy"), tmp_path / "b.npy"
+    np.save(bad, np.zeros((2, 2), complex))
+    assert refusal(good, bad, slices="0").startswith(f"{bad}: ")
+
+
+def test_pixels_are_read_when_asked_for(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([[1, np.nan]]))
+    (scan,) = read_scans([path])
+    with pytest.raises(UserError, match="1 values are NaN"):
+        check_scan(scan)
+
+
+def test_same_names_keep_their_suffix(tmp_path):
+    paths = [picture(tmp_path / name) for name in ("a.png", "a.tif", "b.png")]
+    assert names(*paths) == ["a.png", "a.tif", "b"]
+    assert names(tmp_path) == ["a.png", "a.tif", "b"]
+
+
+def test_same_files_of_two_folders_are_called_by_folder(tmp_path):
+    paths = [picture(tmp_path / name) for name in ("one/a.png", "two/a.png")]
+    assert names(*paths) == ["one/a", "two/a"]
+    assert names(tmp_path / "one", tmp_path / "two") == ["one/a", "two/a"]
+
+
+def test_the_folder_at_hand_is_called_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "chest").mkdir()
+    for number in range(2):
+        write_ct(
+            tmp_path / "chest" / f"{number}.dcm",
+            distinct(2, 2),
+            ImagePositionPatient=[0, 0, number],
+        )
+    monkeypatch.chdir(tmp_path / "chest")
+    assert names(".", slices="all") == ["chest"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        ([("a",), ("b",)], ["a", "b"]),
+        ([("a", "a.png"), ("a", "a.tif")], ["a.png", "a.tif"]),
+        ([("a", "x/a"), ("A", "y/A")], ["x/a", "y/A"]),
+        ([("a", "a.png"), ("a/b", "a/b.png")], ["a.png", "a/b"]),
+        ([("a",), ("a",), ("a-2",)], ["a-3", "a", "a-2"]),
+        ([("a", "b"), ("a", "c"), ("b", "d")], ["b", "c", "d"]),
+    ],
+)
+def test_no_name_is_another_or_the_folder_of_another(candidates, expected):
+    assert distinct_names(candidates) == expected

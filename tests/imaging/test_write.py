@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from hpunet.errors import UserError
+from hpunet.imaging.scan import Scan
+from hpunet.imaging.write import check_formats, formats_of, write_maps
+from tests.imaging.drawn import draw_maps
+
+TOLD = {"version": "9.8", "weights": "gewählt.safetensors"}
+
+
+def scan_of(tmp_path, kind="picture", num_slices=1):
+    return Scan("image", tmp_path / "image.tif", kind, [None] * num_slices)
+
+
+@pytest.mark.parametrize("kind", ["nifti", "dicom"])
+def test_medical_formats_are_kept_unless_asked_otherwise(kind):
+    assert formats_of(kind) == (kind,)
+    assert formats_of("picture") == ("png",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "allowed"),
+    [
+        ("picture", "nifti", "png, npy"),
+        ("picture", "dicom", "png, npy"),
+        ("nifti", "dicom", "nifti, png, npy"),
+        ("dicom", "nifti", "dicom, png, npy"),
+        ("picture", "gif", "png, npy"),
+    ],
+)
+def test_a_format_that_does_not_fit_the_input_is_refused(tmp_path, kind, name, allowed):
+    with pytest.raises(UserError, match=f"^--format={name}: .*image.tif .*allowed are {allowed}$"):
+        check_formats(scan_of(tmp_path, kind), ["png", name])
+
+
+def test_nothing_is_written_where_one_format_does_not_fit(tmp_path):
+    with pytest.raises(UserError):
+        write_maps(tmp_path, scan_of(tmp_path), draw_maps(), ["png", "nifti"], TOLD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_formats_lie_beside_each_other(tmp_path):
+    written = write_maps(tmp_path, scan_of(tmp_path), draw_maps(), ["npy", "png"], TOLD)
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    assert [path.name for path in written[:5]] == [
+        "samples.npy",
+        "mean.npy",
+        "std.npy",
+        "entropy.npy",
+        "sample_001.png",
+    ]
+
+
+def test_same_maps_give_the_same_bytes(tmp_path):
+    maps = draw_maps(num_classes=4)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_maps(tmp_path / folder, scan_of(tmp_path), maps, ["png", "npy"], TOLD)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mean": np.zeros((1, 1, 7, 8), np.float32)},
+        {"entropy": np.zeros((1, 7, 9), np.float64)},
+        {"samples": np.zeros((3, 2, 7, 9), np.uint8)},
+        {"num_classes": 3},
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_refused(tmp_path, wrong):
+    with pytest.raises(ValueError, match="expected is"):
+        write_maps(tmp_path, scan_of(tmp_path), draw_maps()._replace(**wrong), ["npy"], TOLD)
+    assert list(tmp_path.iterdir()) == []

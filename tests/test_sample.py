@@ -1,0 +1,288 @@
+"""The sample command: what it leaves, and what it says of mistakes."""
+
+import json
+import re
+
+import jax
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpunet import sample
+from hpunet.model.build import build_model
+from hpunet.weights.file import save_weights
+from tests import tiny
+from tests.evaluation import judging
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+SAMPLES = 6
+HEADER = {"crop": 8, "pixel_spacing_mm": 0.5, "intensity_range": [0, 255]}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, judging.parameters(), tiny.CONFIG, HEADER)
+    return path
+
+
+@pytest.fixture
+def picture(tmp_path):
+    return write_picture(tmp_path / "nodule.png")
+
+
+def write_picture(path, size=(13, 9), seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def write_nifti(path, slices=3, spacing=0.7):
+    values = np.random.default_rng(0).uniform(-1000, 400, (9, 13, slices)).astype(np.float32)
+    image = nibabel.Nifti1Image(values, np.diag([spacing, spacing, 2.5, 1]))
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture
+def drawn(run_command, weights, tmp_path):
+    """Draws few samples into a folder and gives it."""
+
+    def draw(*words, out="out"):
+        folder = tmp_path / out
+        given = (
+            ()
+            if any("weights=" in str(w) or "workdir=" in str(w) for w in words)
+            else (f"--weights={weights}",)
+        )
+        code, _, err = run_command(
+            sample, *given, f"--out={folder}", f"--num_samples={SAMPLES}", *words
+        )
+        assert code == 0, err
+        return folder
+
+    return draw
+
+
+@pytest.fixture
+def refused(refusal_of, weights, tmp_path):
+    """The one line that the command says of mistaken words; it leaves no results."""
+
+    def refuse(*words, out=tmp_path / "out"):
+        before = sorted(tmp_path.rglob("*"))
+        text = refusal_of(sample, f"--weights={weights}", f"--out={out}", *words)
+        assert sorted(tmp_path.rglob("*")) == before
+        return text
+
+    return refuse
+
+
+def read_mask(path):
+    return np.asarray(Image.open(path)) // 255
+
+
+def read_samples(folder):
+    """Masks by name, without what their files say of where they come from."""
+    found = sorted(folder.rglob("sample_*.png"))
+    return {path.relative_to(folder).as_posix(): read_mask(path).tolist() for path in found}
+
+
+def content(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_files_results_and_page_say_the_same(drawn, picture):
+    out = drawn(picture)
+    results = json.loads((out / "results.json").read_text())
+    (image,) = results["images"]
+    (found,) = image["pictures"]
+    masks = np.stack([read_mask(out / f"nodule/sample_{n:03d}.png") for n in range(1, SAMPLES + 1)])
+    assert masks.shape == (SAMPLES, 13, 9)
+    assert found["area"]["samples"] == masks.sum(axis=(1, 2)).tolist()
+    assert found["area"]["unit"] == "pixels"
+    assert sorted(s for h in found["hypotheses"] for s in h["samples"]) == list(
+        range(1, SAMPLES + 1)
+    )
+    assert sum(h["share"] for h in found["hypotheses"]) == pytest.approx(1)
+    mean = np.asarray(Image.open(out / "nodule/mean.png")) / 65535
+    np.testing.assert_allclose(mean, masks.mean(axis=0), atol=1 / 65535)
+    std = np.asarray(Image.open(out / "nodule/std.png")) / 65535 / 2
+    np.testing.assert_allclose(std, masks.std(axis=0), atol=1 / 65535)
+    assert sorted(content(out)) == sorted([*image["files"], "index.html", "results.json"])
+    page = (out / "index.html").read_text()
+    assert "nodule" in page
+    # Nothing is fetched from elsewhere.
+    assert re.findall(r"https?:|(?:src|href)=.(?!data:|#)", page) == []
+    assert [p.name for p in out.parent.iterdir() if p.name.startswith(".")] == []
+
+
+def test_samples_are_those_of_the_python_interface(drawn, tmp_path):
+    out = drawn(write_picture(tmp_path / "a.png", (8, 8)), "--seed=5", "--format=npy")
+    image = np.asarray(Image.open(tmp_path / "a.png"), np.float32)[None, ..., None] / 255
+    model = build_model(tiny.CONFIG)
+    logits = model.sample(judging.parameters(), jax.random.key(5)[None], image, num_samples=SAMPLES)
+    np.testing.assert_array_equal(np.load(out / "a/samples.npy"), np.argmax(logits[:, 0], axis=-1))
+
+
+def test_npy_holds_the_exact_maps(drawn, picture):
+    out = drawn(picture, "--format=npy,png") / "nodule"
+    samples = np.load(out / "samples.npy")
+    share = samples.mean(axis=0)
+    np.testing.assert_allclose(np.load(out / "mean.npy").squeeze(), share, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.load(out / "std.npy").squeeze(), np.sqrt(share * (1 - share)), atol=1e-6
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        entropy = -np.nansum([p * np.log(p) for p in (share, 1 - share)], axis=0)
+    np.testing.assert_allclose(np.load(out / "entropy.npy").squeeze(), entropy, atol=1e-6)
+    assert (out / "sample_001.png").is_file()
+
+
+def test_same_image_weights_and_seed_give_the_same_bytes(drawn, picture, tmp_path):
+    other = write_picture(tmp_path / "other.png", seed=1)
+    one, same = drawn(picture, out="one"), drawn(picture, out="same")
+    assert content(one) == content(same)
+    beside = drawn(other, picture, out="beside")
+    masks = {k: v for k, v in content(beside).items() if k.startswith("nodule/")}
+    assert masks == {k: v for k, v in content(one).items() if k.startswith("nodule/")}
+    changed = drawn(picture, "--seed=1", out="changed")
+    assert content(changed)["nodule/mean.png"] != content(one)["nodule/mean.png"]
+
+
+def test_means_at_all_scales_give_one_hypothesis(drawn, picture):
+    out = drawn(picture, "--mean_scales=all")
+    results = json.loads((out / "results.json").read_text())
+    assert len(results["images"][0]["pictures"][0]["hypotheses"]) == 1
+    assert results["mean_scales"] == "0,1"
+    cold = drawn(picture, "--temperature=0", out="cold")
+    assert read_samples(out) == read_samples(cold)
+
+
+def test_area_is_in_square_millimetres_where_the_spacing_is_given(drawn, picture):
+    pixels = drawn(picture, out="pixels")
+    out = drawn(picture, "--spacing=0.8,0.6", "--noresample", out="mm")
+    of = [json.loads((f / "results.json").read_text())["images"][0] for f in (pixels, out)]
+    in_pixels, in_mm = (image["pictures"][0]["area"] for image in of)
+    assert in_mm["unit"] == "mm²"
+    np.testing.assert_allclose(in_mm["samples"], np.multiply(in_pixels["samples"], 0.48))
+
+
+def test_slices_of_a_volume_are_written_where_they_lie(drawn, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii.gz")
+    out = drawn(path, "--slices=1:3")
+    source = nibabel.load(path)
+    first = nibabel.load(out / "ct/sample_001.nii.gz")
+    np.testing.assert_array_equal(first.affine, source.affine)
+    assert first.shape == source.shape
+    masks = np.stack(
+        [
+            np.asarray(nibabel.load(out / f"ct/sample_{n:03d}.nii.gz").dataobj)
+            for n in range(1, SAMPLES + 1)
+        ]
+    )
+    assert not masks[..., 0].any()
+    assert masks[..., 1:].any()
+    pictures = json.loads((out / "results.json").read_text())["images"][0]["pictures"]
+    assert [picture["slice"] for picture in pictures] == [1, 2]
+    for picture in pictures:
+        assert picture["area"]["unit"] == "mm²"
+        areas = masks[..., picture["slice"]].sum(axis=(1, 2)) * 0.49
+        np.testing.assert_allclose(picture["area"]["samples"], areas, rtol=1e-6)
+        assert "resampled to 0.5 mm" in picture["facts"]["Seen by the network"]
+        assert "−1000 to 400 HU (default)" in picture["facts"]["Window"]
+
+
+def test_volume_without_a_choice_of_slices_is_refused_with_how_to_choose(refused, tmp_path):
+    text = refused(write_nifti(tmp_path / "ct.nii.gz"))
+    assert "3 slices" in text
+    assert "--slices=" in text
+
+
+def test_crop_is_taken_around_the_center(drawn, picture):
+    out = drawn(picture, "--center=4,9")
+    region = json.loads((out / "results.json").read_text())["images"][0]["pictures"][0]["region"]
+    assert region == {"top": 5, "left": 0, "bottom": 13, "right": 8}
+    masks = np.stack([read_mask(p) for p in sorted(out.glob("nodule/sample_*.png"))])
+    assert masks[:, 5:, :8].any()
+    assert not masks[:, :5].any()
+    assert not masks[:, :, 8].any()
+
+
+def test_results_are_replaced_only_with_overwrite(drawn, refused, picture, tmp_path):
+    out = drawn(picture)
+    before = content(out)
+    assert "--overwrite" in refused(picture, "--seed=1")
+    assert content(out) == before
+    drawn(picture, "--seed=1", "--overwrite")
+    assert content(out) != before
+
+
+def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
+    judging.write_workdir(tmp_path / "run", tmp_path / "prepared", num_test=2)
+    picture = write_picture(tmp_path / "a.png", (32, 32))
+    one = drawn(f"--workdir={tmp_path / 'run'}", picture, out="one")
+    file = tmp_path / "run" / "weights.safetensors"
+    same = drawn(f"--weights={file}", picture, out="same")
+    assert read_samples(one)
+    assert read_samples(one) == read_samples(same)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--temperature=-1"], "--temperature=-1: allowed are numbers from 0 up"),
+        (["--temperature=nan"], "--temperature=nan"),
+        (["--same_iou=0"], "--same_iou=0: allowed are numbers above 0 to 1"),
+        (["--mean_scales=2"], "--mean_scales=2: allowed are all, and scales from 0 to 1"),
+        (["--mean_scales=x"], "--mean_scales=x"),
+        (["--num_samples=0"], "num_samples"),
+        (["--num_samples=100000"], "num_samples"),
+        (["--center=4"], "--center=4: allowed are x,y"),
+        (["--center=9,0"], "--center=9,0: allowed are x from 0 to 8 and y from 0 to 12"),
+        (["--crop=8"], "--crop: allowed with --center only"),
+        (["--center=1,1", "--crop=7"], "--crop=7: allowed are multiples of 4"),
+        (["--window=4"], "--window=4: allowed are two numbers"),
+        (["--window=4,3"], "--window=4,3"),
+        (["--spacing=0"], "--spacing=0: allowed are mm"),
+        (["--spacing=a"], "--spacing=a: allowed are numbers"),
+        (["--format=bmp"], "--format=bmp"),
+        (["--format=nifti"], "--format=nifti"),
+        (["--slices=3"], "--slices=3"),
+        (["--checkpoint=last"], "--checkpoint: allowed with --workdir only"),
+        (["--workdir=x"], "exactly one of --weights and --workdir"),
+        (["missing.png"], "missing.png"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line(refused, picture, words, part):
+    assert part in refused(picture, *words)
+
+
+def test_images_that_cannot_be_looked_at_are_refused_by_name(refused, tmp_path):
+    good = write_picture(tmp_path / "good.png")
+    colour = tmp_path / "colour.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)).save(colour)
+    assert "colour.png: it has 3 channels; allowed are images of 1" in refused(good, colour)
+    nan = tmp_path / "nan.npy"
+    np.save(nan, np.full((8, 8), np.nan, np.float32))
+    assert "nan.npy" in refused(good, nan)
+    (tmp_path / "empty.png").touch()
+    assert "empty.png" in refused(good, tmp_path / "empty.png")
+    wide = tmp_path / "wide.npy"
+    np.save(wide, np.arange(64, dtype=np.float32).reshape(8, 8))
+    assert "--window=LOW,HIGH, its values are 0 to 63" in refused(wide)
+
+
+def test_no_image_and_no_folder_are_refused(refusal_of, weights, picture):
+    assert "no image is given" in refusal_of(sample, f"--weights={weights}", "--out=x")
+    assert "--out is missing" in refusal_of(sample, f"--weights={weights}", picture)
+
+
+def test_flags_may_stand_behind_images(drawn, picture):
+    assert (drawn(picture, "--seed=1") / "index.html").is_file()
