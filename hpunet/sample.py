@@ -8,6 +8,7 @@ IMAGE is a PNG, TIFF, JPEG or .npy file, a folder, or NIfTI or DICOM with hpunet
 
 import functools
 import math
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -20,8 +21,8 @@ from hpunet.errors import UserError
 from hpunet.evaluation.image_count import ImageCount
 from hpunet.hypotheses import output, result
 from hpunet.hypotheses.draw import Drawer, Wish
-from hpunet.hypotheses.look import Wanted, look_at
-from hpunet.imaging.read import check_scan, read_scans
+from hpunet.hypotheses.look import Wanted, check_looks
+from hpunet.imaging.read import find_scans
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import check_formats, formats_of
 from hpunet.training import workdir as folder
@@ -96,15 +97,14 @@ def main() -> None:
     out = _check_flags()
     network = _network()
     wish = _wish(network)
-    scans = read_scans(WORDS.given, SLICES.value)
+    scans, left_out = find_scans(WORDS.given, SLICES.value)
+    if left_out:
+        print(f"left out, for they hold no image: {len(left_out)} files", file=sys.stderr)
     formats = [_formats(scan) for scan in scans]
     wanted = Wanted(_window(), _spacing(), _center(), CROP.value, RESAMPLE.value)
     for scan, of_scan in zip(scans, formats, strict=True):
         check_formats(scan, of_scan)
-        check_scan(scan)
-        # All that can be wrong with an image shows here, before hours of drawing.
-        for index in range(len(scan.pictures)):
-            look_at(scan, index, network, wanted)
+        check_looks(scan, network, wanted)
     drawer = Drawer(network.model, network.params, wish)
     origin = _origin(network, wish)
     total = sum(len(scan.pictures) for scan in scans) * wish.num_samples
@@ -144,7 +144,7 @@ def _check_flags() -> Path:
 
 def _network() -> TrainedNetwork:
     if WEIGHTS.value is not None:
-        return from_weights(Path(WEIGHTS.value))
+        return from_weights(WEIGHTS.value)
     workdir = folder.of(WORKDIR.value or "")
     if not (workdir / folder.CONFIG).is_file():
         raise UserError(f"--workdir={workdir}: it is no run's folder, {folder.CONFIG} is missing")

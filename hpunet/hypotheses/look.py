@@ -79,6 +79,16 @@ def looks_at(scan: Scan, network: TrainedNetwork, wanted: Wanted) -> Iterator[Lo
         yield look_at(scan, index, network, wanted)
 
 
+def check_looks(scan: Scan, network: TrainedNetwork, wanted: Wanted) -> None:
+    """Looks at every picture once: what is wrong with the last shows before hours of drawing.
+
+    Raises:
+        UserError: As `look_at`.
+    """
+    for _ in looks_at(scan, network, wanted):
+        pass
+
+
 def slice_label(scan: Scan, index: int) -> str:
     """How a picture of a scan is called: the scan's name, and which slice."""
     return scan.name if scan.numbers is None else f"{scan.name}, {_slice_name(scan, index)}"

@@ -89,21 +89,6 @@ def find_scans(paths: Sequence[str | Path], slices: str | None = None) -> Found:
     return Found(named, tuple(left_out))
 
 
-def check_scan(scan: Scan) -> None:
-    """Reads every picture once, so that a mistake is found before hours of work on others.
-
-    Raises:
-        UserError: If a picture is unreadable, holds values that are not finite, or is gray where
-            another one is coloured.
-    """
-    shapes = sorted({picture.values.shape for picture in scan.pictures})
-    if len(shapes) > 1:
-        raise UserError(
-            f"{scan.place}: has slices of {shapes[0][2]} and of {shapes[1][2]} channels; allowed "
-            "is one kind"
-        )
-
-
 def _files(named: str | Path) -> list[Path]:
     # Before it is a path: an empty text would be the folder at hand.
     if not os.path.exists(named):

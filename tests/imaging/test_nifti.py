@@ -9,7 +9,8 @@ import pytest
 
 from hpunet.errors import UserError
 from hpunet.imaging.nifti import place_slices
-from hpunet.imaging.read import check_scan, read_scans
+from hpunet.imaging.read import read_scans
+from tests.imaging.reading import read_pictures
 
 # float32 beside the same sum in float64.
 ROUNDING = 1e-4
@@ -216,7 +217,7 @@ def test_files_that_change_are_read_anew(tmp_path):
 
 def refusal(path, slices="all"):
     with pytest.raises(UserError) as refused:
-        check_scan(read_one(path, slices))
+        read_pictures(read_one(path, slices))
     message = str(refused.value)
     assert message.startswith(str(path))
     assert len(message.splitlines()) == 1
@@ -278,5 +279,5 @@ def test_nothing_is_said_of_what_nibabel_repairs(tmp_path, caplog):
     # pixdim[1] is negative, which nibabel logs.
     raw[80:84] = np.float32(-1).tobytes()
     path.write_bytes(raw)
-    check_scan(read_one(path, "0"))
+    read_pictures(read_one(path, "0"))
     assert caplog.records == []

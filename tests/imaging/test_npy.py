@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hpunet.errors import UserError
-from hpunet.imaging.read import check_scan, read_scans
+from hpunet.imaging.read import read_scans
+from tests.imaging.reading import read_pictures
 
 LEVELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
@@ -21,7 +22,7 @@ def read_one(path, slices=None):
 
 def refusal(path, slices=None):
     with pytest.raises(UserError) as refused:
-        check_scan(read_one(path, slices))
+        read_pictures(read_one(path, slices))
     message = str(refused.value)
     assert message.startswith(f"{path}: ")
     assert len(message.splitlines()) == 1

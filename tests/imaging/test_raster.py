@@ -4,7 +4,8 @@ from PIL import Image
 
 from hpunet.errors import UserError
 from hpunet.imaging import reading
-from hpunet.imaging.read import check_scan, read_scans
+from hpunet.imaging.read import read_scans
+from tests.imaging.reading import read_pictures
 
 GRAY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 ORIENTATION, PHOTOMETRIC = 274, 262
@@ -28,7 +29,7 @@ def picture_of(path):
 
 def refusal(path, slices=None):
     with pytest.raises(UserError) as refused:
-        check_scan(read_one(path, slices))
+        read_pictures(read_one(path, slices))
     message = str(refused.value)
     assert message.startswith(f"{path}: ")
     assert len(message.splitlines()) == 1
@@ -182,11 +183,6 @@ def test_pages_of_unlike_sizes_are_refused(tmp_path):
     assert "page 1 has 2 x 6 pixels and page 0 4 x 6" in refusal(path, "all")
 
 
-def test_gray_and_coloured_pages_are_refused_together(tmp_path):
-    path = save_pages(tmp_path / "a.tif", GRAY, np.dstack([GRAY, GRAY, GRAY // 2]))
-    assert "has slices of 1 and of 3 channels" in refusal(path, "all")
-
-
 def test_animations_are_refused(tmp_path):
     path = save_pages(tmp_path / "a.png", GRAY, GRAY + 1)
     assert "is an animation of 2 pictures" in refusal(path)
@@ -250,4 +246,4 @@ def test_values_that_are_not_finite_are_counted(tmp_path):
     assert "2 values are NaN or infinite; allowed are finite numbers" in refusal(path)
     path = save_pages(tmp_path / "b.tif", np.float32(GRAY), stored)
     with pytest.raises(UserError, match=r"b\.tif slice 1: 2 values are NaN"):
-        check_scan(read_one(path, "all"))
+        read_pictures(read_one(path, "all"))

@@ -6,8 +6,9 @@ from PIL import Image
 
 from hpunet.errors import UserError
 from hpunet.imaging.naming import distinct_names
-from hpunet.imaging.read import check_scan, find_scans, read_scans
+from hpunet.imaging.read import find_scans, read_scans
 from tests.imaging.dicom_phantom import distinct, write_ct
+from tests.imaging.reading import read_pictures
 
 GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
@@ -180,7 +181,7 @@ def test_pixels_are_read_when_asked_for(tmp_path):
     np.save(path, np.array([[1, np.nan]]))
     (scan,) = read_scans([path])
     with pytest.raises(UserError, match="1 values are NaN"):
-        check_scan(scan)
+        read_pictures(scan)
 
 
 def test_same_names_keep_their_suffix(tmp_path):
