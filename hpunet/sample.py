@@ -86,7 +86,7 @@ FORMAT = text_flag(
 )
 SAME_IOU = flags.DEFINE_float(
     "same_iou",
-    0.7,
+    0.5,
     "IoU that any two samples of one hypothesis have at least.",
     flag_values=FLAGS,
 )

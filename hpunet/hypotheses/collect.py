@@ -59,7 +59,7 @@ def collect(
             )
             shares = np.zeros((drawer.num_classes, *shape), np.float32)
         start = 0
-        for labels in drawer(look.image, look.fit, look.name):
+        for labels in drawer(look.image, look.fit, look.salt, look.name):
             samples[start : start + len(labels), place] = labels
             start += len(labels)
             done(len(labels))

@@ -36,10 +36,7 @@ class Wish(NamedTuple):
 
 
 class Drawer:
-    """Draws class labels of pictures.
-
-    Every picture is drawn from the same key: what is drawn of it depends on no other, and sample s
-    of neighbouring slices has the same noise.
+    """Draws class labels of pictures; what is drawn of one depends on no other.
 
     Attributes:
         num_samples: Of a picture.
@@ -62,13 +59,14 @@ class Drawer:
         self._decode = jax.jit(functools.partial(_decode, model, wish.mean))
 
     def __call__(
-        self, image: Float[np.ndarray, "H W C"], fit: Fit, name: str
+        self, image: Float[np.ndarray, "H W C"], fit: Fit, salt: int, name: str
     ) -> Iterator[UInt8[np.ndarray, "S H W"]]:
         """Draws samples of a picture, portion by portion.
 
         Args:
             image: Intensities 0 to 1.
             fit: Where the network's grid lies on it.
+            salt: Folded into the seed's key: pictures with equal ones have the same noise.
             name: Of the picture, for messages.
 
         Yields:
@@ -77,7 +75,7 @@ class Drawer:
         Raises:
             UserError: If the network gives logits that are not finite.
         """
-        keys = jax.random.key(self._wish.seed)[None]
+        keys = jax.random.fold_in(jax.random.key(self._wish.seed), salt)[None]
         encoded = self._encode(self._params, jnp.asarray(to_grid(image, fit)[None]))
         matrices = tuple(jnp.asarray(matrix) for matrix in back_matrices(fit))
         top, left, bottom, right = fit.region

@@ -1,5 +1,6 @@
 """A picture as a network is to see it: windowed, placed on its grid, and described."""
 
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -40,6 +41,9 @@ class Look(NamedTuple):
         fit: Where the network's grid lies on it.
         spacing: Height and width of a pixel in mm, or None.
         facts: Names and values to tell the user.
+        salt: What the seed is folded with: of a picture it follows from its values, so that
+            pictures are drawn independently and each without regard to the others; of slices it is
+            0, so that sample s of neighbouring slices has the same noise.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Look(NamedTuple):
     fit: Fit
     spacing: tuple[float, float] | None
     facts: list[tuple[str, str]]
+    salt: int
 
 
 def look_at(scan: Scan, index: int, network: TrainedNetwork, wanted: Wanted) -> Look:
@@ -70,7 +75,8 @@ def look_at(scan: Scan, index: int, network: TrainedNetwork, wanted: Wanted) -> 
     fit = _fit(picture, spacing, network, wanted)
     facts = _facts(scan, index, picture, spacing, network, fit)
     facts.insert(2, ("Window", _window_text(picture, window, wanted)))
-    return Look(name, _windowed(picture.values, window), fit, spacing, facts)
+    salt = zlib.crc32(picture.values.tobytes()) if scan.numbers is None else 0
+    return Look(name, _windowed(picture.values, window), fit, spacing, facts, salt)
 
 
 def looks_at(scan: Scan, network: TrainedNetwork, wanted: Wanted) -> Iterator[Look]:

@@ -26,15 +26,16 @@ def params():
     return judging.parameters()
 
 
-def labels(params, wish, fit=FIT, image=IMAGE):
-    return np.concatenate(list(Drawer(MODEL, params, wish)(image, fit, "picture")))
+def labels(params, wish, fit=FIT, image=IMAGE, salt=0):
+    return np.concatenate(list(Drawer(MODEL, params, wish)(image, fit, salt, "picture")))
 
 
 def test_samples_are_those_of_the_public_interface_at_the_same_key(params):
     image = IMAGE[:8, :8]
     wish = Wish(5, 3, DRAWN)
-    found = labels(params, wish, fit_whole((8, 8), ONE, 4), image)
-    logits = MODEL.sample(params, jax.random.key(3)[None], image[None], num_samples=5)
+    found = labels(params, wish, fit_whole((8, 8), ONE, 4), image, salt=7)
+    key = jax.random.fold_in(jax.random.key(3), 7)
+    logits = MODEL.sample(params, key[None], image[None], num_samples=5)
     np.testing.assert_array_equal(found, np.argmax(logits[:, 0], axis=-1))
     assert found.any()
     assert not found.all()
@@ -44,7 +45,7 @@ def test_portions_give_what_one_gives(params, monkeypatch):
     whole = labels(params, Wish(7, 0, DRAWN))
     monkeypatch.setattr(draw, "PIXELS", 3 * FIT.grid[0] * FIT.grid[1] // draw.SAMPLES_AT_ONCE)
     assert samples_at_once(FIT) == 3
-    portions = list(Drawer(MODEL, params, Wish(7, 0, DRAWN))(IMAGE, FIT, "picture"))
+    portions = list(Drawer(MODEL, params, Wish(7, 0, DRAWN))(IMAGE, FIT, 0, "picture"))
     assert [len(portion) for portion in portions] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(portions), whole)
 
@@ -59,14 +60,15 @@ def test_a_picture_is_encoded_once(params, monkeypatch):
     drawer = Drawer(MODEL, params, Wish(40, 0, DRAWN))
     encode = drawer._encode
     monkeypatch.setattr(drawer, "_encode", lambda *a: (encoded.append(1), encode(*a))[1])
-    assert len(list(drawer(IMAGE, FIT, "picture"))) == 3
+    assert len(list(drawer(IMAGE, FIT, 0, "picture"))) == 3
     assert len(encoded) == 1
 
 
-def test_same_seed_gives_the_same_and_another_seed_other_samples(params):
+def test_same_seed_and_salt_give_the_same_and_others_other_samples(params):
     one, same, other = (labels(params, Wish(4, seed, DRAWN)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
+    assert (one != labels(params, Wish(4, 0, DRAWN), salt=1)).any()
 
 
 def test_scales_at_the_mean_and_temperature_zero_give_one_sample_only(params):
