@@ -1,15 +1,18 @@
 """Files and folders that appear whole or not at all, whoever is killed or works beside.
 
-What is unfinished lies beside its place under another name: with `.part` behind it if it is a file
-that one process writes, with `incomplete.` in it, as TFDS has it, where several may be at work.
-Finished, it is renamed.
+What is unfinished lies beside its place under another name: with host, process and `.part` behind
+it if it is a file that one process writes, with `incomplete.` in it, as TFDS has it, where several
+may be at work. Finished, it is renamed.
 """
 
 import contextlib
 import errno
+import functools
+import glob
 import os
 import pathlib
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -27,9 +30,13 @@ _STALE_SECONDS = 24 * 3600
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place once all is written, and is removed else."""
+    """A file beside `path` that takes its place once all is written, and is removed else.
+
+    Each process writes its own; what killed ones left in the folder is removed.
+    """
     path = pathlib.Path(path)
-    part = path.with_name(f"{path.name}.part")
+    _clear_parts(path.parent.absolute())
+    part = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
         # Not by tempfile, whose files nobody else may read.
         with part.open("wb") as file:
@@ -38,6 +45,30 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+# Once a folder: to list one of thousands of files before each of them takes long.
+@functools.cache
+def _clear_parts(folder: pathlib.Path) -> None:
+    """Removes the unfinished files of this host's processes that no longer run."""
+    for leftover in folder.glob(f"*.{glob.escape(socket.gethostname())}.*.part"):
+        number = leftover.name.split(".")[-2]
+        if number.isdecimal() and not is_running(int(number)):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this host with that number runs; where that is not known, True."""
+    if os.name == "nt":
+        return True  # There is no asking there: signal 0 is Ctrl-C.
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 @contextlib.contextmanager

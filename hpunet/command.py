@@ -152,7 +152,9 @@ def _listed(own: dict[str, flags.Flag]) -> str:
 def _one_line(error: flags.Error, own: dict[str, flags.Flag]) -> str:
     text = " ".join(str(error).split())
     found = re.match(r"flag --([^=]+)=(.*?): ", text)
-    allowed = own[found[1]].parser.syntactic_help if found else ""
+    parser = own[found[1]].parser if found else None
+    allowed = "true or false" if isinstance(parser, flags.BooleanParser) else ""
+    allowed = allowed or getattr(parser, "syntactic_help", "")
     return f"--{found[1]}={found[2]}: allowed is {allowed}" if found and allowed else text
 
 

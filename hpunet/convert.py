@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import jax.numpy as jnp
 from absl import flags
 
 from hpunet import command, config
 from hpunet.errors import UserError
+from hpunet.objective.geco import multiplier_of
 from hpunet.training import workdir as folder
 from hpunet.weights import file
 from hpunet.weights.checkpoint_prefix import STATE_FILE
@@ -25,7 +26,7 @@ from hpunet.weights.conversion import (
     convert,
     reference_values,
 )
-from hpunet.weights.published import PUBLISHED, open_checkpoint, path_of
+from hpunet.weights.published import PUBLISHED, open_checkpoint, read
 from hpunet.weights.tensor_bundle import read_bundle
 from hpunet.weights.tensorflow_writer import write_checkpoint
 
@@ -141,11 +142,9 @@ def _preprocessing(
 
 def _report(converted: Converted, preprocessing: dict[str, Any], given: bool) -> str:
     weights = [w for weights in converted.params.values() for w in weights.values()]
-    crop, spacing = preprocessing["crop"], preprocessing["pixel_spacing_mm"]
     lines = [
         f"network: {converted.config}, {'as given' if given else 'found from the shapes'}",
-        f"images: crop {crop or 'not known'}, "
-        f"pixel spacing {f'{spacing} mm' if spacing else 'not known'}",
+        f"images: {_images(preprocessing)}",
         f"converted: {len(weights)} variables of {converted.scope or 'no scope'}, "
         f"{sum(w.size for w in weights):,} weights",
     ]
@@ -153,13 +152,25 @@ def _report(converted: Converted, preprocessing: dict[str, Any], given: bool) ->
         lines.append("multiplier: the checkpoint has none")
     else:
         name, value = converted.multiplier
-        lines.append(f"multiplier: {_multiplier_of(value):.6g} ({name} = {value:.6g})")
+        lines.append(f"multiplier: {_multiplier(value):.6g} ({name} = {value:.6g})")
     lines.append(f"skipped: {_listed(converted.skipped)}")
     return "\n".join(lines)
 
 
-def _multiplier_of(variable: float) -> float:
-    return float(np.logaddexp(0.0, variable) ** 2)
+def _images(preprocessing: dict[str, Any]) -> str:
+    crop, spacing = preprocessing["crop"], preprocessing["pixel_spacing_mm"]
+    if crop is None and spacing is None:
+        return (
+            "crop and pixel spacing are not known, so that they will not be resampled; "
+            "--config=lidc, for example, adds both"
+        )
+    return (
+        f"crop {crop or 'not known'}, pixel spacing {f'{spacing} mm' if spacing else 'not known'}"
+    )
+
+
+def _multiplier(variable: float) -> float:
+    return float(multiplier_of(jnp.asarray(variable)))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -171,16 +182,15 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _write_reference(out: Path) -> None:
-    path = path_of(str(WEIGHTS.value))
-    model, params = file.load(path)
-    source = file.read_header(path)["source"] or {}
+    found = read(str(WEIGHTS.value))
+    source = found.header.source or {}
     scope = SCOPE_FLAG.value if SCOPE_FLAG.value is not None else _scope_of(source)
-    known = _multiplier_in(source, path)
+    known = _multiplier_in(source, found.path)
     variable = INITIAL_MULTIPLIER if known is None else known
-    values = reference_values(params, model.config, scope.rstrip("/"), variable)
+    values = reference_values(found.params, found.model.config, scope.rstrip("/"), variable)
     write_checkpoint(out, values)
     said = "" if known is not None else ", its first value: the weights file knows none"
-    print(f"multiplier: {_multiplier_of(variable):.6g}{said}")
+    print(f"multiplier: {_multiplier(variable):.6g}{said}")
     print(f"checkpoint: {out}, {len(values)} variables of {scope or 'no scope'}")
 
 

@@ -8,6 +8,7 @@ IMAGE is a PNG, TIFF, JPEG or .npy file, a folder, or NIfTI or DICOM with hpunet
 
 import functools
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -26,9 +27,10 @@ from hpunet.imaging.read import find_scans
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import check_formats, formats_of
 from hpunet.training import workdir as folder
-from hpunet.training.trained import TrainedNetwork, checksum, from_weights, from_workdir
+from hpunet.training.trained import TrainedNetwork, from_weights, from_workdir
 
-MOST_SAMPLES = 10_000
+# More are better drawn in several commands: grouping takes their number squared.
+MOST_SAMPLES = 1000
 # Not absl's common ones: two commands may be imported side by side.
 FLAGS = flags.FlagValues()
 WORDS = command.Words(FLAGS)
@@ -54,7 +56,9 @@ TEMPERATURE = flags.DEFINE_float(
     "temperature", 1.0, "Factor on the prior's standard deviations.", flag_values=FLAGS
 )
 SLICES = text_flag(
-    "slices", None, "Slices of a volume or series: all, 12, 10:20 (without 20) or 3,5,8."
+    "slices",
+    None,
+    "Slices of a volume or series: all, 12, 10:20 (without 20), 10:20:2 or 3,5,8; from 0.",
 )
 CENTER = text_flag(
     "center", None, "x,y: column and row of the pixel around which a crop is taken, from 0."
@@ -95,27 +99,36 @@ SAME_IOU = flags.DEFINE_float(
 def main() -> None:
     """Reads images, draws samples of each, and writes them with what they say together."""
     out = _check_flags()
+    wanted = Wanted(_window(), _spacing(), _center(), CROP.value, RESAMPLE.value)
+    scans, left_out = find_scans(WORDS.given, SLICES.value)
+    formats = [_formats(scan) for scan in scans]
+    for scan, of_scan in zip(scans, formats, strict=True):
+        _check_place(scan, out)
+        check_formats(scan, of_scan)
     network = _network()
     wish = _wish(network)
-    scans, left_out = find_scans(WORDS.given, SLICES.value)
-    if left_out:
-        print(f"left out, for they hold no image: {len(left_out)} files", file=sys.stderr)
-    formats = [_formats(scan) for scan in scans]
-    wanted = Wanted(_window(), _spacing(), _center(), CROP.value, RESAMPLE.value)
-    for scan, of_scan in zip(scans, formats, strict=True):
-        check_formats(scan, of_scan)
+    for scan in scans:
         check_looks(scan, network, wanted)
+    if left_out:
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        print(f"left out, it holds no image: {left_out[0]}{more}", file=sys.stderr)
     drawer = Drawer(network.model, network.params, wish)
-    origin = _origin(network, wish)
     total = sum(len(scan.pictures) for scan in scans) * wish.num_samples
     with (
-        output.whole_folder(out) as part,
+        output.whole_folder(out, OVERWRITE.value) as part,
         ImageCount("drawing", total, "samples") as done,
     ):
-        job = result.Job(network, drawer, wanted, SAME_IOU.value, origin, done)
+        drawn_how = _drawn_how(network, wish)
+        job = result.Job(network, drawer, wanted, SAME_IOU.value, drawn_how, done)
         lines = result.write(part, scans, formats, job)
     print("\n".join(lines))
     print(f"results: {out}, page: {out / output.PAGE}")
+
+
+def _check_place(scan: Scan, out: Path) -> None:
+    place = scan.place.resolve()
+    if place.is_relative_to(out):
+        raise UserError(f"--out={out}: {place} lies in it; allowed is a folder without the images")
 
 
 def _check_flags() -> Path:
@@ -136,7 +149,8 @@ def _check_flags() -> Path:
         raise UserError("--crop: allowed with --center only")
     if not OUT.value or "\0" in OUT.value:
         raise UserError("--out is missing: allowed is a new or an empty folder")
-    out = Path(OUT.value).absolute()
+    # Of a link, where it leads: the folder itself is to be replaced.
+    out = Path(OUT.value).resolve()
     folder.check_writable(out.parent, "--out")
     output.check_replaceable(out, OVERWRITE.value)
     return out
@@ -157,14 +171,13 @@ def _network() -> TrainedNetwork:
 def _wish(network: TrainedNetwork) -> Wish:
     scales = network.model.config.num_scales
     words = [] if MEAN_SCALES.value is None else MEAN_SCALES.value.split(",")
-    if words == ["all"]:
-        words = [str(scale) for scale in range(scales)]
-    if not all(word.isdecimal() and int(word) < scales for word in words):
+    fixed = range(scales) if words == ["all"] else [_whole(word) for word in words]
+    if not all(scale in range(scales) for scale in fixed):
         raise UserError(
             f"--mean_scales={MEAN_SCALES.value}: allowed are all, and scales from 0 to "
             f"{scales - 1}, separated by commas"
         )
-    mean = tuple(str(scale) in words for scale in range(scales))
+    mean = tuple(scale in fixed for scale in range(scales))
     return Wish(NUM_SAMPLES.value, SEED.value, mean, TEMPERATURE.value)
 
 
@@ -174,13 +187,16 @@ def _formats(scan: Scan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(FORMAT.value.split(",")))
 
 
-def _origin(network: TrainedNetwork, wish: Wish) -> dict[str, str]:
-    """How the samples were drawn, as it stands in files and on the page."""
+def _drawn_how(network: TrainedNetwork, wish: Wish) -> dict[str, str]:
+    """Weights, seed and so on, as they stand in files and on the page."""
     fixed = ",".join(str(scale) for scale, mean in enumerate(wish.mean) if mean)
+    weights = Path(network.place).name
+    if "step" in network.origin:
+        weights = f"{Path(WORKDIR.value or '').resolve().name}, step {network.origin['step']}"
     return {
         "version": hpunet.__version__,
-        "weights": Path(network.place).name,
-        "checksum": checksum(network.params),
+        "weights": weights,
+        "checksum": network.checksum,
         "num_samples": str(wish.num_samples),
         "seed": str(wish.seed),
         "temperature": f"{wish.temperature:g}",
@@ -205,10 +221,15 @@ def _spacing() -> tuple[float, float] | None:
 def _center() -> tuple[int, int] | None:
     if CENTER.value is None:
         return None
-    words = CENTER.value.split(",")
-    if len(words) != 2 or not all(word.strip().isdecimal() for word in words):
-        raise UserError(f"--center={CENTER.value}: allowed are x,y in whole pixels from 0")
-    return int(words[1]), int(words[0])
+    match [_whole(word) for word in CENTER.value.split(",")]:
+        case [int(column), int(row)]:
+            return row, column
+    raise UserError(f"--center={CENTER.value}: allowed are x,y in whole pixels from 0")
+
+
+def _whole(word: str) -> int | None:
+    """The number that a word is, or None; of many digits none is meant."""
+    return int(word) if re.fullmatch(r"[0-9]{1,9}", word.strip()) else None
 
 
 def _numbers(flag: flags.FlagHolder) -> list[float] | None:

@@ -34,6 +34,8 @@ def test_converted_checkpoint_draws_and_rebuilds_as_the_reference(run_command, o
     assert "found from the shapes" in printed
     assert "multiplier: 1 (" in printed
     assert "skipped: nothing" in printed
+    (images,) = (line for line in printed.splitlines() if line.startswith("images: "))
+    assert "not known, so that they will not be resampled; --config=lidc" in images
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     golden = golden_reference.load("small")
     model, params = hpunet.load(out)
@@ -77,6 +79,7 @@ def test_configuration_gives_network_crop_and_spacing(run_command, out):
     code, printed, _ = run_command(convert, *words)
     assert code == 0
     assert "as given" in printed
+    assert "images: crop 32, pixel spacing 0.7 mm\n" in printed
     preprocessing = read_header(out)["preprocessing"]
     assert (preprocessing["crop"], preprocessing["pixel_spacing_mm"]) == (32, 0.7)
 
@@ -109,7 +112,7 @@ def test_existing_file_is_replaced_only_if_asked_to(run_command, refusal_of, out
         (["--to_reference", "--checkpoint=x"], "--checkpoint: with --to_reference, allowed is"),
         (["--to_reference", "--weights=x", "--config=lidc"], "--config: the weights file has"),
         (["--checkpoint=none.ckpt", "--out=y.safetensors"], "none.ckpt: no such checkpoint"),
-        (["--to_reference", "--weights=none", "--out=y"], "none: there is no such weights file"),
+        (["--to_reference", "--weights=none", "--out=y"], "none: there is no such file"),
         (["--to_reference", "--weights=x", "--out=."], "it is a folder"),
         ([f"--checkpoint={CHECKPOINT}", "--out=y.safetensors", "--scope=a"], "--scope=a: allowed"),
         (["--checkpoint=x", "--out=/dev/null/y.safetensors"], "is no folder that can be written"),

@@ -1,6 +1,7 @@
 """The sample command: what it leaves, and what it says of mistakes."""
 
 import json
+import os
 import re
 import zlib
 
@@ -162,7 +163,7 @@ def test_means_at_all_scales_give_one_hypothesis(drawn, picture):
     out = drawn(picture, "--mean_scales=all")
     results = json.loads((out / "results.json").read_text())
     assert len(results["images"][0]["pictures"][0]["hypotheses"]) == 1
-    assert results["mean_scales"] == "0,1"
+    assert results["mean_scales"] == [0, 1]
     cold = drawn(picture, "--temperature=0", out="cold")
     assert read_samples(out) == read_samples(cold)
 
@@ -226,6 +227,78 @@ def test_results_are_replaced_only_with_overwrite(drawn, refused, picture, tmp_p
     assert content(out) != before
 
 
+def test_scales_are_numbers_however_they_are_written(drawn, picture):
+    out = drawn(picture, "--mean_scales=00, 1")
+    assert json.loads((out / "results.json").read_text())["mean_scales"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index.html.png",
+        "results.json.png",
+        "a b 'c' <i>.png",
+        "Läsion.png",
+        os.fsdecode(b"l\xe9.png"),
+    ],
+)
+def test_any_name_of_an_image_is_drawn(drawn, tmp_path, name):
+    out = drawn(write_picture(tmp_path / name))
+    results = json.loads((out / "results.json").read_text())
+    assert results["images"][0]["file"] == name
+    (folder,) = (path for path in out.iterdir() if path.is_dir())
+    assert len(list(folder.glob("sample_*.png"))) == SAMPLES
+    assert (out / "index.html").is_file()
+
+
+def test_results_go_where_a_link_leads(drawn, picture, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    drawn(picture, out="link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "index.html").is_file()
+
+
+def test_images_in_the_folder_of_results_are_refused(refused, tmp_path):
+    inside = tmp_path / "in"
+    inside.mkdir()
+    image = write_picture(inside / "a.png")
+    assert "a.png" in refused(image, out=inside)
+
+
+def test_spacing_that_only_rounding_tells_from_the_networks_is_not_resampled(drawn, picture):
+    exact = drawn(picture, "--spacing=0.5", out="exact")
+    rounded = drawn(picture, "--spacing=0.50000003", out="rounded")
+    assert read_samples(exact) == read_samples(rounded)
+
+
+def test_what_the_network_saw_is_told(drawn, picture, weights, tmp_path):
+    def told(*words):
+        out = drawn(picture, "--overwrite", *words)
+        (image,) = json.loads((out / "results.json").read_text())["images"]
+        return image["pictures"][0]["facts"]["Seen by the network"]
+
+    assert "taken as pixels of 0.5 mm" in told()
+    assert "resampled to 0.5 mm" in told("--spacing=0.7")
+    assert "not resampled, as asked for" in told("--spacing=0.7", "--noresample")
+    unknown = tmp_path / "unknown.safetensors"
+    save_weights(unknown, judging.parameters(), tiny.CONFIG, {})
+    text = told(f"--weights={unknown}", "--spacing=0.7")
+    assert "the weights do not say from which pixel size they learned" in text
+
+
+def test_files_in_a_folder_that_are_no_images_are_named(run_command, weights, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write_picture(folder / "a.png")
+    (folder / "notes.txt").write_text("x")
+    words = (f"--weights={weights}", f"--out={tmp_path / 'out'}", "--num_samples=1", folder)
+    code, _, err = run_command(sample, *words)
+    assert code == 0
+    assert "left out, it holds no image:" in err
+    assert "notes.txt" in err
+
+
 def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
     judging.write_workdir(tmp_path / "run", tmp_path / "prepared", num_test=2)
     picture = write_picture(tmp_path / "a.png", (32, 32))
@@ -244,6 +317,14 @@ def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
         (["--same_iou=0"], "--same_iou=0: allowed are numbers above 0 to 1"),
         (["--mean_scales=2"], "--mean_scales=2: allowed are all, and scales from 0 to 1"),
         (["--mean_scales=x"], "--mean_scales=x"),
+        (["--mean_scales=00,²"], "--mean_scales=00,²"),
+        ([f"--center={'9' * 5000},1"], "allowed are x,y in whole pixels"),
+        (
+            ["--center=1,1", "--crop=400000"],
+            "would see 400000 x 400000 pixels, allowed are 16777216",
+        ),
+        (["--spacing=1000"], "the network learned from 0.5 mm; allowed are sizes up to 20 times"),
+        (["--spacing=1e-9"], "the network learned from 0.5 mm"),
         (["--num_samples=0"], "num_samples"),
         (["--num_samples=100000"], "num_samples"),
         (["--center=4"], "--center=4: allowed are x,y"),

@@ -21,7 +21,7 @@ from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
 from hpunet.training.predictor import Predictor
 from hpunet.training.sampler import build_sampler
-from hpunet.training.trained import TrainedNetwork, checksum
+from hpunet.training.trained import TrainedNetwork
 
 # Without others being asked for.
 NUM_SAMPLES = (1, 4, 8, 16)
@@ -128,7 +128,7 @@ def _subject_of_network(
     return {
         "network": {
             **network.origin,
-            "checksum": checksum(network.params),
+            "checksum": network.checksum,
             "settings": dataclasses.asdict(network.model.config),
         },
         "data": {

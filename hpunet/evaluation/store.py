@@ -100,7 +100,8 @@ class Store:
 
     def _make_room(self, may_replace: bool) -> None:
         # A start that was cut short leaves a part of its first file.
-        names = {path.name for path in self._folder.iterdir()} - {MADE_OF + ".part"}
+        names = {path.name for path in self._folder.iterdir()}
+        names = {n for n in names if not (n.startswith(f"{MADE_OF}.") and n.endswith(".part"))}
         if not names:
             return
         if not (may_replace and MADE_OF in names):

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from hpunet.errors import UserError
-from hpunet.hypotheses.fit import Fit, back_matrices, to_grid
+from hpunet.hypotheses.fit import Blend, Fit, blends, to_grid
 from hpunet.model.build import SAMPLES_AT_ONCE, Model
 from hpunet.model.initialization import Params
 from hpunet.training.sampler import NOT_FINITE
@@ -39,7 +40,7 @@ class Drawer:
     """Draws class labels of pictures; what is drawn of one depends on no other.
 
     Attributes:
-        num_samples: Of a picture.
+        wish: Which samples.
         num_classes: Background included.
     """
 
@@ -52,8 +53,7 @@ class Drawer:
             wish: Which samples.
         """
         self._params = params
-        self._wish = wish
-        self.num_samples = wish.num_samples
+        self.wish = wish
         self.num_classes = model.config.num_classes
         self._encode = jax.jit(model.network.encode)
         self._decode = jax.jit(functools.partial(_decode, model, wish.mean))
@@ -75,17 +75,19 @@ class Drawer:
         Raises:
             UserError: If the network gives logits that are not finite.
         """
-        keys = jax.random.fold_in(jax.random.key(self._wish.seed), salt)[None]
+        keys = jax.random.fold_in(jax.random.key(self.wish.seed), salt)[None]
         encoded = self._encode(self._params, jnp.asarray(to_grid(image, fit)[None]))
-        matrices = tuple(jnp.asarray(matrix) for matrix in back_matrices(fit))
+        rows, columns = blends(fit)
         top, left, bottom, right = fit.region
-        for numbers, wanted in _portions(self._wish.num_samples, samples_at_once(fit)):
-            logits = self._decode(self._params, keys, encoded, numbers, self._wish.temperature)
-            found = np.asarray(_label(logits, *matrices))[:wanted]
+        for numbers, wanted in _portions(self.wish.num_samples, samples_at_once(fit)):
+            logits = self._decode(self._params, keys, encoded, numbers, self.wish.temperature)
+            found = np.asarray(_label(logits, rows, columns, resampled=fit.resampled))[:wanted]
             if (found == NOT_FINITE).any():
+                hot = self.wish.temperature
+                why = f" at --temperature={hot:g}" if hot > 1 else ""
                 raise UserError(
-                    f"{name}: the network gives NaN or infinity; allowed are weights and images "
-                    "that give finite numbers"
+                    f"{name}: the network gives NaN or infinity{why}; allowed is what gives finite "
+                    "numbers"
                 )
             labels = np.zeros((wanted, *fit.size), np.uint8)
             labels[:, top:bottom, left:right] = found
@@ -124,14 +126,24 @@ def _decode(
     return jax.vmap(decode)(numbers)
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="resampled")
 def _label(
-    logits: Float[Array, "S h w K"], rows: Float[Array, "R h"], columns: Float[Array, "Q w"]
+    logits: Float[Array, "S h w K"], rows: Blend, columns: Blend, *, resampled: bool
 ) -> UInt8[Array, "S R Q"]:
     """The most likely class at the region's pixels; `NOT_FINITE` without one."""
-    # Not in the low precision that accelerators prefer: without resampling it is a mere choice.
-    at_pixels = jnp.einsum(
-        "rh,shwk,qw->srqk", rows, logits, columns, precision=jax.lax.Precision.HIGHEST
-    )
+    at_pixels = logits[:, rows.below][:, :, columns.below]
+    if resampled:
+        at_rows = _between(
+            logits[:, rows.below], logits[:, rows.above], rows.share[None, :, None, None]
+        )
+        at_pixels = _between(
+            at_rows[:, :, columns.below],
+            at_rows[:, :, columns.above],
+            columns.share[None, None, :, None],
+        )
     finite = jnp.isfinite(at_pixels).all(axis=-1)
     return jnp.where(finite, jnp.argmax(at_pixels, axis=-1), NOT_FINITE).astype(jnp.uint8)
+
+
+def _between(below: Array, above: Array, share: ArrayLike) -> Array:
+    return below + share * (above - below)

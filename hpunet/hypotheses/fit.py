@@ -1,12 +1,17 @@
 """From a picture's pixels to the grid that a network takes, and back."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import ndimage
 
 from hpunet.errors import UserError
+
+# Of a pixel. Files keep pixel sizes in float32: a rounding error must neither resample an image nor
+# add a row to its grid.
+HAIR = 0.01
 
 
 class Fit(NamedTuple):
@@ -29,13 +34,14 @@ class Fit(NamedTuple):
     @property
     def resampled(self) -> bool:
         """Whether the grid's pixels are of another size than the picture's."""
-        return self.step != (1.0, 1.0)
+        return self.step != (1, 1)
 
     @property
     def padded(self) -> bool:
         """Whether the grid reaches beyond the picture."""
         ends = [s + n * p for s, n, p in zip(self.start, self.grid, self.step, strict=True)]
-        return min(self.start) < 0 or any(e > n for e, n in zip(ends, self.size, strict=True))
+        beyond = [end - length for end, length in zip(ends, self.size, strict=True)]
+        return min(self.start) < -HAIR or max(beyond) > HAIR
 
 
 def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -> Fit:
@@ -48,8 +54,7 @@ def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -
     """
     grid, start = [], []
     for length, pixel in zip(size, step, strict=True):
-        # A hair less than exact: a rounding error must not add a row.
-        needed = int(np.ceil(length / pixel - 1e-6))
+        needed = max(1, math.ceil(length / pixel - HAIR))
         side = -(-needed // multiple) * multiple
         grid.append(side)
         # Whole pixels where nothing is resampled.
@@ -120,27 +125,29 @@ def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h
     return np.stack(planes, axis=-1)
 
 
-def back_matrices(fit: Fit) -> tuple[Float[np.ndarray, "R h"], Float[np.ndarray, "Q w"]]:
-    """Weights of linear interpolation from the grid to the region's rows and columns.
+class Blend(NamedTuple):
+    """Linear interpolation along one axis, from the grid to pixels of the picture.
 
-    Returns:
-        For rows and for columns: value at each of the region's pixels by the grid's; rows of a
-        matrix sum to 1, and where nothing is resampled one weight is 1.
+    Attributes:
+        below: For each pixel, the place on the grid before it.
+        above: The place behind it.
+        share: What the one behind counts, in [0, 1].
     """
+
+    below: Int[np.ndarray, " R"]
+    above: Int[np.ndarray, " R"]
+    share: Float[np.ndarray, " R"]
+
+
+def blends(fit: Fit) -> tuple[Blend, Blend]:
+    """How the region's rows and columns come from the grid's."""
     top, left, bottom, right = fit.region
-    rows = _interpolation(np.arange(top, bottom), fit.start[0], fit.step[0], fit.grid[0])
-    columns = _interpolation(np.arange(left, right), fit.start[1], fit.step[1], fit.grid[1])
-    return rows, columns
+    rows = _blend(np.arange(top, bottom), fit.start[0], fit.step[0], fit.grid[0])
+    return rows, _blend(np.arange(left, right), fit.start[1], fit.step[1], fit.grid[1])
 
 
-def _interpolation(
-    pixels: np.ndarray, start: float, step: float, side: int
-) -> Float[np.ndarray, "R h"]:
+def _blend(pixels: np.ndarray, start: float, step: float, side: int) -> Blend:
     place = np.clip((pixels + 0.5 - start) / step - 0.5, 0, side - 1)
-    below = np.floor(place).astype(int)
+    below = np.floor(place).astype(np.int32)
     above = np.minimum(below + 1, side - 1)
-    weights = np.zeros((len(pixels), side), np.float32)
-    lines = np.arange(len(pixels))
-    np.add.at(weights, (lines, below), 1 - (place - below))
-    np.add.at(weights, (lines, above), place - below)
-    return weights
+    return Blend(below, above, (place - below).astype(np.float32))

@@ -13,6 +13,14 @@ from hpunet.imaging.scan import Picture, Scan
 from hpunet.model.check import image_channels
 from hpunet.training.trained import TrainedNetwork
 
+# What a grid may have, so that its features fit into memory.
+MOST_PIXELS = 4096 * 4096
+MOST_RATIO = 20
+# Relative difference of pixel sizes that is rounding: over 1000 pixels, a tenth of one.
+SAME_SIZE = 1e-4
+# Of a pixel size that a user gives for a file that says it more exactly.
+SAME_GIVEN = 1e-3
+
 
 class Wanted(NamedTuple):
     """How a user wants pictures to be looked at; None where nothing is said.
@@ -38,6 +46,7 @@ class Look(NamedTuple):
     Attributes:
         name: Of the picture, for messages.
         image: Intensities 0 to 1 at the picture's size.
+        window: The values that 0 and 1 stand for.
         fit: Where the network's grid lies on it.
         spacing: Height and width of a pixel in mm, or None.
         facts: Names and values to tell the user.
@@ -48,6 +57,7 @@ class Look(NamedTuple):
 
     name: str
     image: Float[np.ndarray, "H W C"]
+    window: tuple[float, float]
     fit: Fit
     spacing: tuple[float, float] | None
     facts: list[tuple[str, str]]
@@ -72,11 +82,17 @@ def look_at(scan: Scan, index: int, network: TrainedNetwork, wanted: Wanted) -> 
     picture = picture._replace(values=_channels(picture.values, network, name))
     window = _window(picture, wanted, name)
     spacing = _spacing(picture, wanted, name)
-    fit = _fit(picture, spacing, network, wanted)
-    facts = _facts(scan, index, picture, spacing, network, fit)
-    facts.insert(2, ("Window", _window_text(picture, window, wanted)))
+    fit = _fit(name, picture, spacing, network, wanted)
+    facts = [
+        ("File", scan.place.name if scan.numbers is None else _in_file(scan, index)),
+        *([("In the series", scan.geometry.places[index])] if scan.kind == "dicom" else []),
+        ("Size", f"{fit.size[1]} × {fit.size[0]} pixels"),
+        ("Window", _window_text(picture, window, wanted)),
+        *([] if spacing is None else [("Pixel", _pixel_text(spacing))]),
+        ("Seen by the network", _seen_text(fit, spacing, network, wanted)),
+    ]
     salt = zlib.crc32(picture.values.tobytes()) if scan.numbers is None else 0
-    return Look(name, _windowed(picture.values, window), fit, spacing, facts, salt)
+    return Look(name, _windowed(picture.values, window), window, fit, spacing, facts, salt)
 
 
 def looks_at(scan: Scan, network: TrainedNetwork, wanted: Wanted) -> Iterator[Look]:
@@ -132,37 +148,58 @@ def _window(picture: Picture, wanted: Wanted, name: str) -> tuple[float, float]:
 
 
 def _spacing(picture: Picture, wanted: Wanted, name: str) -> tuple[float, float] | None:
-    if None not in (picture.spacing, wanted.spacing) and picture.spacing != wanted.spacing:
+    own, given = picture.spacing, wanted.spacing
+    if own is None or given is None:
+        return own or given
+    if not np.allclose(own, given, rtol=SAME_GIVEN, atol=0):
         raise UserError(
-            f"{name}: its file says that a pixel has {_pixel_text(picture.spacing)}; "
-            "--spacing is allowed for files that do not say it"
+            f"{name}: its file says that a pixel is {_pixel_text(own)}; --spacing is allowed for "
+            "files that do not say it"
         )
-    return picture.spacing or wanted.spacing
+    return own
 
 
 def _fit(
+    name: str,
     picture: Picture,
     spacing: tuple[float, float] | None,
     network: TrainedNetwork,
     wanted: Wanted,
 ) -> Fit:
     size = (picture.values.shape[0], picture.values.shape[1])
-    own = network.pixel_spacing
     step = (1.0, 1.0)
-    if wanted.resample and own is not None and spacing is not None:
-        step = (own / spacing[0], own / spacing[1])
+    if wanted.resample and network.pixel_spacing is not None and spacing is not None:
+        step = _step(name, network.pixel_spacing, spacing)
     multiple = 2 ** (network.model.config.num_levels - 1)
     if wanted.center is None:
-        return fit_whole(size, step, multiple)
-    crop = wanted.crop or network.crop
-    if crop is None:
+        fit = fit_whole(size, step, multiple)
+    else:
+        crop = wanted.crop or network.crop
+        if crop is None:
+            raise UserError(
+                f"--center: {network.place} does not say at which crop it was trained; allowed is "
+                f"--crop, a multiple of {multiple}"
+            )
+        if crop % multiple:
+            raise UserError(f"--crop={crop}: allowed are multiples of {multiple}")
+        fit = fit_crop(size, step, wanted.center, crop)
+    if fit.grid[0] * fit.grid[1] > MOST_PIXELS:
         raise UserError(
-            f"--center: {network.place} does not say at which crop it was trained; allowed is "
-            f"--crop, a multiple of {multiple}"
+            f"{name}: the network would see {fit.grid[1]} x {fit.grid[0]} pixels, allowed are "
+            f"{MOST_PIXELS} in all; --center takes a crop"
         )
-    if crop % multiple:
-        raise UserError(f"--crop={crop}: allowed are multiples of {multiple}")
-    return fit_crop(size, step, wanted.center, crop)
+    return fit
+
+
+def _step(name: str, own: float, spacing: tuple[float, float]) -> tuple[float, float]:
+    """A pixel of the network in pixels of the picture; 1 up to what rounding makes of it."""
+    steps = [1.0 if abs(own / mm - 1) < SAME_SIZE else own / mm for mm in spacing]
+    if not all(1 / MOST_RATIO <= step <= MOST_RATIO for step in steps):
+        raise UserError(
+            f"{name}: a pixel is {_pixel_text(spacing)}, the network learned from {own:g} mm; "
+            f"allowed are sizes up to {MOST_RATIO} times larger or smaller, or --noresample"
+        )
+    return steps[0], steps[1]
 
 
 def _windowed(
@@ -172,35 +209,35 @@ def _windowed(
     return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
 
 
-def _facts(
-    scan: Scan,
-    index: int,
-    picture: Picture,
-    spacing: tuple[float, float] | None,
-    network: TrainedNetwork,
-    fit: Fit,
-) -> list[tuple[str, str]]:
-    height, width = fit.size
-    facts = [("File", scan.place.name), ("Size", f"{width} × {height} pixels")]
-    if scan.numbers is not None:
-        facts[0] = ("File", f"{scan.place.name}, {_slice_name(scan, index)}")
-    if spacing is not None:
-        facts.append(("Pixel", _pixel_text(spacing)))
-    facts.append(("Seen by the network", _seen_text(fit, spacing, network)))
-    return facts
+def _in_file(scan: Scan, index: int) -> str:
+    return f"{scan.place.name}, {_slice_name(scan, index)}"
 
 
-def _seen_text(fit: Fit, spacing: tuple[float, float] | None, network: TrainedNetwork) -> str:
+def _seen_text(
+    fit: Fit, spacing: tuple[float, float] | None, network: TrainedNetwork, wanted: Wanted
+) -> str:
     height, width = fit.grid
     top, left, bottom, right = fit.region
     text = f"{width} × {height} pixels"
     if (bottom - top, right - left) != fit.size:
-        text += f" around columns {left} to {right - 1} and rows {top} to {bottom - 1}"
+        text += f", columns {left} to {right - 1} and rows {top} to {bottom - 1} of the image"
+    return (
+        text
+        + _size_text(fit, spacing, network.pixel_spacing, wanted)
+        + (", padded with its outermost pixels" if fit.padded else "")
+    )
+
+
+def _size_text(
+    fit: Fit, spacing: tuple[float, float] | None, own: float | None, wanted: Wanted
+) -> str:
     if fit.resampled:
-        text += f", resampled to {network.pixel_spacing:g} mm"
-    elif network.pixel_spacing is not None and spacing is None:
-        text += f", taken as pixels of {network.pixel_spacing:g} mm for lack of their size"
-    return text + (", padded with its outermost pixels" if fit.padded else "")
+        return f", resampled to {own:g} mm"
+    if own is None:
+        return ", not resampled: the weights do not say from which pixel size they learned"
+    if spacing is None:
+        return f", taken as pixels of {own:g} mm: the file does not say their size"
+    return "" if wanted.resample else ", not resampled, as asked for"
 
 
 def _window_text(picture: Picture, window: tuple[float, float], wanted: Wanted) -> str:
@@ -209,7 +246,8 @@ def _window_text(picture: Picture, window: tuple[float, float], wanted: Wanted) 
     return f"{low} to {high}{unit} ({'--window' if wanted.window else 'default'})"
 
 
-def _pixel_text(spacing: tuple[float, float] | None) -> str:
-    assert spacing is not None, "nothing to tell"
+def _pixel_text(spacing: tuple[float, float]) -> str:
     height, width = spacing
-    return f"{width:.4g} × {height:.4g} mm"
+    if height == width:
+        return f"{width:.4g} mm wide and high"
+    return f"{width:.4g} mm wide, {height:.4g} mm high"

@@ -1,5 +1,6 @@
 """What a command leaves of its images: files, results.json and the page."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,18 +10,19 @@ import numpy as np
 
 from hpunet.hypotheses.collect import Found, collect
 from hpunet.hypotheses.draw import Drawer
-from hpunet.hypotheses.look import Look, Wanted, looks_at, slice_label
-from hpunet.hypotheses.output import PAGE, RESULTS
-from hpunet.imaging.maps import Maps
+from hpunet.hypotheses.look import Wanted, looks_at, slice_label
+from hpunet.hypotheses.output import FORMAT, PAGE, RESULTS
+from hpunet.imaging.maps import Maps, std_of
 from hpunet.imaging.page import Shown, write_page
+from hpunet.imaging.page.wording import percent, plain, with_spread
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import write_maps
 from hpunet.training.trained import TrainedNetwork
 
-FORMAT = "hpunet-samples-1"
 PERCENTILES = (5, 25, 50, 75, 95)
 # Longer lists are in results.json.
 LISTED = 4
+MOST_LINES = 20
 
 
 class Job(NamedTuple):
@@ -31,7 +33,7 @@ class Job(NamedTuple):
         drawer: How.
         wanted: How pictures are looked at.
         least_iou: Of two samples of one hypothesis.
-        origin: How the samples are drawn, in words, for files and page.
+        drawn_how: Weights, seed and so on, in words, for files and page.
         done: Called with the number of new samples.
     """
 
@@ -39,7 +41,7 @@ class Job(NamedTuple):
     drawer: Drawer
     wanted: Wanted
     least_iou: float
-    origin: Mapping[str, str]
+    drawn_how: Mapping[str, str]
     done: Callable[[int], Any]
 
 
@@ -66,17 +68,32 @@ def write(
     def shown() -> Iterator[Shown]:
         # Images are drawn while the page is written: one scan at a time lies in memory.
         for scan, of_scan in zip(scans, formats, strict=True):
-            record = {"name": scan.name, "file": scan.place.name, "kind": scan.kind, "pictures": []}
+            record: dict[str, Any] = {"name": scan.name, "file": scan.place.name}
+            record |= {"kind": scan.kind, "sources": _sources(scan), "pictures": []}
             records.append(record)
             yield from _write_scan(folder, scan, of_scan, job, record)
 
-    title = scans[0].name if len(scans) == 1 else f"{len(scans)} images"
+    number = sum(len(scan.pictures) for scan in scans)
+    title = scans[0].name if len(scans) == 1 else f"{number} images"
     with (folder / PAGE).open("w", encoding="utf-8", newline="\n") as file:
         write_page(file, title, _page_facts(job), shown())
-    content = {"format": FORMAT, **job.origin, "same_iou": job.least_iou, "images": records}
+    wish = job.drawer.wish
+    content = {
+        "format": FORMAT,
+        **{name: job.drawn_how[name] for name in ("version", "weights", "checksum")},
+        "num_samples": wish.num_samples,
+        "seed": wish.seed,
+        "temperature": wish.temperature,
+        "mean_scales": [scale for scale, mean in enumerate(wish.mean) if mean],
+        "same_iou": job.least_iou,
+        "images": records,
+    }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
-    return [_line(picture) for record in records for picture in record["pictures"]]
+    # Of a name that is no text, JSON's own escape of what is none.
+    (folder / RESULTS).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+    lines = [_line(picture) for record in records for picture in record["pictures"]]
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more, in {RESULTS}"]
 
 
 def _write_scan(
@@ -85,54 +102,70 @@ def _write_scan(
     """Draws and writes a scan, notes it in its record and gives what the page shows of it."""
     place = folder / scan.name
     place.mkdir(parents=True)
-    scratch = folder / "samples.scratch"
+    # No scan's name begins with a dot.
+    scratch = folder / ".samples"
     looks = looks_at(scan, job.network, job.wanted)
     maps, found = collect(looks, len(scan.pictures), job.drawer, job.least_iou, scratch, job.done)
-    files = write_maps(place, scan, maps, formats, job.origin)
+    files = write_maps(place, scan, maps, formats, job.drawn_how)
     record["files"] = [file.relative_to(folder).as_posix() for file in files]
-    # Read once more rather than kept: a volume's pictures need not fit into memory.
-    for index, look in enumerate(looks_at(scan, job.network, job.wanted)):
-        record["pictures"].append(_record(scan, index, look, found[index]))
-        yield _shown(slice_label(scan, index), look, maps, index, found[index])
+    for index, of_picture in enumerate(found):
+        record["pictures"].append(_record(scan, index, of_picture, job))
+        yield _shown(slice_label(scan, index), maps, index, of_picture)
     del maps
     scratch.unlink()
 
 
-def _shown(label: str, look: Look, maps: Maps, index: int, found: Found) -> Shown:
-    image = np.round(look.image * 255).astype(np.uint8)
-    height, width = look.spacing or (1.0, 1.0)
-    whole = (0, 0, *look.fit.size)
+def _sources(scan: Scan) -> list[dict[str, str]]:
+    """Name and SHA-256 of every file that the pictures come from."""
+    paths = dict.fromkeys(scan.geometry.paths) if scan.kind == "dicom" else [scan.place]
+    found = []
+    for path in paths:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found.append({"file": path.name, "sha256": digest})
+    return found
+
+
+def _shown(label: str, maps: Maps, index: int, found: Found) -> Shown:
+    height, width = found.spacing or (1.0, 1.0)
+    mean = maps.mean[:, index]
     return Shown(
         name=label,
-        image=image if image.shape[-1] == 3 else image[..., 0],
-        region=None if look.fit.region == whole else look.fit.region,
+        image=found.image if found.image.shape[-1] == 3 else found.image[..., 0],
+        region=None if found.fit.region == (0, 0, *found.fit.size) else found.fit.region,
         aspect=height / width,
         samples=np.asarray(maps.samples[:, index]),
-        mean=maps.mean[:, index],
-        std=maps.std[:, index],
+        mean=mean,
+        std=std_of(mean),
         entropy=maps.entropy[index],
         hypotheses=found.hypotheses,
         areas=found.areas,
         unit=found.unit,
-        facts=look.facts,
-        spacing=look.spacing,
+        facts=found.facts,
+        spacing=found.spacing,
     )
 
 
-def _record(scan: Scan, index: int, look: Look, found: Found) -> dict[str, Any]:
-    """A picture in `results.json`; samples are numbered from 1, as their files are."""
-    height, width = look.fit.size
-    areas = found.areas
-    top, left, bottom, right = look.fit.region
+def _record(scan: Scan, index: int, found: Found, job: Job) -> dict[str, Any]:
+    """A picture in `results.json`; samples are numbered from 1, as their files are.
+
+    `mean` and `std` count samples that mark nothing as 0; `mean_of_marked` leaves them out.
+    """
+    height, width = found.fit.size
+    areas, spacing = found.areas, found.spacing
+    marked = areas[areas > 0]
+    top, left, bottom, right = found.fit.region
     return {
         "name": slice_label(scan, index),
         "slice": None if scan.numbers is None else scan.numbers[index],
         "height": height,
         "width": width,
-        "pixel_height_mm": look.spacing and look.spacing[0],
-        "pixel_width_mm": look.spacing and look.spacing[1],
+        "pixel_height_mm": spacing and spacing[0],
+        "pixel_width_mm": spacing and spacing[1],
+        "window": list(found.window),
+        "resampled_to_mm": job.network.pixel_spacing if found.fit.resampled else None,
         "region": {"top": top, "left": left, "bottom": bottom, "right": right},
-        "facts": dict(look.facts),
+        "facts": dict(found.facts),
         "hypotheses": [
             {
                 "share": hypothesis.share,
@@ -148,6 +181,8 @@ def _record(scan: Scan, index: int, look: Look, found: Found) -> dict[str, Any]:
             "unit": found.unit,
             "mean": float(areas.mean()),
             "std": float(areas.std()),
+            "mean_of_marked": float(marked.mean()) if marked.size else None,
+            "std_of_marked": float(marked.std()) if marked.size else None,
             "percentiles": {str(p): float(np.percentile(areas, p)) for p in PERCENTILES},
             "samples": areas.tolist(),
         },
@@ -157,34 +192,31 @@ def _record(scan: Scan, index: int, look: Look, found: Found) -> dict[str, Any]:
 def _line(record: Mapping[str, Any]) -> str:
     """An image in the terminal: its hypotheses with their shares, and the area."""
     area, hypotheses = record["area"], record["hypotheses"]
+    unit = area["unit"]
     parts = [
-        f"{hypothesis['share']:.0%} "
-        + (
-            "nothing"
-            if hypothesis["empty"]
-            else f"about {hypothesis['area_mean']:.4g} {area['unit']}"
-        )
-        for hypothesis in hypotheses[:LISTED]
+        f"{percent(one['share'])} "
+        + ("nothing" if one["empty"] else f"about {plain(one['area_mean'])} {unit}")
+        for one in hypotheses[:LISTED]
     ]
     if len(hypotheses) > LISTED:
-        rest = sum(hypothesis["share"] for hypothesis in hypotheses[LISTED:])
-        parts.append(f"{rest:.0%} in {len(hypotheses) - LISTED} more")
-    count = "1 hypothesis" if len(hypotheses) == 1 else f"{len(hypotheses)} hypotheses"
-    return (
-        f"{record['name']}: {count}: {', '.join(parts)}; area {area['mean']:.4g} ± "
-        f"{area['std']:.4g} {area['unit']}"
-    )
+        rest = sum(one["share"] for one in hypotheses[LISTED:])
+        parts.append(f"{percent(rest)} in {len(hypotheses) - LISTED} more")
+    found = "1 hypothesis" if len(hypotheses) == 1 else f"{len(hypotheses)} hypotheses"
+    text = f"{record['name']}: {found}: {', '.join(parts)}"
+    if area["mean_of_marked"] is None:
+        return text
+    spread = with_spread(area["mean_of_marked"], area["std_of_marked"])
+    return f"{text}; area {spread} {unit} where anything is marked"
 
 
 def _page_facts(job: Job) -> list[tuple[str, str]]:
-    origin = job.origin
-    fixed = origin["mean_scales"]
+    how = job.drawn_how
     return [
-        ("Samples", f"{origin['num_samples']} an image, seed {origin['seed']}"),
-        ("Weights", origin["weights"]),
-        ("Checksum of the weights", origin["checksum"]),
-        ("Temperature", origin["temperature"]),
-        ("Scales fixed to the prior's mean", fixed),
+        ("Samples", f"{how['num_samples']} an image, seed {how['seed']}"),
+        ("Weights", how["weights"]),
+        ("Checksum of the weights", how["checksum"]),
+        ("Temperature", how["temperature"]),
+        ("Scales fixed to the prior's mean", how["mean_scales"]),
         ("One hypothesis", f"samples whose IoU with each other is at least {job.least_iou:g}"),
-        ("Drawn by", f"hpunet {origin['version']}"),
+        ("Drawn by", f"hpunet {how['version']}"),
     ]

@@ -29,11 +29,13 @@ class DicomGeometry(NamedTuple):
         frames: The slices' frames in these files, counted from 1 as DICOM does; None where every
             file is a single image.
         view: Turns the stored rows and columns of every slice for display.
+        places: What a viewer calls every slice: its instance number, and where it lies.
     """
 
     paths: tuple[Path, ...]
     frames: tuple[int, ...] | None
     view: View
+    places: tuple[str, ...] = ()
 
 
 def open_series(place: Path, images: Sequence[DicomImage], names: tuple[str, ...]) -> Volume:
@@ -69,9 +71,18 @@ def open_series(place: Path, images: Sequence[DicomImage], names: tuple[str, ...
             paths=tuple(image.path for image in chosen),
             frames=frames if chosen[0].num_frames else None,
             view=view,
+            places=tuple(map(_place_of, chosen)),
         )
 
     return Volume(place, "dicom", names, len(ordered), read, locate)
+
+
+def _place_of(image: DicomImage) -> str:
+    frame = f", frame {image.frame + 1}" if image.num_frames else ""
+    if image.position is None:
+        return f"instance {image.instance_number}{frame}"
+    left, back, head = image.position
+    return f"instance {image.instance_number}{frame}, corner at {left:g}, {back:g}, {head:g} mm"
 
 
 def _check_alike(images: Sequence[DicomImage]) -> None:

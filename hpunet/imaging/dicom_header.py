@@ -138,6 +138,8 @@ def _image(header: Any, path: Path, frame: int, num_frames: int | None) -> Dicom
         and (get("RescaleType") or "HU") == "HU"
     )
     spacing = _numbers(get("PixelSpacing"), 2)
+    # A place that a film of many frames gives once is not that of each.
+    is_film = num_frames is not None and "PerFrameFunctionalGroupsSequence" not in header
     return DicomImage(
         path=path,
         frame=frame,
@@ -148,7 +150,7 @@ def _image(header: Any, path: Path, frame: int, num_frames: int | None) -> Dicom
         size=(int(header.Rows), int(header.Columns)),
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         orientation=_numbers(get("ImageOrientationPatient"), 6),
-        position=_numbers(get("ImagePositionPatient"), 3),
+        position=None if is_film else _numbers(get("ImagePositionPatient"), 3),
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
         is_hu=is_hu,

@@ -47,6 +47,14 @@ class Source(NamedTuple):
         uids = [str(image.SOPInstanceUID) for image in self.images]
         return [*uids, *map(str, self.frames or ())]
 
+    def first(self) -> "Source":
+        """The first slice alone."""
+        return self._replace(
+            images=self.images[:1],
+            frames=self.frames and self.frames[:1],
+            positions=self.positions and self.positions[:1],
+        )
+
     def shown_size(self) -> tuple[int, ...]:
         """Height and width of the displayed slices."""
         stored = np.empty((self.images[0].Rows, self.images[0].Columns), np.bool_)
@@ -71,7 +79,8 @@ def read_source(geometry: DicomGeometry) -> Source:
     """Reads the headers of the chosen slices and fills gaps that anonymisation leaves.
 
     Raises:
-        AttributeError, IndexError, KeyError or ValueError: If a header lacks what cannot be empty.
+        AttributeError, IndexError, KeyError or ValueError: If a header lacks what cannot be empty,
+            or images are not of one study and frame of reference.
     """
     from pydicom import dcmread
 
@@ -80,6 +89,8 @@ def read_source(geometry: DicomGeometry) -> Source:
     patient_name, character_set = map(images[0].get, ("PatientName", "SpecificCharacterSet"))
     for image in images:
         _fill_gaps(image)
+    if len({(image.StudyInstanceUID, image.FrameOfReferenceUID) for image in images}) > 1:
+        raise ValueError("one study and frame of reference for all its images")
     positions = None if geometry.frames is None else _positions(images[0], geometry.frames)
     return Source(images, geometry.frames, positions, patient_name, character_set, geometry.view)
 
@@ -108,6 +119,9 @@ def _fill_thickness(measures: Any) -> None:
 def _positions(image: Any, frames: tuple[int, ...]) -> list[Any]:
     from highdicom import PlanePositionSequence
 
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        if keyword not in image:
+            raise ValueError(f"{keyword}, which says where its frames lie")
     groups = [image.PerFrameFunctionalGroupsSequence[number - 1] for number in frames]
     shared = image.SharedFunctionalGroupsSequence[0]
     for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence"):

@@ -14,15 +14,14 @@ class Maps(NamedTuple):
 
     Attributes:
         samples: Class labels; may lie in a file (`np.memmap`).
-        mean: Share of the samples that give each foreground class, in [0, 1].
-        std: Standard deviation over the samples, sqrt(p (1 - p)) of that share, in [0, 0.5].
+        mean: Share of the samples that give each foreground class, in [0, 1]; what their standard
+            deviation is follows from it, see `std_of`.
         entropy: Of the shares of all classes, in nats, in [0, ln K].
         num_classes: K, background included.
     """
 
     samples: UInt8[np.ndarray, "S N H W"]
     mean: Float[np.ndarray, "K-1 N H W"]
-    std: Float[np.ndarray, "K-1 N H W"]
     entropy: Float[np.ndarray, "N H W"]
     num_classes: int
 
@@ -34,21 +33,43 @@ class NamedMap(NamedTuple):
         name: Of the file, without suffix: `mean`, or `mean_class_1` where there are several
             foreground classes.
         kind: `mean`, `std` or `entropy`.
-        values: The map, float32.
+        source: What the map is made of: itself, or of `std` the mean.
         most: The greatest value that the map can have; the smallest is 0.
     """
 
     name: str
     kind: str
-    values: Float[np.ndarray, "N H W"]
+    source: Float[np.ndarray, "N H W"]
     most: float
+
+    @property
+    def values(self) -> Float[np.ndarray, "N H W"]:
+        """The map, float32; a standard deviation is made whenever it is asked for."""
+        return std_of(self.source) if self.kind == "std" else self.source
+
+    def of_slice(self, index: int) -> Float[np.ndarray, "H W"]:
+        """One slice of the map, without the others being made."""
+        return self._replace(source=self.source[index]).values
+
+
+def std_of(mean: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Standard deviation over samples that are 0 or 1, sqrt(p (1 - p)), in [0, 0.5].
+
+    Args:
+        mean: p, the share of the samples that are 1, in [0, 1].
+
+    Returns:
+        An array of the same shape and type.
+    """
+    variance = mean * (1 - mean)
+    return np.sqrt(variance, out=variance)
 
 
 def named_maps(maps: Maps) -> list[NamedMap]:
     """Mean and standard deviation of every foreground class, and the entropy."""
     found = []
-    for kind, values, most in (("mean", maps.mean, 1.0), ("std", maps.std, 0.5)):
-        for label, of_class in enumerate(values, start=1):
+    for kind, most in (("mean", 1.0), ("std", 0.5)):
+        for label, of_class in enumerate(maps.mean, start=1):
             name = kind if maps.num_classes == 2 else f"{kind}_class_{label}"
             found.append(NamedMap(name, kind, of_class, most))
     return [*found, NamedMap("entropy", "entropy", maps.entropy, float(np.log(maps.num_classes)))]
@@ -78,7 +99,6 @@ def check_maps(maps: Maps, num_slices: int) -> None:
     expected = {
         "samples": ((num_samples, num_slices, *size[1:]), np.uint8),
         "mean": ((foreground, *size), np.float32),
-        "std": ((foreground, *size), np.float32),
         "entropy": (tuple(size), np.float32),
     }
     for name, (shape, dtype) in expected.items():

@@ -7,6 +7,9 @@ from pathlib import Path, PurePosixPath
 OF_DICOM = (".dcm", ".dicom", ".ima")
 OF_ARRAYS = (".nii.gz", ".nii", ".hdr", ".img", ".npy")
 OF_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+# What the command itself writes among the results, and what a listing does not show.
+OWN_FILES = ("index.html", "results.json")
+OWN_STARTS = (".", "samples.scratch")
 SUFFIXES = (*OF_DICOM, *OF_ARRAYS, *OF_PICTURES)
 
 
@@ -59,8 +62,9 @@ def distinct_names(candidates: Sequence[Sequence[str]]) -> list[str]:
         candidates: For each input possible names, the best first.
 
     Returns:
-        For each the first of its names that no other has, numbered where that is none; names that
-        differ in upper and lower case alone are one, as on some computers' disks.
+        For each the first of its names that neither another has nor the command itself uses,
+        numbered where that is none; names that differ in upper and lower case alone are one, as on
+        some computers' disks.
     """
     levels = [0] * len(candidates)
     while True:
@@ -77,11 +81,22 @@ def _clashing(names: Sequence[str]) -> list[int]:
     keys = [name.casefold() for name in names]
     counts = Counter(keys)
     folders = {str(folder) for key in keys for folder in PurePosixPath(key).parents}
-    return [index for index, key in enumerate(keys) if counts[key] > 1 or key in folders]
+    return [
+        index
+        for index, key in enumerate(keys)
+        if counts[key] > 1 or key in folders or _is_reserved(key)
+    ]
+
+
+def _is_reserved(name: str) -> bool:
+    first = name.casefold().partition("/")[0]
+    return first in OWN_FILES or first.startswith(OWN_STARTS)
 
 
 def _numbered(names: list[str], clashing: Sequence[int]) -> list[str]:
     for index in clashing:
+        if _is_reserved(names[index]):
+            names[index] = f"image-{names[index]}"
         base, number = names[index], 1
         while index in _clashing(names):
             number += 1

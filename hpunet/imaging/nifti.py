@@ -25,8 +25,10 @@ from hpunet.imaging.selection import Volume
 from hpunet.imaging.view import View
 
 # Fat ends at -150 HU, lung and air lie far below; other images are rarely negative at all. The
-# usual scale of CT ends at 3071, which resampling may exceed.
-HU_BELOW, HU_MOST = -200, 4095
+# usual scale of CT runs from -1024 to 3071, which resampling may exceed; outside of the scanner's
+# circle some write -2000 or -2048, and one maker -3024. Phase images of MR reach -4096 or -3142.
+HU_BELOW, HU_LEAST, HU_MOST = -200, -2048, 4095
+HU_PADDING = -3024
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 INFERIOR_SUPERIOR = 2
 # What deflate makes of zeros.
@@ -85,8 +87,9 @@ def open_nifti(path: Path, names: tuple[str, ...]) -> Volume:
     inferior, or from anterior to posterior; columns from the patient's right to left, or from
     anterior to posterior.
 
-    The window is `HU_WINDOW` for volumes that reach below `HU_BELOW` and not above `HU_MOST`, as
-    CT does, (0, 255) for bytes that are not rescaled, (0, 1) for floats within it, and else None.
+    The window is `HU_WINDOW` for volumes that reach below `HU_BELOW`, but neither below `HU_LEAST`
+    (except to `HU_PADDING`) nor above `HU_MOST`, as CT does, (0, 255) for bytes that are not
+    rescaled, (0, 1) for floats within it, and else None.
 
     Args:
         path: The `.nii` or `.nii.gz`, or one file of a pair.
@@ -215,7 +218,7 @@ def _meaning(
 ) -> tuple[tuple[float, float] | None, str]:
     """Window and quantity."""
     low, high = sorted(extreme * slope + intercept for extreme in extremes(stored))
-    if low < HU_BELOW and high <= HU_MOST:
+    if high <= HU_MOST and (HU_LEAST <= low < HU_BELOW or low == HU_PADDING):
         return HU_WINDOW, "HU"
     if stored.dtype == np.uint8 and (slope, intercept) == (1, 0):
         return (0.0, 255.0), "8-bit"

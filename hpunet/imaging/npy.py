@@ -7,12 +7,10 @@ import numpy as np
 
 from hpunet.errors import UserError
 from hpunet.imaging.reading import (
-    FRACTIONS,
     QUANTITIES,
-    WINDOWS,
-    are_fractions,
     as_picture,
     check_size,
+    default_window,
     name_slice,
     reading,
 )
@@ -26,8 +24,7 @@ def open_npy(path: Path, names: tuple[str, ...]) -> Volume:
     """The picture or volume of a `.npy` file, which is mapped, not loaded.
 
     Three axes are a picture `[H, W, C]` if the last has 1 to 4 entries, else a volume `[N, H, W]`.
-    All slices share one window: the type's range for uint8 and uint16, (0, 1) for floats if all
-    values lie within, else None.
+    All slices share one window, the `default_window` of the whole file.
 
     Args:
         path: The file; a pickle in it is refused.
@@ -51,16 +48,13 @@ def open_npy(path: Path, names: tuple[str, ...]) -> Volume:
     check_size(planes.shape[1], planes.shape[2], path)
     dtype = array.dtype.newbyteorder("=")
     shape = planes.shape
-    all_fractions = functools.cache(lambda: are_fractions(_map(path)))
+    window = functools.cache(lambda: default_window(dtype, lambda: _map(path).reshape(shape)))
 
     def read(number: int) -> Picture:
-        window = WINDOWS.get(dtype)
-        if dtype.kind == "f":
-            window = FRACTIONS if all_fractions() else None
         # Mapped anew: a folder may hold more files than may be open at once.
         values = _map(path).reshape(shape)[number]
         place = name_slice(path, number, shape[0])
-        return as_picture(values, place, window, QUANTITIES.get(dtype, "intensity"))
+        return as_picture(values, place, window(), QUANTITIES.get(dtype, "intensity"))
 
     return Volume(path, "picture", names, shape[0], read)
 

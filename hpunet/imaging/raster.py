@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,10 @@ from PIL import Image, ImageOps
 
 from hpunet.errors import UserError
 from hpunet.imaging.reading import (
-    FRACTIONS,
     QUANTITIES,
-    WINDOWS,
-    are_fractions,
     as_picture,
     check_size,
+    default_window,
     name_slice,
     reading,
 )
@@ -39,8 +37,8 @@ def open_raster(path: Path, names: tuple[str, ...]) -> Volume:
 
     Colours whose channels agree are gray; alpha that is opaque everywhere is left out; the
     orientation that EXIF gives is applied. Pillow reads 16-bit colours with 8 bits. All pages
-    share one window: (0, 255) for 8 bits, (0, 65535) for 16, (0, 1) for floats if all values lie
-    within, else None. A resolution in the file is that of paper: the spacing stays unknown.
+    share one window, the `default_window` of the whole file. A resolution in the file is that of
+    paper: the spacing stays unknown.
 
     Args:
         path: The file; its contents count, not its suffix.
@@ -55,15 +53,16 @@ def open_raster(path: Path, names: tuple[str, ...]) -> Volume:
             raise UserError(f"{path}: is an animation of {count} pictures; allowed is one")
         for page in range(count):
             _check_page(image, page, path)
-    all_fractions = functools.cache(lambda: _all_fractions(path, count))
+
+    @functools.cache
+    def window(dtype: np.dtype) -> tuple[float, float] | None:
+        return default_window(dtype, lambda: (_read_page(path, page) for page in range(count)))
 
     def read(page: int) -> Picture:
         values = _read_page(path, page)
-        window = WINDOWS.get(values.dtype)
-        if values.dtype.kind == "f":
-            window = FRACTIONS if all_fractions() else None
         place = name_slice(path, page, count)
-        return as_picture(values, place, window, QUANTITIES.get(values.dtype, "intensity"))
+        quantity = QUANTITIES.get(values.dtype, "intensity")
+        return as_picture(values, place, window(values.dtype), quantity)
 
     return Volume(path, "picture", names, count, read)
 
@@ -91,16 +90,11 @@ def _check_page(image: Image.Image, page: int, path: Path) -> None:
         raise UserError(f"{path}: has colours of kind {image.mode}; allowed are gray and RGB")
 
 
-def _all_fractions(path: Path, count: int) -> bool:
-    pages = (_read_page(path, page) for page in range(count))
-    return all(map(are_fractions, pages))
-
-
 def _read_page(path: Path, page: int) -> np.ndarray:
     """Stored values, gray or RGB, of their own type `[H, W]` or `[H, W, 3]`."""
     with _open(path) as image:
         image.seek(page)
-        with _mute_libtiff():
+        with _mute_libtiff() if image.format == "TIFF" else nullcontext():
             image.load()
         # Pillow inverts what is stored with white as zero only up to 8 bits.
         upside_down = (
@@ -118,8 +112,10 @@ def _read_page(path: Path, page: int) -> np.ndarray:
 @contextmanager
 def _mute_libtiff() -> Iterator[None]:
     """Keeps what libtiff, past Python, writes of broken files from stderr; Pillow says it too."""
-    sys.stderr.flush()
-    stderr = os.dup(STDERR)
+    stderr = _copy_of_stderr()
+    if stderr is None:
+        yield
+        return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), STDERR)
     try:
@@ -127,6 +123,17 @@ def _mute_libtiff() -> Iterator[None]:
     finally:
         os.dup2(stderr, STDERR)
         os.close(stderr)
+
+
+def _copy_of_stderr() -> int | None:
+    # Of a process that began without stderr, its number may have gone to the picture's own file.
+    if sys.__stderr__ is None or sys.stderr is None:
+        return None
+    try:
+        sys.stderr.flush()
+        return os.dup(STDERR)
+    except (OSError, ValueError):
+        return None
 
 
 def _opaque(image: Image.Image, path: Path) -> np.ndarray:

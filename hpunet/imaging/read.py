@@ -187,5 +187,6 @@ def _images_inside(file: Path) -> list[DicomImage]:
 
 def _open_series(folder: Path, images: Sequence[DicomImage]) -> Volume:
     paths = [image.path for image in images]
-    place = Path(os.path.commonpath([path.parent for path in paths]))
+    # Resolved: the folder at hand has no name otherwise.
+    place = Path(os.path.commonpath([path.parent for path in paths])).resolve()
     return open_series(place, images, names_of_series(folder, paths, images[0].series_number))

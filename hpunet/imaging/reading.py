@@ -3,7 +3,7 @@
 import importlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from hpunet.imaging.scan import Picture
 HU_WINDOW = (-1000.0, 400.0)
 FRACTIONS = (0.0, 1.0)
 WINDOWS = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
+# What 14 bits do not reach: images of 12 bits kept in 16 would be nearly black in a window of 16.
+LEAST_SPAN = 2**14
 QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
 # Of one plane: Pillow warns above it of a file that is small on disk and fills the memory.
 MOST_PIXELS = 89_478_485
@@ -73,10 +75,34 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
     return np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
 
 
-def are_fractions(values: np.ndarray) -> bool:
-    """Whether all floats of a picture or volume lie within [0, 1]."""
+def default_window(
+    dtype: np.dtype, planes: Callable[[], Iterable[np.ndarray]]
+) -> tuple[float, float] | None:
+    """The window of a file that says nothing of it but its values.
+
+    Args:
+        dtype: Of the values.
+        planes: All of the file, one after the other; read only where the type does not decide.
+
+    Returns:
+        (0, 255) for uint8; (0, 65535) for uint16 if at least one plane spans `LEAST_SPAN` or more;
+        (0, 1) for floats if all values lie within; else None.
+    """
+    if dtype == np.uint16 and not any(map(_is_wide, planes())):
+        return None
+    if dtype.kind == "f":
+        return FRACTIONS if all(map(_are_fractions, planes())) else None
+    return WINDOWS.get(dtype)
+
+
+def _is_wide(values: np.ndarray) -> bool:
+    return int(values.max()) - int(values.min()) >= LEAST_SPAN
+
+
+def _are_fractions(values: np.ndarray) -> bool:
     low, high = extremes(values)
-    return bool(low >= 0 and high <= 1)
+    # So it is for a plane of nothing but NaN, which says nothing.
+    return not (low < 0 or high > 1)
 
 
 def name_slice(path: Path, number: int, count: int) -> str:

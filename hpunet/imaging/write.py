@@ -31,6 +31,12 @@ def check_formats(scan: Scan, formats: Sequence[str]) -> None:
         UserError: If a format does not fit the input, if a package is missing that it needs, or if
             the source's DICOM headers lack what masks need.
     """
+    _check_kind(scan, formats)
+    if "dicom" in formats:
+        check_sources(scan)
+
+
+def _check_kind(scan: Scan, formats: Sequence[str]) -> None:
     allowed = FORMATS[scan.kind]
     for name in formats:
         if name not in allowed:
@@ -38,8 +44,6 @@ def check_formats(scan: Scan, formats: Sequence[str]) -> None:
                 f"--format={name}: {scan.place} is of the kind {scan.kind}, allowed are "
                 f"{', '.join(allowed)}"
             )
-    if "dicom" in formats:
-        check_sources(scan)
 
 
 def write_maps(
@@ -47,7 +51,8 @@ def write_maps(
 ) -> list[Path]:
     """Writes the samples of one scan and their mean, standard deviation and entropy.
 
-    The same arguments give the same bytes.
+    The same arguments give the same bytes. `check_formats` says beforehand whether a source's
+    DICOM headers suffice.
 
     Args:
         folder: Exists; where the files go.
@@ -61,11 +66,11 @@ def write_maps(
         The files, in the order of the formats.
 
     Raises:
-        UserError: As `check_formats`.
+        UserError: If a format does not fit the input, or a package is missing that it needs.
         ValueError: If the arrays do not belong together or to the scan.
         OSError: If a file cannot be written as a whole.
     """
-    check_formats(scan, formats)
+    _check_kind(scan, formats)
     check_maps(maps, len(scan.pictures))
     told = {name: _ascii(value) for name, value in describe.items()}
     text = "hpunet " + ", ".join(f"{name}={value}" for name, value in told.items())

@@ -81,7 +81,9 @@ def write_dicom(folder: Path, scan: Scan, maps: Maps, describe: Mapping[str, str
 
 
 def check_sources(scan: Scan) -> None:
-    """Tries an empty mask on a scan's sources, before anything is drawn.
+    """Reads the headers of a scan's sources and tries an empty mask on the first of them.
+
+    This shows what is wrong before anything is drawn.
 
     Raises:
         UserError: If highdicom is missing or does not accept the sources' headers.
@@ -89,8 +91,8 @@ def check_sources(scan: Scan) -> None:
     _check_installed(scan)
     try:
         source = read_source(scan.geometry)
-        empty = np.zeros((1, len(scan.pictures), *source.shown_size()), np.uint8)
-        made = _samples(Origin(source, {"version": ""}, ""), empty, 2)
+        empty = np.zeros((1, 1, *source.shown_size()), np.uint8)
+        made = _samples(Origin(source.first(), {"version": ""}, ""), empty, 2)
         if "PlaneOrientationSequence" not in made.SharedFunctionalGroupsSequence[0]:
             raise ValueError("where the image lies in the patient")
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

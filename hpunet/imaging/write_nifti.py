@@ -1,5 +1,6 @@
 """Samples and maps as NIfTI volumes that lie where their source lies."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,8 @@ def write_nifti(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
     Raises:
         OSError: If a file cannot be written as a whole.
     """
-    named = list(zip(sample_names(maps), maps.samples, strict=True))
-    greatest = [float(maps.num_classes - 1)] * len(named)
-    for one in named_maps(maps):
-        named.append((one.name, one.values))
-        greatest.append(one.most)
     written = []
-    for (name, slices), most in zip(named, greatest, strict=True):
+    for name, slices, most in _volumes(maps):
         stored = place_slices(scan.geometry, slices, scan.numbers)
         image = _image(stored, scan.geometry)
         image.header["cal_max"] = most
@@ -46,6 +42,14 @@ def write_nifti(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
         written.append(folder / f"{name}.nii.gz")
         image.to_filename(written[-1])
     return written
+
+
+def _volumes(maps: Maps) -> Iterator[tuple[str, np.ndarray, float]]:
+    """Files' names, slices and greatest possible values."""
+    for name, sample in zip(sample_names(maps), maps.samples, strict=True):
+        yield name, sample, float(maps.num_classes - 1)
+    for one in named_maps(maps):
+        yield one.name, one.values, one.most
 
 
 def _image(stored: Shaped[np.ndarray, "..."], geometry: NiftiGeometry) -> Any:

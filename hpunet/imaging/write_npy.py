@@ -1,10 +1,11 @@
 """Samples and maps as NumPy arrays, with exact values."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from hpunet.imaging.maps import Maps
+from hpunet.imaging.maps import Maps, std_of
 from hpunet.imaging.scan import Scan
 
 
@@ -27,15 +28,16 @@ def write_npy(folder: Path, scan: Scan, maps: Maps) -> list[Path]:
     Raises:
         OSError: If a file cannot be written as a whole.
     """
-    several = maps.num_classes > 2
-    arrays = {
-        "samples": maps.samples,
-        "mean": maps.mean if several else maps.mean[0],
-        "std": maps.std if several else maps.std[0],
-        "entropy": maps.entropy,
-    }
     written = []
-    for name, values in arrays.items():
+    for name, values in _arrays(maps):
         written.append(folder / f"{name}.npy")
         np.save(written[-1], values if scan.numbers is not None else values.squeeze(axis=-3))
     return written
+
+
+def _arrays(maps: Maps) -> Iterator[tuple[str, np.ndarray]]:
+    mean = maps.mean if maps.num_classes > 2 else maps.mean[0]
+    yield "samples", maps.samples
+    yield "mean", mean
+    yield "std", std_of(mean)
+    yield "entropy", maps.entropy

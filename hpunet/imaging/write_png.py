@@ -55,8 +55,8 @@ def write_png(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
 def _images_of_slice(maps: Maps, index: int) -> Iterator[tuple[str, Image.Image]]:
     for name, sample in zip(sample_names(maps), maps.samples, strict=True):
         yield name, _labels_image(sample[index], maps.num_classes)
-    for name, _, values, most in named_maps(maps):
-        yield name, _map_image(values[index], most)
+    for one in named_maps(maps):
+        yield one.name, _map_image(one.of_slice(index), one.most)
 
 
 def _labels_image(labels: UInt8[np.ndarray, "H W"], num_classes: int) -> Image.Image:

@@ -1,5 +1,6 @@
 """The model as a handful of pure functions."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from hpunet.model import check
 from hpunet.model.hierarchical_unet import HierarchicalUNet, PosteriorPass
-from hpunet.model.initialization import Params, draw_parameters, list_parameters
+from hpunet.model.initialization import Parameter, Params, draw_parameters, list_parameters
 from hpunet.model.model_config import ModelConfig
 from hpunet.model.noise import draw_noise
 
@@ -87,21 +88,13 @@ class Model:
         segmentation = check.segmentation(segmentation, image, self.config)
         return draw_parameters(check.single_key(key), self.list_parameters(image.shape[-1]))
 
-    def list_parameters(self, image_channels: int) -> list[Any]:
+    def list_parameters(self, image_channels: int) -> list[Parameter]:
         """Module, name, shape and initialiser of every weight, in the order of building.
 
         Args:
             image_channels: Channels of the images that the network is for.
         """
-        side = 2 ** (self.config.num_levels - 1)
-        image = jax.ShapeDtypeStruct((1, side, side, image_channels), jnp.float32)
-        segmentation = jax.ShapeDtypeStruct((1, side, side, self.config.num_classes), jnp.float32)
-        mean = [None] * self.config.num_scales
-
-        def forward(image: Array, segmentation: Array) -> PosteriorPass:
-            return HierarchicalUNet(self.config)(image, segmentation, mean)
-
-        return list_parameters(forward, image, segmentation)
+        return list(_list_parameters(self.config, image_channels))
 
     def sample(
         self,
@@ -189,7 +182,8 @@ class Model:
     ) -> Float[Array, "B H W K"]:
         """One sample of images that `network.encode` has encoded; without checks.
 
-        For programs that encode once and decode when they have room; it gives what `sample` gives.
+        For programs that encode once and decode when they have room; up to rounding, it gives what
+        `sample` gives.
 
         Args:
             params: The network's weights.
@@ -254,6 +248,20 @@ class Model:
         if keys is not None:
             noise = list(draw_noise(keys, shapes).latents)
         return self.network.forward(params, image, segmentation, noise).logits
+
+
+# Tracing the LIDC network takes half a second, and a command asks several times.
+@functools.cache
+def _list_parameters(config: ModelConfig, image_channels: int) -> tuple[Parameter, ...]:
+    side = 2 ** (config.num_levels - 1)
+    image = jax.ShapeDtypeStruct((1, side, side, image_channels), jnp.float32)
+    segmentation = jax.ShapeDtypeStruct((1, side, side, config.num_classes), jnp.float32)
+    mean = [None] * config.num_scales
+
+    def forward(image: Array, segmentation: Array) -> PosteriorPass:
+        return HierarchicalUNet(config)(image, segmentation, mean)
+
+    return tuple(list_parameters(forward, image, segmentation))
 
 
 def build_model(config: ModelConfig) -> Model:

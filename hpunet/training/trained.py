@@ -12,9 +12,12 @@ from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 from hpunet.training.checkpoint import read_params
 from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS, data_checksum, saved_steps
-from hpunet.weights.checksum import checksum as checksum
-from hpunet.weights.file import check_finite, check_params, read_header
-from hpunet.weights.published import load, path_of
+from hpunet.weights import file, published
+from hpunet.weights.checksum import checksum
+from hpunet.weights.file import check_finite, check_params
+
+# Every command gives images to the network so.
+INTENSITY_RANGE = [0, 255]
 
 
 class TrainedNetwork(NamedTuple):
@@ -27,6 +30,7 @@ class TrainedNetwork(NamedTuple):
             known.
         place: Where the weights come from, for messages.
         origin: The same for JSON.
+        checksum: Of the weights' names, shapes and values.
         pixel_spacing: Of the images it learned from, in mm, or None where that is not known.
         trained_on: Checksum of the data it learned from, or None where that is not known.
     """
@@ -36,6 +40,7 @@ class TrainedNetwork(NamedTuple):
     crop: int | None
     place: str
     origin: dict[str, Any]
+    checksum: str
     pixel_spacing: float | None = None
     trained_on: str | None = None
 
@@ -45,17 +50,32 @@ def from_weights(name_or_path: str | Path) -> TrainedNetwork:
 
     Raises:
         UserError: If the file cannot be had or read, or its header has a crop that the network
-            cannot take.
+            cannot take, or another intensity range than [0, 255].
     """
-    model, params = load(name_or_path)
-    path = path_of(name_or_path)
-    preprocessing = read_header(path)["preprocessing"]
-    crop, spacing = preprocessing.get("crop"), preprocessing.get("pixel_spacing_mm")
+    found = published.read(name_or_path)
+    path, preprocessing = found.path, found.header.preprocessing
+    crop = preprocessing.get("crop")
     if crop is not None:
-        _check_crop(path, crop, model.config)
-    origin = {"weights": path.name}
-    trained_on = preprocessing.get("data_checksum")
-    return TrainedNetwork(model, params, crop, str(path), origin, spacing, trained_on)
+        _check_crop(path, crop, found.model.config)
+    _check_range(path, preprocessing.get("intensity_range"))
+    return TrainedNetwork(
+        found.model,
+        found.params,
+        crop,
+        str(path),
+        {"weights": path.name},
+        found.checksum,
+        preprocessing.get("pixel_spacing_mm"),
+        preprocessing.get("data_checksum"),
+    )
+
+
+def _check_range(path: Path, intensity_range: list[int | float] | None) -> None:
+    if intensity_range not in (None, INTENSITY_RANGE):
+        raise UserError(
+            f"{path}: its header has intensity_range={intensity_range}; allowed is "
+            f"{INTENSITY_RANGE}, as every command gives images to the network"
+        )
 
 
 def _check_crop(path: Path, crop: int, config: ModelConfig) -> None:
@@ -88,14 +108,16 @@ def from_workdir(
     # The file is as old as the last time that the run came to an end: checkpoints go before it.
     if which == LAST and not saved_steps(checkpoints / LAST) and weights.is_file():
         place = str(weights)
-        _, params = load(weights)
+        found = file.read(weights)
+        params, values = found.params, found.checksum
         origin: dict[str, Any] = {"weights": weights.name}
     else:
         step, saved = read_params(checkpoints, which)
         params = jax.tree.map(jnp.asarray, saved)
         place = f"{checkpoints}, step {step}"
         check_finite(params, place)
+        values = checksum(params)
         origin = {"checkpoint": which, "step": step}
     check_params(params, model, place)
     trained_on = data_checksum(workdir)
-    return TrainedNetwork(model, params, crop, place, origin, pixel_spacing, trained_on)
+    return TrainedNetwork(model, params, crop, place, origin, values, pixel_spacing, trained_on)

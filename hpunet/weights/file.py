@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +20,29 @@ from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 from hpunet.weights import header
 from hpunet.weights.checksum import checksum
-from hpunet.weights.header import shown
+from hpunet.weights.header import Header, shown
 
 HEADER = "hpunet"
 _COULD_NOT_READ = (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError)
 Shapes = dict[tuple[str, str], tuple[int, ...]]
+
+
+class WeightsFile(NamedTuple):
+    """What a weights file holds.
+
+    Attributes:
+        path: Where it lies.
+        model: Built from the settings in the file.
+        params: Haiku's tree.
+        header: What it says of its weights.
+        checksum: Of the weights' names, shapes and values.
+    """
+
+    path: Path
+    model: Model
+    params: Params
+    header: Header
+    checksum: str
 
 
 def save_weights(
@@ -85,6 +103,19 @@ def load(path: str | Path) -> tuple[Model, Params]:
         The model, built from the settings in the file, and its weights.
 
     Raises:
+        UserError: As `read` does.
+    """
+    found = read(path)
+    return found.model, found.params
+
+
+def read(path: str | Path) -> WeightsFile:
+    """All that a file holds, in one reading.
+
+    Args:
+        path: A safetensors file written by training or conversion.
+
+    Raises:
         UserError: If the file cannot be read or is damaged, or its arrays are not those of its
             network, or no finite float32 numbers.
     """
@@ -101,17 +132,19 @@ def load(path: str | Path) -> tuple[Model, Params]:
         check_shapes(shapes, model, str(path))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     tree = _tree(tensors)
-    if said.checksum not in (None, header.combine(said.text, checksum(tree))):
+    found = checksum(tree)
+    if said.checksum not in (None, header.combine(said.text, found)):
         raise UserError(f"{path}: damaged, its contents do not have the checksum in its header")
     params = jax.tree.map(jnp.asarray, tree)
     check_finite(params, str(path))
-    return model, params
+    return WeightsFile(Path(path), model, params, said, found)
 
 
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[Any]:
     if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such weights file")
+        kind = "it is a folder" if Path(path).is_dir() else "there is no such file"
+        raise UserError(f"{path}: {kind}; allowed is a weights file, .safetensors, or a name: lidc")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             yield file
@@ -123,7 +156,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
         ) from error
 
 
-def _header(file: Any, path: str | Path) -> header.Header:
+def _header(file: Any, path: str | Path) -> Header:
     return header.decode((file.metadata() or {}).get(HEADER, "{}"), str(path))
 
 

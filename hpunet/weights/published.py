@@ -79,9 +79,15 @@ def load(name_or_path: str | Path) -> tuple[Model, Params]:
             the network; or if the file cannot be read or is damaged, or its arrays are not those of
             its network, or no finite float32 numbers.
     """
+    found = read(name_or_path)
+    return found.model, found.params
+
+
+def read(name_or_path: str | Path) -> file.WeightsFile:
+    """All that a weights file holds, or that of published weights; see `load`."""
     path = path_of(name_or_path)
     try:
-        return file.load(path)
+        return file.read(path)
     except UserError as error:
         if name_or_path in PUBLISHED:
             raise UserError(f"{error}; remove it, and it is fetched again") from error
@@ -116,13 +122,20 @@ def open_checkpoint(source: str | Path, work: Path | None = None) -> Iterator[Op
     Raises:
         UserError: In one line, if it cannot be fetched or unpacked or is no single checkpoint.
     """
-    published = PUBLISHED.get(str(source)) if source in PUBLISHED else None
-    place = source if published is None else os.environ.get(published.variable) or published.url
-    try:
-        with open_files(place, work) as opened:
+    if source not in PUBLISHED:
+        with open_files(source, work) as opened:
             yield opened
-    except DownloadError as error:
-        if published is None:
+        return
+    published = PUBLISHED[str(source)]
+    own = os.environ.get(published.variable)
+    try:
+        with open_files(own or published.url, work) as opened:
+            yield opened
+    except UserError as error:
+        if own:
+            # Who set it has long forgotten.
+            raise UserError(f"{published.variable}={own}: {error}") from error
+        if not isinstance(error, DownloadError):
             raise
         raise DownloadError(
             f"{error}; get the archive by other means and set {published.variable} to its path"

@@ -24,7 +24,7 @@ def write_checkpoint(prefix: Path, values: Mapping[str, np.ndarray]) -> None:
         values: By the names of the variables.
 
     Raises:
-        UserError: If TensorFlow is missing or the files cannot be written; then nothing is left.
+        UserError: If TensorFlow is missing or the files cannot be written; then all is as it was.
     """
     tensorflow = _import_tensorflow()
     # One name for all attempts: the next one clears away what a killed one left.
@@ -68,15 +68,24 @@ def _save(tensorflow: Any, prefix: Path, values: Mapping[str, np.ndarray]) -> No
 
 
 def _move(source: Path, prefix: Path) -> None:
-    """Puts a checkpoint in its place, the index last: without it the rest is no checkpoint."""
-    for old in files_of(prefix):
-        old.unlink(missing_ok=True)
+    """Puts a checkpoint in the place of an old one, which is back where it was if that fails.
+
+    The index comes last: without it the rest is no checkpoint.
+    """
+    aside = source.parent / "old"
+    aside.mkdir()
+    old = [path for path in [*files_of(prefix), prefix.with_name(STATE_FILE)] if path.exists()]
     index, *data = files_of(source)
+    new = [*data, index, source.with_name(STATE_FILE)]
+    moves = [(path, aside / path.name) for path in old]
+    moves += [(path, prefix.with_name(path.name)) for path in new]
+    done: list[tuple[Path, Path]] = []
     try:
-        for path in [*data, index]:
-            path.replace(prefix.with_name(path.name))
-        (source.parent / STATE_FILE).replace(prefix.parent / STATE_FILE)
+        for place, target in moves:
+            done.append((place, target))
+            place.replace(target)
     except BaseException:
-        for moved in files_of(prefix):
-            moved.unlink(missing_ok=True)
+        for place, target in reversed(done):
+            if target.exists():
+                target.replace(place)
         raise

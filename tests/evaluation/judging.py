@@ -10,6 +10,7 @@ from hpunet.config_file import override
 from hpunet.data.dataset import Dataset
 from hpunet.model.build import build_model
 from hpunet.training.trained import TrainedNetwork
+from hpunet.weights.checksum import checksum
 from hpunet.weights.file import save_weights
 from tests import tiny
 
@@ -27,7 +28,7 @@ def parameters(config=CONFIG, seed=0, channels=1):
 def network(**changed):
     values = {"place": "weights", "crop": tiny.SIZE, "origin": {"weights": "here"}}
     values |= {"params": parameters()} | changed
-    return TrainedNetwork(build_model(CONFIG), **values)
+    return TrainedNetwork(build_model(CONFIG), checksum=checksum(values["params"]), **values)
 
 
 def dataset(num_images=10):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import safetensors
 
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
@@ -18,7 +19,8 @@ from hpunet.training.devices import Devices
 from hpunet.training.predictor import Predictor
 from hpunet.training.sampler import build_sampler
 from hpunet.training.state import init_state
-from hpunet.training.trained import checksum, from_workdir
+from hpunet.training.trained import from_weights, from_workdir
+from hpunet.weights.checksum import checksum
 from hpunet.weights.file import save_weights
 from tests import tiny
 from tests.evaluation import judging
@@ -104,6 +106,40 @@ def test_checksum_is_of_names_shapes_and_values():
     module, name = "stitching_decoder/logits", "b"
     changed = {**params, module: {**params[module], name: params[module][name] + 1e-6}}
     assert checksum(changed) != first
+
+
+@pytest.mark.parametrize("which", ["best", "weights"])
+def test_network_has_the_checksum_of_its_weights_wherever_they_lie(run, which):
+    file = run / "weights.safetensors"
+    network = (
+        from_weights(file) if which == "weights" else from_workdir(run, which, judging.CONFIG, 8)
+    )
+    assert network.checksum == checksum(network.params)
+
+
+def test_weights_file_is_opened_once(run, monkeypatch):
+    opened = []
+    original = safetensors.safe_open
+    monkeypatch.setattr(
+        safetensors, "safe_open", lambda *a, **k: opened.append(a) or original(*a, **k)
+    )
+    from_weights(run / "weights.safetensors")
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("allowed", [None, [0, 255], [0.0, 255.0]])
+def test_usual_or_unknown_intensity_range_is_taken(tmp_path, allowed):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, weights(1), judging.CONFIG, {"intensity_range": allowed})
+    assert number_of(from_weights(path)) == {1}
+
+
+def test_other_intensity_range_is_refused_with_the_one_that_is_allowed(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, weights(1), judging.CONFIG, {"intensity_range": [0, 1]})
+    with pytest.raises(UserError, match=r"intensity_range=\[0, 1\]; allowed is \[0, 255\]") as e:
+        from_weights(path)
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("spacing", [None, 0.5])

@@ -4,6 +4,9 @@ import numpy as np
 
 from hpunet.imaging.maps import Maps
 
+# float32 of the formula beside float64 of the definition.
+STD_ROUNDING = 1e-6
+
 
 def maps_of(samples: np.ndarray, num_classes: int) -> Maps:
     """Samples `[S, N, H, W]` and the maps over them, straight from their definitions."""
@@ -13,10 +16,15 @@ def maps_of(samples: np.ndarray, num_classes: int) -> Maps:
     return Maps(
         samples,
         mean.astype(np.float32),
-        np.sqrt(mean * (1 - mean)).astype(np.float32),
         nats.astype(np.float32),
         num_classes,
     )
+
+
+def std_over(maps: Maps) -> np.ndarray:
+    """Standard deviation over the samples `[K-1, N, H, W]`, straight from its definition."""
+    labels = range(1, maps.num_classes)
+    return np.stack([(maps.samples == label).std(axis=0) for label in labels])
 
 
 def draw_maps(

@@ -396,3 +396,12 @@ def test_nothing_is_printed_of_what_pydicom_finds_odd(tmp_path, capfd):
     path.write_bytes(raw.replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.x.2"))
     read_pictures(read_one(path))
     assert capfd.readouterr() == ("", "")
+
+
+def test_slices_are_told_as_viewers_call_them(tmp_path):
+    write_series(tmp_path / "ct")
+    (scan,) = read_scans([tmp_path / "ct"], "all")
+    lowest = min(HEIGHTS)
+    assert f"{lowest:g} mm" in scan.geometry.places[0]
+    assert scan.geometry.places[0].startswith("instance ")
+    assert len(set(scan.geometry.places)) == len(HEIGHTS)

@@ -33,8 +33,8 @@ def refusal(path, slices=None):
     ("dtype", "window", "quantity"),
     [
         ("u1", (0, 255), "8-bit"),
-        ("<u2", (0, 65535), "16-bit"),
-        (">u2", (0, 65535), "16-bit"),
+        ("<u2", None, "16-bit"),
+        (">u2", None, "16-bit"),
         ("i2", None, "intensity"),
         ("u4", None, "intensity"),
         ("f2", None, "intensity"),
@@ -53,6 +53,23 @@ def test_values_are_kept_and_the_type_gives_the_window(tmp_path, dtype, window, 
 def test_fractions_have_their_window(tmp_path, dtype):
     (picture,) = read_one(save(tmp_path / "a.npy", (LEVELS / 23).astype(dtype))).pictures
     assert picture.window == (0, 1)
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+@pytest.mark.parametrize(
+    ("values", "window"),
+    [([0, 4095], None), ([0, 16383], None), ([0, 16384], (0, 65535)), ([32000, 36000], None)],
+)
+def test_16_bits_have_a_window_only_if_values_span_them(tmp_path, dtype, values, window):
+    (picture,) = read_one(save(tmp_path / "a.npy", np.array([values], dtype))).pictures
+    assert (picture.window, picture.quantity) == (window, "16-bit")
+
+
+def test_one_wide_slice_gives_all_of_16_bits_their_window(tmp_path):
+    stored = np.zeros((3, 4, 6), np.uint16)
+    stored[2, 0, 0] = 60000
+    (picture,) = read_one(save(tmp_path / "a.npy", stored), "0").pictures
+    assert picture.window == (0, 65535)
 
 
 def test_arrays_in_fortran_order_are_the_same(tmp_path):
@@ -79,8 +96,9 @@ def test_other_third_axes_make_a_volume(tmp_path):
 
 
 def test_nan_in_one_slice_changes_no_window_of_others(tmp_path):
-    stored = np.zeros((3, 4, 6))
+    stored = np.zeros((4, 4, 6))
     stored[2, 0, 0] = np.nan
+    stored[3] = np.nan
     assert read_one(save(tmp_path / "a.npy", stored), "0").pictures[0].window == (0, 1)
 
 

@@ -249,6 +249,8 @@ def test_large_pictures_are_embedded_reduced_and_keep_their_place():
     image = next(found for tag, found in reader.elements if found.get("id") == "i1")
     assert decoded(image["href"]).size == (1367, 1)
     assert (image["width"], image["height"]) == ("4101", "3")
+    assert "Embedded with 1/3 of the image's pixels a side" in reader.text
+    assert "Embedded with" not in Reader(page(made_up())).text
 
 
 WRONG = {

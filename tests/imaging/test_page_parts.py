@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from matplotlib import colormaps
 
+from hpunet.imaging.page.areas import area_text
 from hpunet.imaging.page.drawing import open_case
 from hpunet.imaging.page.outline import num_edges, outline_path
 from hpunet.imaging.page.png import map_uri
@@ -123,9 +124,20 @@ def test_numbers_keep_three_digits_that_count():
     assert [plain(v) for v in (0.0, 3.14159, 31.4159, 314.159, 31415.9, 12.0)] == [
         "0", "3.14", "31.4", "314", "31,416", "12"
     ]  # fmt: skip
+    assert [plain(v) for v in (0.1, 0.05, 0.00125, 9.7e-5)] == [
+        "0.10",
+        "0.0500",
+        "0.00125",
+        "0.0000970",
+    ]
     assert with_spread(585.25, 1.62) == "585 ± 2"
     assert [percent(v) for v in (0, 0.001, 0.125, 0.75, 0.999, 1)] == [
         "0 %", "< 1 %", "13 %", "75 %", "> 99 %", "100 %"
     ]  # fmt: skip
     assert [letters(n) for n in (0, 25, 26, 51, 52)] == ["A", "Z", "AA", "AZ", "BA"]
     assert [round_step(v) for v in (1, 1.9, 2, 49, 50, 0.7)] == [1, 1, 2, 20, 50, 0.5]
+
+
+def test_samples_that_mark_nothing_are_told_from_the_others():
+    assert area_text(np.array([4.0, 8.0])) == "6 ± 2"
+    assert area_text(np.array([4.25])) == "4.25"

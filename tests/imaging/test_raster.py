@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,6 +57,14 @@ def test_16_bit_gray_is_kept(tmp_path, name):
     assert (picture.window, picture.quantity) == ((0, 65535), "16-bit")
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_12_bits_kept_in_16_have_no_window(tmp_path, name):
+    stored = np.linspace(0, 4095, 24).astype(np.uint16).reshape(4, 6)
+    picture = picture_of(save(tmp_path / name, stored))
+    np.testing.assert_array_equal(picture.values[..., 0], stored)
+    assert (picture.window, picture.quantity) == (None, "16-bit")
+
+
 def test_big_endian_tiff_is_read(tmp_path):
     stored = GRAY.astype(np.uint16) * 256 + 3
     picture = picture_of(save(tmp_path / "a.tif", stored.astype(">u2")))
@@ -69,8 +80,10 @@ def test_tiff_with_white_as_zero_is_turned_around(tmp_path, dtype):
     entry = PHOTOMETRIC.to_bytes(2, "little") + b"\x03\x00\x01\x00\x00\x00"
     assert raw.count(entry + b"\x01") == 1
     path.write_bytes(raw.replace(entry + b"\x01", entry + b"\x00"))
-    shown = picture_of(path).values[..., 0]
-    np.testing.assert_array_equal(shown, np.iinfo(dtype).max - stored)
+    picture = picture_of(path)
+    np.testing.assert_array_equal(picture.values[..., 0], np.iinfo(dtype).max - stored)
+    # Of 16 bits these few shades would be nearly white.
+    assert picture.window == ((0, 255) if dtype == np.uint8 else None)
 
 
 def test_1_bit_is_black_and_white(tmp_path):
@@ -176,6 +189,9 @@ def test_pages_of_a_tiff_are_a_volume(tmp_path):
 def test_all_pages_share_one_window(tmp_path):
     path = save_pages(tmp_path / "a.tif", np.float32(GRAY / 255), np.float32(GRAY))
     assert {picture.window for picture in read_one(path, "all").pictures} == {None}
+    wide = GRAY.astype(np.uint16) * 256
+    path = save_pages(tmp_path / "b.tif", GRAY.astype(np.uint16), wide)
+    assert {picture.window for picture in read_one(path, "all").pictures} == {(0, 65535)}
 
 
 def test_pages_of_unlike_sizes_are_refused(tmp_path):
@@ -221,6 +237,26 @@ def test_only_the_refusal_is_said_of_compressed_tiff(tmp_path, capfd):
     path.write_bytes(raw[:start] + b"\xff" * 300 + raw[start + 300 :])
     assert "not a readable PNG, TIFF or JPEG" in refusal(path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
+def test_pictures_are_read_where_stderr_is_closed(tmp_path, name):
+    path = save(tmp_path / name, np.full((8, 8), 7, np.uint8))
+    read = (
+        "import sys; from hpunet.imaging.read import read_scans; "
+        "print(read_scans([sys.argv[1]])[0].pictures[0].values.max())"
+    )
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", read, str(path)]
+    assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"7.0\n"
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_tiff_is_read_where_stderr_is_lost_later(tmp_path, monkeypatch, closed):
+    path = save(tmp_path / "a.tif", GRAY)
+    with (tmp_path / "log").open("w") as log:
+        pass
+    monkeypatch.setattr(sys, "stderr", log if closed else None)
+    np.testing.assert_array_equal(picture_of(path).values[..., 0], GRAY)
 
 
 def test_text_and_other_formats_are_refused(tmp_path):

@@ -125,9 +125,15 @@ def test_no_file_at_all_is_refused():
 
 
 @pytest.mark.parametrize("name", [".png", "..png", "...png"])
-def test_files_that_are_all_suffix_keep_it(tmp_path, name):
+def test_files_that_are_all_suffix_keep_it_and_are_not_hidden(tmp_path, name):
     path = picture(tmp_path / "a.png").rename(tmp_path / name)
-    assert names(path) == [name]
+    assert names(path) == [f"{tmp_path.name}/{name}"]
+
+
+def test_pictures_called_like_the_commands_own_files_have_another_name(tmp_path):
+    picture(tmp_path / "index.html.png")
+    picture(tmp_path / "Results.json.png")
+    assert names(tmp_path) == ["Results.json.png", "index.html.png"]
 
 
 def test_folders_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
@@ -205,7 +211,8 @@ def test_the_folder_at_hand_is_called_by_its_name(tmp_path, monkeypatch):
             ImagePositionPatient=[0, 0, number],
         )
     monkeypatch.chdir(tmp_path / "chest")
-    assert names(".", slices="all") == ["chest"]
+    (scan,) = read_scans(["."], "all")
+    assert (scan.name, scan.place.name) == ("chest", "chest")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +224,17 @@ def test_the_folder_at_hand_is_called_by_its_name(tmp_path, monkeypatch):
         ([("a", "a.png"), ("a/b", "a/b.png")], ["a.png", "a/b"]),
         ([("a",), ("a",), ("a-2",)], ["a-3", "a", "a-2"]),
         ([("a", "b"), ("a", "c"), ("b", "d")], ["b", "c", "d"]),
+        ([("Index.HTML", "Index.HTML.png")], ["Index.HTML.png"]),
+        (
+            [("results.json",), ("results.json/a", "x/results.json/a")],
+            ["image-results.json", "x/results.json/a"],
+        ),
+        (
+            [("samples.scratch",), ("Samples.Scratch-2",)],
+            ["image-samples.scratch", "image-Samples.Scratch-2"],
+        ),
+        ([(".a",), ("image-.a",), ("b/.a",)], ["image-.a-2", "image-.a", "b/.a"]),
     ],
 )
-def test_no_name_is_another_or_the_folder_of_another(candidates, expected):
+def test_no_name_is_another_its_folder_or_one_of_the_commands_own(candidates, expected):
     assert distinct_names(candidates) == expected

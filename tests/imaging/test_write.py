@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from hpunet.errors import UserError
+from hpunet.imaging import write
+from hpunet.imaging.maps import named_maps
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import check_formats, formats_of, write_maps
-from tests.imaging.drawn import draw_maps
+from tests.imaging.drawn import STD_ROUNDING, draw_maps, std_over
 
 TOLD = {"version": "9.8", "weights": "gewählt.safetensors"}
 
@@ -40,6 +42,16 @@ def test_nothing_is_written_where_one_format_does_not_fit(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sources_are_checked_once_and_not_again_when_written(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(write, "check_sources", tried.append)
+    monkeypatch.setattr(write, "write_dicom", lambda *given: [])
+    scan = scan_of(tmp_path, "dicom")
+    check_formats(scan, ["dicom"])
+    write_maps(tmp_path, scan, draw_maps(), ["dicom"], TOLD)
+    assert tried == [scan]
+
+
 def test_formats_lie_beside_each_other(tmp_path):
     written = write_maps(tmp_path, scan_of(tmp_path), draw_maps(), ["npy", "png"], TOLD)
     assert sorted(written) == sorted(tmp_path.iterdir())
@@ -59,6 +71,18 @@ def test_same_maps_give_the_same_bytes(tmp_path):
         write_maps(tmp_path / folder, scan_of(tmp_path), maps, ["png", "npy"], TOLD)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_a_standard_deviation_is_made_when_asked_for_and_slice_by_slice():
+    maps = draw_maps(num_classes=3, num_slices=2)
+    found = {one.name: one for one in named_maps(maps)}
+    std = found["std_class_2"]
+    # Nothing but the mean lies in memory.
+    assert np.shares_memory(std.source, maps.mean)
+    assert std.of_slice(1).dtype == np.float32
+    np.testing.assert_allclose(std.values, std_over(maps)[1], rtol=0, atol=STD_ROUNDING)
+    np.testing.assert_array_equal(std.of_slice(1), std.values[1])
+    np.testing.assert_array_equal(found["mean_class_2"].of_slice(1), maps.mean[1, 1])
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import pytest
 
 from hpunet.errors import UserError
 from hpunet.imaging.dicom import DicomGeometry
+from hpunet.imaging.read import read_scans
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.view import View
+from hpunet.imaging.write import check_formats, write_maps
 from hpunet.imaging.write_dicom import check_sources, write_dicom
-from tests.imaging.drawn import draw_maps, maps_of
+from tests.imaging.drawn import STD_ROUNDING, draw_maps, maps_of, std_over
 
 pydicom = pytest.importorskip("pydicom")
 highdicom = pytest.importorskip("highdicom")
@@ -112,7 +114,8 @@ def test_slices_in_any_order_go_to_their_own_images(tmp_path):
         for frame in made.PerFrameFunctionalGroupsSequence
     ]
     assert sorted(places) == [0, 4]
-    np.testing.assert_array_equal(values_in(written["std"], chosen), maps.std[0])
+    found = values_in(written["std"], chosen)
+    np.testing.assert_allclose(found, std_over(maps)[0], rtol=0, atol=STD_ROUNDING)
 
 
 def test_maps_are_fractions_and_exact_values(tmp_path):
@@ -120,7 +123,8 @@ def test_maps_are_fractions_and_exact_values(tmp_path):
     written = write(tmp_path, scan_of(paths), maps)
     mean = masks_in(written["mean"], paths, rescale_fractional=True)
     np.testing.assert_allclose(mean, maps.mean, rtol=0, atol=FRACTION)
-    np.testing.assert_array_equal(values_in(written["std"], paths), maps.std[0])
+    std = values_in(written["std"], paths)
+    np.testing.assert_allclose(std, std_over(maps)[0], rtol=0, atol=STD_ROUNDING)
     np.testing.assert_array_equal(values_in(written["entropy"], paths), maps.entropy)
 
 
@@ -145,7 +149,8 @@ def test_several_classes_have_a_segment_each(tmp_path):
     assert labels_in(written["samples"])[4] == "Sample 2, class 2"
     mean = masks_in(written["mean"], paths, rescale_fractional=True, combine_segments=False)
     np.testing.assert_allclose(mean, maps.mean, rtol=0, atol=FRACTION)
-    np.testing.assert_array_equal(values_in(written["std_class_3"], paths), maps.std[2])
+    std = values_in(written["std_class_3"], paths)
+    np.testing.assert_allclose(std, std_over(maps)[2], rtol=0, atol=STD_ROUNDING)
     np.testing.assert_array_equal(values_in(written["entropy"], paths), maps.entropy)
 
 
@@ -269,6 +274,50 @@ def test_headers_that_do_not_suffice_are_refused(tmp_path, missing, said):
         check_sources(scan_of(paths))
     assert str(refused.value).startswith(str(tmp_path))
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
+@pytest.mark.parametrize("value", ["1.2.4", None])
+def test_a_later_image_that_does_not_belong_to_the_others_is_refused(tmp_path, keyword, value):
+    paths = series(tmp_path)
+    odd = pydicom.dcmread(paths[2])
+    odd.pop(keyword)
+    if value:
+        setattr(odd, keyword, value)
+    odd.save_as(paths[2])
+    with pytest.raises(UserError, match=r"(one study|StudyInstanceUID).*--format=png or npy$"):
+        check_sources(scan_of(paths))
+
+
+def test_sources_are_checked_without_a_mask_of_the_whole_volume(tmp_path, monkeypatch):
+    made = []
+    segmentation = highdicom.seg.Segmentation
+
+    def spied(**given):
+        made.append((given["pixel_array"].shape, len(given["source_images"])))
+        return segmentation(**given)
+
+    monkeypatch.setattr(highdicom.seg, "Segmentation", spied)
+    check_sources(scan_of(series(tmp_path)))
+    assert made == [((1, 7, 9, 1), 1)]
+
+
+def test_frames_whose_places_are_not_said_are_refused_as_masks_alone(tmp_path):
+    film = write_ct(
+        tmp_path / "film.dcm",
+        np.zeros((3, 7, 9), np.uint8),
+        **{**PATIENT, "Modality": "US", "NumberOfFrames": 3},
+    )
+    (scan,) = read_scans([film], "0,2")
+    with pytest.raises(
+        UserError, match=r"PerFrameFunctionalGroupsSequence.*png or npy$"
+    ) as refused:
+        check_formats(scan, ["dicom"])
+    assert len(str(refused.value).splitlines()) == 1
+    check_formats(scan, ["png", "npy"])
+    written = write_maps(tmp_path, scan, draw_maps(num_slices=2), ["png", "npy"], TOLD)
+    assert all(path.is_file() for path in written)
+    assert scan.pictures[1].values.shape == (7, 9, 1)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):

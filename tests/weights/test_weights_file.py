@@ -8,10 +8,10 @@ from safetensors.numpy import save_file
 
 import hpunet
 from hpunet.errors import UserError
-from hpunet.weights.file import check_params, load, read_header, save_weights
+from hpunet.model import build
+from hpunet.weights.checksum import checksum
+from hpunet.weights.file import check_params, load, read, read_header, save_weights
 from tests import tiny
-
-pytestmark = pytest.mark.usefixtures("parameters_listed_once")
 
 MODEL = hpunet.build_model(tiny.CONFIG)
 PREPROCESSING = {"crop": 8, "pixel_spacing_mm": None, "intensity_range": [0, 255]}
@@ -48,6 +48,25 @@ def test_weights_and_network_come_back(path, params):
     for name, value in flat(params).items():
         np.testing.assert_array_equal(flat(loaded)[name], value)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_network_is_not_traced_again_for_further_files_of_its_shape(path, monkeypatch):
+    load(path)
+    monkeypatch.setattr(build, "list_parameters", None)
+    load(path)
+
+
+def test_list_of_weights_may_be_changed_by_who_asked_for_it():
+    MODEL.list_parameters(1).clear()
+    assert MODEL.list_parameters(1)
+
+
+def test_one_reading_gives_weights_header_and_checksum(path, params):
+    found = read(path)
+    assert found.path == path
+    assert found.model.config == tiny.CONFIG
+    assert found.header.preprocessing == PREPROCESSING
+    assert found.checksum == checksum(params) == checksum(found.params)
 
 
 def test_header_says_what_a_later_command_needs(path):

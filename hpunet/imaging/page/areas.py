@@ -9,7 +9,7 @@ from numpy import ndarray
 from hpunet.imaging.page.drawing import Case, colour_class, hypothesis_of
 from hpunet.imaging.page.markup import Markup, tag
 from hpunet.imaging.page.shown import Shown
-from hpunet.imaging.page.wording import plain, round_step
+from hpunet.imaging.page.wording import plain, round_step, with_spread
 
 # Of the drawing, in its own units.
 _WIDTH, _HEIGHT, _BASE, _SIDE = 560, 150, 112, 16
@@ -90,7 +90,23 @@ def _words(shown: Shown) -> list[Markup | str]:
         tag("b", f"{plain(spread.mean)} {unit}"),
         f", standard deviation {plain(spread.std)} {unit}, 5th to 95th percentile "
         f"{plain(spread.low)} to {plain(spread.high)} {unit}. {empty}",
+        *_without_empty(shown),
     ]
+
+
+def _without_empty(shown: Shown) -> list[str]:
+    """The area of the samples that mark anything, where others mark nothing."""
+    marked = shown.areas[shown.areas > 0]
+    if len(marked) == len(shown.areas):
+        return []
+    return [f" Counted as 0; the others have {area_text(marked)} {shown.unit}."]
+
+
+def area_text(areas: ndarray) -> str:
+    """Mean and standard deviation of areas, or the one area."""
+    if len(areas) == 1:
+        return plain(float(areas[0]))
+    return with_spread(float(areas.mean()), float(areas.std()))
 
 
 def _axis(values: ndarray) -> Axis:

@@ -10,6 +10,7 @@ from hpunet.imaging.page.drawing import (
     use,
 )
 from hpunet.imaging.page.markup import Markup, join, tag
+from hpunet.imaging.page.png import reduction
 from hpunet.imaging.page.shown import Hypothesis
 from hpunet.imaging.page.view import View, scale_bar, whole_view
 from hpunet.imaging.page.wording import count, letters, percent
@@ -32,6 +33,7 @@ def stage(case: Case) -> Markup:
         "figcaption",
         tag("span", _caption(case), tag("span", _HINT, class_="hint"), class_="initial"),
         tag("span", class_="chosen", aria_live="polite"),
+        _reduced(case),
     )
     below = tag("div", _locator(case), tag("div", _buttons(case), caption), class_="below")
     return tag("figure", frame, below, _classes(case), class_="stage")
@@ -152,6 +154,15 @@ def _caption(case: Case) -> str:
         names = f"{', '.join(drawn[:-1])} and {drawn[-1]}"
         rest.insert(0, f"Hypotheses {names}, each by its most typical sample.")
     return " ".join(rest)
+
+
+def _reduced(case: Case) -> Markup:
+    """A note where the image is embedded with fewer pixels than it has."""
+    factor = reduction(case.shown.image.shape[:2])
+    if factor == 1:
+        return Markup("")
+    words = f"Embedded with 1/{factor} of the image's pixels a side; outlines and maps keep all."
+    return tag("span", words, class_="note reduced")
 
 
 def _alternative(case: Case) -> str:

@@ -2,6 +2,8 @@
 
 import math
 
+MOST_DECIMALS = 12
+
 
 def plain(value: float) -> str:
     """A number with three digits that count, and all of those before the point."""
@@ -16,7 +18,11 @@ def with_spread(mean: float, std: float) -> str:
 
 def _decimals(value: float) -> int:
     size = abs(value)
-    return 0 if size >= 100 or value == round(value) else 1 if size >= 10 else 2
+    if size >= 100 or value == round(value):
+        return 0
+    if size >= 0.1:
+        return 1 if size >= 10 else 2
+    return min(2 - math.floor(math.log10(size)), MOST_DECIMALS)
 
 
 def percent(share: float) -> str:

@@ -24,8 +24,6 @@ from tests.weights import serving
 from tests.weights.bundle_writer import write_bundle
 from tests.weights.serving import FILES, GOLDEN, NAME, tar_gz
 
-pytestmark = pytest.mark.usefixtures("parameters_listed_once")
-
 # Of the reference's small checkpoint, which stands in for the published one.
 NETWORK = hpunet.ModelConfig(
     latent_dims=(3, 2, 1),
@@ -143,7 +141,7 @@ def test_cache_is_where_the_environment_says(monkeypatch, tmp_path):
 def test_only_the_name_itself_is_published(cache):
     for path in ("./lidc", Path("lidc"), "LIDC", "weights.safetensors"):
         assert published.path_of(path) == Path(path)
-    with pytest.raises(UserError, match=r"LIDC: there is no such weights file"):
+    with pytest.raises(UserError, match=r"LIDC: there is no such file"):
         hpunet.load("LIDC")
     assert names_in(cache) == []
 
@@ -320,3 +318,10 @@ def test_conversion_that_was_killed_leaves_nothing_that_counts(cache, server):
     hpunet.load("lidc")
     assert names_in(cache) == ["lidc.safetensors"]
     assert server.requests == [ARCHIVE, ARCHIVE]
+
+
+def test_place_that_a_variable_names_is_told_with_it(cache, monkeypatch):
+    monkeypatch.setenv("HPUNET_LIDC_CHECKPOINT", "nowhere")
+    with pytest.raises(UserError, match=r"^HPUNET_LIDC_CHECKPOINT=nowhere: nowhere: "):
+        hpunet.load("lidc")
+    assert [name for name in names_in(cache) if name != ".lock"] == []
