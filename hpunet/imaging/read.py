@@ -31,6 +31,10 @@ OPENERS = {
 ALLOWED = "PNG, TIFF, JPEG, npy, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
 
 
+# What a folder of samples holds; its masks are no images to draw on.
+RESULTS = {"results.json", "index.html"}
+
+
 class Found(NamedTuple):
     """What the user's files and folders hold.
 
@@ -57,7 +61,8 @@ def find_scans(paths: Sequence[str | Path], slices: str | None = None) -> Found:
     suffix; what has another one, or none, is DICOM if it begins so.
 
     Args:
-        paths: Files and folders; links to folders inside of these are not followed.
+        paths: Files and folders; links to folders inside of these are not followed, and folders
+            that hold the results of an earlier command are passed over.
         slices: None, `all`, or numbers and ranges with their end excluded, such as `12`, `10:20`
             or `3,5,8`; they count from 0 and apply to every volume and series.
 
@@ -96,11 +101,12 @@ def _files(named: str | Path) -> list[Path]:
     path = Path(named)
     if not path.is_dir():
         return [path]
-    files = [
-        Path(folder, name)
-        for folder, _, names in os.walk(path, onerror=_refuse_folder)
-        for name in names
-    ]
+    files: list[Path] = []
+    for folder, folders, names in os.walk(path, onerror=_refuse_folder):
+        if RESULTS.issubset(names):
+            folders.clear()
+        else:
+            files += [Path(folder, name) for name in names]
     return sorted((file for file in files if not _is_hidden(file, path)), key=_natural)
 
 
@@ -170,7 +176,7 @@ def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[Volume], lis
     volumes += [_open_series(folder, images) for images in series.values()]
     if not volumes:
         raise UserError(
-            f"{folder}: holds no image, only {len(files)} other files; allowed are {ALLOWED}"
+            f"{folder}: holds no image among {len(files)} files; allowed are {ALLOWED}"
         )
     return sorted(volumes, key=lambda volume: _natural(Path(volume.names[0]))), left_out
 

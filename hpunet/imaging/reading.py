@@ -46,7 +46,9 @@ def reading(place: Path, what: str) -> Iterator[None]:
     except MemoryError as error:
         raise UserError(f"{place}: too large for the memory") from error
     except Exception as error:
-        reason = " ".join((str(error) or type(error).__name__).split())
+        # A KeyError's text is but the key.
+        said = "" if isinstance(error, KeyError) else str(error)
+        reason = " ".join((said or type(error).__name__).split())
         raise UserError(f"{place}: not a readable {what} ({reason[:200]})") from error
     finally:
         logging.disable(disabled)

@@ -79,7 +79,7 @@ def test_a_nifti_pair_in_a_folder_is_one_scan(tmp_path):
 def test_a_folder_without_images_is_refused_with_the_formats(tmp_path):
     (tmp_path / "notes.txt").write_text("text")
     message = refusal(tmp_path)
-    assert message.startswith(f"{tmp_path}: holds no image, only 1 other files; allowed are PNG")
+    assert message.startswith(f"{tmp_path}: holds no image among 1 files; allowed are PNG")
     assert "NIfTI" in message
     assert "DICOM" in message
 
@@ -238,3 +238,14 @@ def test_the_folder_at_hand_is_called_by_its_name(tmp_path, monkeypatch):
 )
 def test_no_name_is_another_its_folder_or_one_of_the_commands_own(candidates, expected):
     assert distinct_names(candidates) == expected
+
+
+def test_results_of_earlier_commands_are_no_images(tmp_path):
+    picture(tmp_path / "a.png")
+    earlier = tmp_path / "out"
+    picture(earlier / "a" / "mean.png")
+    for name in ("results.json", "index.html"):
+        (earlier / name).touch()
+    assert names(tmp_path) == ["a"]
+    (earlier / "index.html").unlink()
+    assert len(names(tmp_path)) == 2
