@@ -175,9 +175,7 @@ def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[Volume], lis
             series.setdefault(images[0].series, []).extend(images)
     volumes += [_open_series(folder, images) for images in series.values()]
     if not volumes:
-        raise UserError(
-            f"{folder}: holds no image among {len(files)} files; allowed are {ALLOWED}"
-        )
+        raise UserError(f"{folder}: holds no image among {len(files)} files; allowed are {ALLOWED}")
     return sorted(volumes, key=lambda volume: _natural(Path(volume.names[0]))), left_out
 
 
