@@ -26,6 +26,7 @@ from hpunet.weights.conversion import (
     convert,
     reference_values,
 )
+from hpunet.weights.header import preprocessing_of
 from hpunet.weights.published import PUBLISHED, open_checkpoint, read
 from hpunet.weights.tensor_bundle import read_bundle
 from hpunet.weights.tensorflow_writer import write_checkpoint
@@ -131,13 +132,8 @@ def _preprocessing(
         for name, published in PUBLISHED.items():
             if source in (name, published.url) and converted.config == published.network:
                 return dict(published.preprocessing)
-    return {
-        "intensity_range": [0, 255],
-        "pixel_spacing_mm": None if settings is None else settings.pixel_spacing,
-        "crop": None if settings is None else settings.crop,
-        "classes": converted.config.num_classes,
-        "data_checksum": None,
-    }
+    spacing, crop = (None, None) if settings is None else (settings.pixel_spacing, settings.crop)
+    return preprocessing_of(spacing, crop, converted.config.num_classes)
 
 
 def _report(converted: Converted, preprocessing: dict[str, Any], given: bool) -> str:

@@ -13,7 +13,6 @@ from absl import flags
 from hpunet import command, config
 from hpunet.allowed import MOST
 from hpunet.config_file import config_of_run, with_model
-from hpunet.data.open import open_dataset
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
 from hpunet.evaluation import published, result, table
@@ -25,6 +24,7 @@ from hpunet.evaluation.judged import Judged, judge_folders, judge_network
 from hpunet.evaluation.pictures import Log, write_figures
 from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
 from hpunet.evaluation.truth import compare_with_known
+from hpunet.open_data import open_data
 from hpunet.training import metrics_log
 from hpunet.training import workdir as folder
 from hpunet.training.trained import TrainedNetwork, from_weights, from_workdir
@@ -151,8 +151,7 @@ def _check_flags() -> None:
         raise UserError("--out is missing: allowed is the name of the JSON file for the result")
     if SPLIT.value not in SPLITS:
         raise UserError(f"--split={SPLIT.value}: allowed are {', '.join(SPLITS)}")
-    if not (CHECKPOINT.value in ("best", "last") or CHECKPOINT.value.isdecimal()):
-        raise UserError(f"--checkpoint={CHECKPOINT.value}: allowed are best, last and a step")
+    folder.check_which(CHECKPOINT.value)
     if SEED.value > MOST:
         raise UserError(f"--seed={SEED.value}: allowed is 0 to {MOST}")
     _numbers(NUM_SAMPLES, 1)
@@ -244,13 +243,7 @@ def _judge_network(out: Path | None) -> Judged:
     assert out is not None, "only predictions need no name of a file"
     network, settings = _network()
     _check_classes(network.model.config.num_classes)
-    dataset = open_dataset(
-        settings.data_name,
-        settings.data_dir,
-        settings.prepared_dir,
-        settings.crop,
-        settings.synthetic,
-    )
+    dataset = open_data(settings)
     networks.warn_of_data(network, dataset.checksum)
     saved = SAVE_PREDICTIONS.value
     return judge_network(
@@ -276,9 +269,7 @@ def _network() -> tuple[TrainedNetwork, config.Settings]:
         settings = config.settings_of(with_model(values, network.model.config))
         networks.warn_of_spacing(network, settings.pixel_spacing)
         return network, settings
-    workdir = folder.of(WORKDIR.value or "")
-    if not (workdir / folder.CONFIG).is_file():
-        raise UserError(f"--workdir={workdir}: it is no run's folder, {folder.CONFIG} is missing")
+    workdir = folder.of_run(WORKDIR.value or "")
     settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
     network = from_workdir(
         workdir, CHECKPOINT.value, settings.model, settings.crop, settings.pixel_spacing

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hpunet.config import Settings, settings_of
 from hpunet.config_file import config_of_run, find_config, load_config, override
-from hpunet.data.open import open_dataset
 from hpunet.data.pipeline import spread
 from hpunet.errors import UserError
+from hpunet.open_data import open_data
 from hpunet.training.validation import crop_examples
 from hpunet.training.workdir import CONFIG
 
@@ -59,13 +59,7 @@ def load_examples(
     if num_images is not None and num_images < 1:
         raise UserError(f"num_images={num_images}: allowed are whole numbers from 1 up")
     settings = _settings(Path(config), changes or {})
-    dataset = open_dataset(
-        settings.data_name,
-        settings.data_dir,
-        settings.prepared_dir,
-        settings.crop,
-        settings.synthetic,
-    )
+    dataset = open_data(settings)
     if split not in dataset.splits:
         raise UserError(f"split={split}: allowed are {', '.join(dataset.splits)}")
     source = dataset.splits[split]

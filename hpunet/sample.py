@@ -139,8 +139,7 @@ def _check_flags() -> Path:
         raise UserError("allowed is exactly one of --weights and --workdir")
     if CHECKPOINT.present and WORKDIR.value is None:
         raise UserError("--checkpoint: allowed with --workdir only")
-    if not (CHECKPOINT.value in ("best", "last") or CHECKPOINT.value.isdecimal()):
-        raise UserError(f"--checkpoint={CHECKPOINT.value}: allowed are best, last and a step")
+    folder.check_which(CHECKPOINT.value)
     if not 0 <= TEMPERATURE.value < math.inf:
         raise UserError(f"--temperature={TEMPERATURE.value:g}: allowed are numbers from 0 up")
     if not 0 < SAME_IOU.value <= 1:
@@ -159,9 +158,7 @@ def _check_flags() -> Path:
 def _network() -> TrainedNetwork:
     if WEIGHTS.value is not None:
         return from_weights(WEIGHTS.value)
-    workdir = folder.of(WORKDIR.value or "")
-    if not (workdir / folder.CONFIG).is_file():
-        raise UserError(f"--workdir={workdir}: it is no run's folder, {folder.CONFIG} is missing")
+    workdir = folder.of_run(WORKDIR.value or "")
     settings = config.settings_of(config_of_run(workdir / folder.CONFIG))
     return from_workdir(
         workdir, CHECKPOINT.value, settings.model, settings.crop, settings.pixel_spacing

@@ -11,11 +11,11 @@ from absl import flags
 
 from hpunet import command, config
 from hpunet.data.dataset import Dataset
-from hpunet.data.open import open_dataset
 from hpunet.data.pipeline import Share, spread, training_batches
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
 from hpunet.model.initialization import Params
+from hpunet.open_data import open_data
 from hpunet.training import summary
 from hpunet.training import workdir as folder
 from hpunet.training.devices import Devices
@@ -24,6 +24,7 @@ from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.task import Task, build_hierarchical_task
 from hpunet.training.validation import Cropped, Scorer, crop_examples
 from hpunet.weights.file import check_params
+from hpunet.weights.header import preprocessing_of
 from hpunet.weights.published import load
 
 # Not absl's common ones: two commands may be imported side by side.
@@ -117,13 +118,7 @@ def _initialize(arguments: tuple[Any, ...]) -> None:
 
 
 def _set_up(settings: config.Settings, devices: Devices) -> Setup:
-    dataset = open_dataset(
-        settings.data_name,
-        settings.data_dir,
-        settings.prepared_dir,
-        settings.crop,
-        settings.synthetic,
-    )
+    dataset = open_data(settings)
     if "train" not in dataset.splits:
         raise UserError(f"data.dir={settings.data_dir}: it has no split train to learn from")
     model = build_model(settings.model)
@@ -183,13 +178,12 @@ def _finish(setup: Setup, run: Run, workdir: Path) -> None:
     scored = setup.scorer(setup.devices.replicate(params), images)
     if not setup.devices.is_main:
         return
-    preprocessing = {
-        "intensity_range": [0, 255],
-        "pixel_spacing_mm": settings.pixel_spacing,
-        "crop": settings.crop,
-        "classes": setup.model.config.num_classes,
-        "data_checksum": setup.dataset.checksum,
-    }
+    preprocessing = preprocessing_of(
+        settings.pixel_spacing,
+        settings.crop,
+        setup.model.config.num_classes,
+        setup.dataset.checksum,
+    )
     kappa = getattr(settings.loss.objective, "kappa", None)
     summary.write_summary(workdir, params, setup.model.config, preprocessing, kappa)
     summary.write_samples(workdir, images, scored)

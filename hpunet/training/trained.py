@@ -15,9 +15,7 @@ from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS, data_check
 from hpunet.weights import file, published
 from hpunet.weights.checksum import checksum
 from hpunet.weights.file import check_finite, check_params
-
-# Every command gives images to the network so.
-INTENSITY_RANGE = [0, 255]
+from hpunet.weights.header import INTENSITY_RANGE
 
 
 class TrainedNetwork(NamedTuple):

@@ -36,6 +36,28 @@ def of(text: str) -> Path:
     return Path(text)
 
 
+def of_run(text: str) -> Path:
+    """The folder that `--workdir` names, where a run has to be.
+
+    Raises:
+        UserError: If no folder can have that name, or it holds no run's configuration.
+    """
+    workdir = of(text)
+    if not (workdir / CONFIG).is_file():
+        raise UserError(f"--workdir={workdir}: it is no run's folder, {CONFIG} is missing")
+    return workdir
+
+
+def check_which(which: str) -> None:
+    """Makes sure that a value of `--checkpoint` can name weights of a run.
+
+    Raises:
+        UserError: If it is none of `best`, `last` and a step.
+    """
+    if not (which in (BEST, LAST) or which.isdecimal()):
+        raise UserError(f"--checkpoint={which}: allowed are best, last and a step")
+
+
 def check(
     workdir: Path,
     config: Mapping[str, Any],

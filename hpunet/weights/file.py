@@ -93,22 +93,6 @@ def read_header(path: str | Path) -> dict[str, Any]:
     return {"network": said.network, "preprocessing": said.preprocessing, "source": said.source}
 
 
-def load(path: str | Path) -> tuple[Model, Params]:
-    """The model and the weights of a file.
-
-    Args:
-        path: A safetensors file written by training or conversion.
-
-    Returns:
-        The model, built from the settings in the file, and its weights.
-
-    Raises:
-        UserError: As `read` does.
-    """
-    found = read(path)
-    return found.model, found.params
-
-
 def read(path: str | Path) -> WeightsFile:
     """All that a file holds, in one reading.
 

@@ -18,6 +18,10 @@ _LONGEST_SHOWN = 200
 _LARGEST = 1 << 20  # Pixels of a side, classes.
 
 
+# Gray values of the files that become 0 and 1, by every command.
+INTENSITY_RANGE = [0, 255]
+
+
 class Header(NamedTuple):
     """What a weights file says of itself.
 
@@ -34,6 +38,29 @@ class Header(NamedTuple):
     source: dict[str, Any] | None
     checksum: str | None
     text: str
+
+
+def preprocessing_of(
+    pixel_spacing_mm: float | None,
+    crop: int | None,
+    classes: int,
+    data_checksum: str | None = None,
+) -> dict[str, Any]:
+    """How images become a network's input, as headers say it.
+
+    Args:
+        pixel_spacing_mm: Of the images it learned from, or None where that is not known.
+        crop: Height and width of these in pixels, or None.
+        classes: Background included.
+        data_checksum: Of the data it learned from, or None.
+    """
+    return {
+        "intensity_range": INTENSITY_RANGE,
+        "pixel_spacing_mm": pixel_spacing_mm,
+        "crop": crop,
+        "classes": classes,
+        "data_checksum": data_checksum,
+    }
 
 
 def encode(

@@ -17,6 +17,7 @@ from hpunet.model.model_config import ModelConfig
 from hpunet.weights import file
 from hpunet.weights.checkpoint_files import Opened, open_files
 from hpunet.weights.conversion import convert
+from hpunet.weights.header import preprocessing_of
 from hpunet.weights.tensor_bundle import read_bundle
 
 _UNFINISHED = "incomplete."
@@ -50,13 +51,7 @@ PUBLISHED = {
         network=ModelConfig(),
         channels=1,
         # As `configs/lidc.py` trains.
-        preprocessing={
-            "intensity_range": [0, 255],
-            "pixel_spacing_mm": 0.5,
-            "crop": 128,
-            "classes": 2,
-            "data_checksum": None,
-        },
+        preprocessing=preprocessing_of(0.5, 128, 2),
     )
 }
 

@@ -15,7 +15,8 @@ from hpunet.data.open import open_dataset
 from hpunet.evaluation import judged
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
-from hpunet.weights.file import load, save_weights
+from hpunet.weights.file import save_weights
+from hpunet.weights.published import load
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 NUM_IMAGES = 10

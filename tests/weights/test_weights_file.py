@@ -10,7 +10,8 @@ import hpunet
 from hpunet.errors import UserError
 from hpunet.model import build
 from hpunet.weights.checksum import checksum
-from hpunet.weights.file import check_params, load, read, read_header, save_weights
+from hpunet.weights.file import check_params, read, read_header, save_weights
+from hpunet.weights.published import load
 from tests import tiny
 
 MODEL = hpunet.build_model(tiny.CONFIG)

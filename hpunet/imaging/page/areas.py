@@ -9,7 +9,7 @@ from numpy import ndarray
 from hpunet.imaging.page.drawing import Case, colour_class, hypothesis_of
 from hpunet.imaging.page.markup import Markup, tag
 from hpunet.imaging.page.shown import Shown
-from hpunet.imaging.page.wording import plain, round_step, with_spread
+from hpunet.imaging.page.wording import mean_text, plain, round_step
 
 # Of the drawing, in its own units.
 _WIDTH, _HEIGHT, _BASE, _SIDE = 560, 150, 112, 16
@@ -104,9 +104,7 @@ def _without_empty(shown: Shown) -> list[str]:
 
 def area_text(areas: ndarray) -> str:
     """Mean and standard deviation of areas, or the one area."""
-    if len(areas) == 1:
-        return plain(float(areas[0]))
-    return with_spread(float(areas.mean()), float(areas.std()))
+    return mean_text(float(areas.mean()), float(areas.std()), len(areas))
 
 
 def _axis(values: ndarray) -> Axis:

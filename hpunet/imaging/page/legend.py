@@ -4,7 +4,7 @@ from hpunet.imaging.page.drawing import Case, cased, colour_class, panel, use
 from hpunet.imaging.page.markup import Markup, tag
 from hpunet.imaging.page.shown import Hypothesis
 from hpunet.imaging.page.stage import MOST_OUTLINES
-from hpunet.imaging.page.wording import count, letters, percent, plain, with_spread
+from hpunet.imaging.page.wording import count, letters, mean_text, percent
 
 
 def legend(case: Case) -> Markup:
@@ -75,7 +75,5 @@ def _item(case: Case, h: int, found: Hypothesis) -> Markup:
 
 def area_text(case: Case, found: Hypothesis) -> str:
     """Mean area with its spread, which a single sample does not have."""
-    unit = case.shown.unit
-    if len(found.samples) == 1:
-        return f"{plain(found.area)} {unit}"
-    return f"{with_spread(found.area, found.area_std)} {unit}"
+    text = mean_text(found.area, found.area_std, len(found.samples))
+    return f"{text} {case.shown.unit}"

@@ -16,6 +16,11 @@ def with_spread(mean: float, std: float) -> str:
     return f"{mean:,.{decimals}f} ± {std:,.{decimals}f}"
 
 
+def mean_text(mean: float, std: float, number: int) -> str:
+    """The mean of some values with their standard deviation, which a single one does not have."""
+    return plain(mean) if number == 1 else with_spread(mean, std)
+
+
 def _decimals(value: float) -> int:
     size = abs(value)
     if size >= 100 or value == round(value):
