@@ -15,6 +15,14 @@ class Allowed(NamedTuple):
     test: Callable[[Any], bool]
 
 
+class Key(NamedTuple):
+    """One key: its default, what is allowed and what it means."""
+
+    default: Any
+    allowed: Allowed
+    meaning: str
+
+
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

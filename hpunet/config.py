@@ -17,7 +17,7 @@ from hpunet.allowed import (
     BOOLEAN,
     PROBABILITY,
     TEXT,
-    Allowed,
+    Key,
     number,
     one_of,
     optional,
@@ -36,15 +36,6 @@ from hpunet.objective.hierarchical import LossConfig
 from hpunet.training.loop import LoopConfig
 from hpunet.training.optimizer import SCHEDULES, OptimizerConfig
 
-
-class Key(NamedTuple):
-    """One key: its default, what is allowed and what it means."""
-
-    default: Any
-    allowed: Allowed
-    meaning: str
-
-
 KEYS: dict[str, Key] = {
     "seed": Key(0, whole(0), "Decides weights, order, graders, noise and augmentation."),
     "num_steps": Key(240_000, whole(1), "Steps of training."),
@@ -52,6 +43,10 @@ KEYS: dict[str, Key] = {
     "log_every": Key(100, whole(1), "Steps between two lines of metrics.jsonl."),
     "checkpoint_every": Key(1000, whole(1), "Steps between two checkpoints."),
     "evaluate_every": Key(5000, whole(0), "Steps between two validations; 0 for none."),
+    "precision": Key(
+        "float32", one_of("float32", "bfloat16"), "Of training's features; all else is float32."
+    ),
+    "remat": Key(False, BOOLEAN, "Computes levels twice instead of keeping them; for GPU memory."),
     "data.name": Key("synthetic", one_of("synthetic", "lidc"), "Which data set."),
     "data.dir": Key(
         None, optional(TEXT), "Folder of the LIDC crops, packed or not; None downloads them."
@@ -144,8 +139,9 @@ _UNSET = {
     "model.down_channels_per_block": placeholder(tuple),
 }
 
-# What may differ when a run goes on: neither changes what a step computes.
-FREE_KEYS = ("num_steps", "log_every", "checkpoint_every", "evaluate_every")
+# What may differ when a run goes on, for it does not change what a step computes; precision does.
+LOOP_KEYS = ("num_steps", "log_every", "checkpoint_every", "evaluate_every")
+FREE_KEYS = (*LOOP_KEYS, "remat")
 
 
 class Settings(NamedTuple):
@@ -153,6 +149,8 @@ class Settings(NamedTuple):
 
     seed: int
     batch_size: int
+    precision: str
+    remat: bool
     data_name: str
     data_dir: str | None
     prepared_dir: str
@@ -218,8 +216,7 @@ def settings_of(config: ConfigDict) -> Settings:
     with _named("config."):
         optimizer = OptimizerConfig(**_group(flat, "optimizer"))
     return Settings(
-        seed=flat["seed"],
-        batch_size=flat["batch_size"],
+        **{name: flat[name] for name in ("seed", "batch_size", "precision", "remat")},
         data_name=flat["data.name"],
         data_dir=flat["data.dir"],
         prepared_dir=flat["data.prepared_dir"],
@@ -231,18 +228,20 @@ def settings_of(config: ConfigDict) -> Settings:
         model=_model(flat),
         loss=_loss(flat),
         optimizer=optimizer,
-        loop=LoopConfig(**_group(flat, "evaluation"), **{name: flat[name] for name in FREE_KEYS}),
+        loop=LoopConfig(**_group(flat, "evaluation"), **{name: flat[name] for name in LOOP_KEYS}),
     )
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Keys that differ between two configurations although a run's may not."""
+    """Keys that differ between two configurations although a run's may not; default where new."""
 
-    def plain(value: Any) -> Any:
-        return list(value) if isinstance(value, tuple) else value
+    def plain(flat: dict[str, Any]) -> dict[str, Any]:
+        whole = {name: key.default for name, key in KEYS.items()} | flat
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in whole.items()}
 
-    names = [name for name in {**old, **new} if name not in FREE_KEYS]
-    return [n for n in names if plain(old.get(n)) != plain(new.get(n))]
+    before, now = plain(old), plain(new)
+    names = [name for name in before | now if name not in FREE_KEYS]
+    return [n for n in names if before.get(n) != now.get(n)]
 
 
 def _group(flat: dict[str, Any], group: str) -> dict[str, Any]:

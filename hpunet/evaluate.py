@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from hpunet import command, config
+from hpunet import command, compilation_cache, config, host_memory
 from hpunet.allowed import MOST
 from hpunet.config_file import config_of_run, with_model
 from hpunet.errors import UserError
@@ -241,6 +241,8 @@ def _judge_folders() -> Judged:
 
 def _judge_network(out: Path | None) -> Judged:
     assert out is not None, "only predictions need no name of a file"
+    compilation_cache.use()
+    host_memory.keep_freed()
     network, settings = _network()
     _check_classes(network.model.config.num_classes)
     dataset = open_data(settings)

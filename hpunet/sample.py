@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 
 import hpunet
-from hpunet import command, config
+from hpunet import command, compilation_cache, config, host_memory
 from hpunet.allowed import MOST
 from hpunet.config_file import config_of_run
 from hpunet.errors import UserError
@@ -105,6 +105,8 @@ def main() -> None:
     for scan, of_scan in zip(scans, formats, strict=True):
         _check_place(scan, out)
         check_formats(scan, of_scan)
+    compilation_cache.use()
+    host_memory.keep_freed()
     network = _network()
     wish = _wish(network)
     for scan in scans:

@@ -9,17 +9,19 @@ from typing import Any, NamedTuple
 import jax
 from absl import flags
 
-from hpunet import command, config
+from hpunet import command, compilation_cache, config, host_memory
 from hpunet.data.dataset import Dataset
 from hpunet.data.pipeline import Share, spread, training_batches
 from hpunet.errors import UserError
 from hpunet.model.build import Model, build_model
 from hpunet.model.initialization import Params
+from hpunet.model.network import build_network
 from hpunet.open_data import open_data
 from hpunet.training import summary
 from hpunet.training import workdir as folder
 from hpunet.training.devices import Devices
 from hpunet.training.loop import Outcome, Run
+from hpunet.training.memory import explain_exhaustion
 from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.task import Task, build_hierarchical_task
 from hpunet.training.validation import Cropped, Scorer, crop_examples
@@ -60,6 +62,8 @@ def main() -> int:
     if WORKDIR.value is None:
         raise UserError("--workdir is missing: allowed is a folder, made if it does not exist")
     _connect()
+    compilation_cache.use()
+    host_memory.keep_freed()
     devices = Devices()
     devices.check_batch_size(settings.batch_size)
     workdir, flat = folder.of(WORKDIR.value), config.flatten(values)
@@ -83,7 +87,8 @@ def main() -> int:
         Share(devices.host, devices.num_hosts),
         settings.num_workers,
     )
-    outcome = run.train(batches)
+    with explain_exhaustion(settings.batch_size, settings.precision, settings.remat):
+        outcome = run.train(batches)
     if outcome.signal is not None:
         if devices.is_main:
             _say_stopped(outcome, settings, workdir)
@@ -124,7 +129,9 @@ def _set_up(settings: config.Settings, devices: Devices) -> Setup:
     model = build_model(settings.model)
     crop = (settings.crop, settings.crop)
     channels = dataset.splits["train"][0]["image"].shape[-1]
-    task = build_hierarchical_task(model, settings.loss, crop, channels, settings.augmentation)
+    network = build_network(settings.model, settings.precision, settings.remat)
+    how = (settings.augmentation, network)
+    task = build_hierarchical_task(model, settings.loss, crop, channels, *how)
     scorer = Scorer(task, settings.loop.num_samples, settings.seed, devices)
     val_images = None
     if "val" in dataset.splits:

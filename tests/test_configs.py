@@ -28,6 +28,8 @@ ILLEGAL = {
     "batch_size": (True, "whole numbers from 1 to 2147483647"),
     "log_every": (1.5, "whole numbers from 1 to 2147483647"),
     "evaluate_every": ("often", "whole numbers from 0 to 2147483647"),
+    "precision": ("float16", "'float32' or 'bfloat16'"),
+    "remat": ("sometimes", "True or False"),
     "data.name": ("brats", "'synthetic' or 'lidc'"),
     "data.dir": (3, "None or a text"),
     "data.prepared_dir": (None, "a text"),

@@ -12,11 +12,12 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from hpunet.errors import UserError
 from hpunet.hypotheses.fit import Blend, Fit, blends, to_grid
-from hpunet.model.build import SAMPLES_AT_ONCE, Model
+from hpunet.model.build import Model, samples_at_once
+from hpunet.model.hierarchical_unet import Encoded
 from hpunet.model.initialization import Params
 from hpunet.training.sampler import NOT_FINITE
 
-# Pixels of a grid on which as many samples as `SAMPLES_AT_ONCE` are decoded side by side.
+# Pixels of a grid on which as many samples as the model does are decoded side by side.
 PIXELS = 256 * 256
 
 
@@ -79,7 +80,7 @@ class Drawer:
         encoded = self._encode(self._params, jnp.asarray(to_grid(image, fit)[None]))
         rows, columns = blends(fit)
         top, left, bottom, right = fit.region
-        for numbers, wanted in _portions(self.wish.num_samples, samples_at_once(fit)):
+        for numbers, wanted in _portions(self.wish.num_samples, portion_size(fit)):
             logits = self._decode(self._params, keys, encoded, numbers, self.wish.temperature)
             found = np.asarray(_label(logits, rows, columns, resampled=fit.resampled))[:wanted]
             if (found == NOT_FINITE).any():
@@ -94,9 +95,10 @@ class Drawer:
             yield labels
 
 
-def samples_at_once(fit: Fit) -> int:
+def portion_size(fit: Fit) -> int:
     """Samples of a picture that are decoded side by side; a matter of its size alone."""
-    return max(1, min(SAMPLES_AT_ONCE, SAMPLES_AT_ONCE * PIXELS // (fit.grid[0] * fit.grid[1])))
+    most = samples_at_once()
+    return max(1, min(most, most * PIXELS // (fit.grid[0] * fit.grid[1])))
 
 
 def _portions(num_samples: int, at_once: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -114,7 +116,7 @@ def _decode(
     mean: tuple[bool, ...],
     params: Params,
     keys: Key[Array, " 1"],
-    encoded: list[Array],
+    encoded: Encoded,
     numbers: Int[Array, " S"],
     temperature: Float[Array, ""],
 ) -> Float[Array, "S h w K"]:

@@ -1,10 +1,8 @@
 """The model as a handful of pure functions."""
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,39 +10,22 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key
 
 from hpunet.model import check
-from hpunet.model.hierarchical_unet import HierarchicalUNet, PosteriorPass
+from hpunet.model.hierarchical_unet import Encoded, HierarchicalUNet, PosteriorPass
 from hpunet.model.initialization import Parameter, Params, draw_parameters, list_parameters
 from hpunet.model.model_config import ModelConfig
+from hpunet.model.network import build_network
 from hpunet.model.noise import draw_noise
-
-# Samples that are decoded side by side; more follow each other, so that memory stays bounded.
-SAMPLES_AT_ONCE = 16
+from hpunet.model.reference_order import in_reference_order
 
 Latents = list[Float[Array, "S B _h _w _L"] | None]
 
 
-class Network(NamedTuple):
-    """The Haiku network as functions of its parameters, without checks.
+def samples_at_once() -> int:
+    """Samples that are decoded side by side; more follow each other, so that memory stays bounded.
 
-    Attributes:
-        forward: `(params, image, segmentation, noise) -> PosteriorPass`.
-        encode: `(params, image) -> features of every level`.
-        decode: `(params, features, noise, given) -> logits`.
+    A CPU takes fewer: what it works on then stays in its caches.
     """
-
-    forward: Callable[..., PosteriorPass]
-    encode: Callable[..., list[Array]]
-    decode: Callable[..., Array]
-
-
-def build_network(config: ModelConfig) -> Network:
-    """Turns the Haiku modules into functions that share one tree of parameters."""
-
-    def network() -> tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]:
-        unet = HierarchicalUNet(config)
-        return unet, (unet, unet.encode, unet.decode)
-
-    return Network(*hk.without_apply_rng(hk.multi_transform(network)).apply)
+    return 4 if jax.default_backend() == "cpu" else 16
 
 
 class Model:
@@ -58,15 +39,20 @@ class Model:
         network: The same network without checks, for training.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, precision: str = "float32") -> None:
         """Builds the network; no array is made.
 
+        Args:
+            config: The network's shape.
+            precision: What features and convolutions are computed in, `float32` or `bfloat16`;
+                weights and results are float32 in both.
+
         Raises:
-            ValueError: If `config` is no `ModelConfig`.
+            ValueError: If `config` is no `ModelConfig`, or the precision is another.
         """
         check.network(config)
         self.config = config
-        self.network = build_network(config)
+        self.network = build_network(config, precision)
         self._sample = jax.jit(self._sample_unchecked, static_argnames=("num_samples", "mean"))
         self._reconstruct = jax.jit(self._reconstruct_unchecked)
 
@@ -89,7 +75,7 @@ class Model:
         return draw_parameters(check.single_key(key), self.list_parameters(image.shape[-1]))
 
     def list_parameters(self, image_channels: int) -> list[Parameter]:
-        """Module, name, shape and initialiser of every weight, in the order of building.
+        """Module, name, shape and initialiser of every weight, in the order of the reference.
 
         Args:
             image_channels: Channels of the images that the network is for.
@@ -166,15 +152,16 @@ class Model:
             return self.decode_sample(params, keys, encoded, number, mean, temperature, latents)
 
         samples = (jnp.arange(num_samples), given)
-        if num_samples <= SAMPLES_AT_ONCE:
+        at_once = samples_at_once()
+        if num_samples <= at_once:
             return jax.vmap(decode)(*samples)
-        return jax.lax.map(lambda pair: decode(*pair), samples, batch_size=SAMPLES_AT_ONCE)
+        return jax.lax.map(lambda pair: decode(*pair), samples, batch_size=at_once)
 
     def decode_sample(
         self,
         params: Params,
         keys: Key[Array, " B"] | None,
-        encoded: Sequence[Float[Array, "B _h _w _C"]],
+        encoded: Encoded,
         number: Int[Array, ""] | int,
         mean: Sequence[bool],
         temperature: Float[Array, ""] | float = 1.0,
@@ -188,7 +175,7 @@ class Model:
         Args:
             params: The network's weights.
             keys: One key an image, or None where no scale is drawn.
-            encoded: Features of every level, level 0 first.
+            encoded: What `network.encode` gave.
             number: Which sample; it is folded into the keys.
             mean: For each scale, coarsest first, whether the prior's mean is taken.
             temperature: Factor on the prior's standard deviations.
@@ -197,7 +184,7 @@ class Model:
         Returns:
             Logits of every class.
         """
-        shapes = self.config.latent_shapes(*encoded[0].shape[1:3])
+        shapes = self.config.latent_shapes(*encoded.image_size)
         none: list[Array | None] = [None] * len(shapes)
         noise = none
         if keys is not None:
@@ -261,9 +248,9 @@ def _list_parameters(config: ModelConfig, image_channels: int) -> tuple[Paramete
     def forward(image: Array, segmentation: Array) -> PosteriorPass:
         return HierarchicalUNet(config)(image, segmentation, mean)
 
-    return tuple(list_parameters(forward, image, segmentation))
+    return tuple(in_reference_order(list_parameters(forward, image, segmentation), config))
 
 
-def build_model(config: ModelConfig) -> Model:
+def build_model(config: ModelConfig, precision: str = "float32") -> Model:
     """The network of this shape as pure functions; see `Model`."""
-    return Model(config)
+    return Model(config, precision)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from hpunet.model.model_config import ModelConfig
+from hpunet.model.precision import PRECISIONS
 
 # Module and name of the weights that see the image first.
 FIRST_KERNEL = ("prior_encoder/level_0/block_0/conv_0", "w")
@@ -17,6 +18,13 @@ def network(config: Any) -> None:
     """Refuses what is no shape of a network."""
     if not isinstance(config, ModelConfig):
         raise ValueError(f"config={short(config)}: allowed is a hpunet.ModelConfig")
+
+
+def precision(value: Any) -> None:
+    """Refuses a number format that the network does not compute in."""
+    if value not in PRECISIONS:
+        allowed = " and ".join(repr(p) for p in PRECISIONS)
+        raise ValueError(f"precision={short(value)}: allowed are {allowed}")
 
 
 def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:

@@ -21,9 +21,10 @@ class DiagonalGaussian(NamedTuple):
 def from_parameters(parameters: Float[Array, "B H W C"]) -> DiagonalGaussian:
     """Reads the first half of the channels as means, the second as logs of the deviations.
 
-    The deviation is `exp` of its channel and is not clamped, as in the reference.
+    The deviation is `exp` of its channel and is not clamped, as in the reference. Both are float32
+    whatever the network computes in: draws and KL are too fine for less.
     """
-    loc, log_scale = jnp.split(parameters, 2, axis=-1)
+    loc, log_scale = jnp.split(parameters.astype(jnp.float32), 2, axis=-1)
     return DiagonalGaussian(loc, jnp.exp(log_scale))
 
 

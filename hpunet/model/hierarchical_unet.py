@@ -1,11 +1,11 @@
 """Prior, posterior and stitching decoder as one Hierarchical Probabilistic U-Net."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hpunet.model.blocks import Upper
 from hpunet.model.encoder import Encoder
 from hpunet.model.gaussian import DiagonalGaussian
 from hpunet.model.hierarchical_decoder import HierarchicalDecoder, PerScale
@@ -27,6 +27,27 @@ class PosteriorPass(NamedTuple):
     prior: list[DiagonalGaussian]
 
 
+class Encoded(NamedTuple):
+    """What decoding needs of an image: the share of its features that no latent changes.
+
+    Attributes:
+        coarsest: Features of the coarsest level.
+        prior_decoder: Shares at the level above each scale, coarsest first.
+        stitching_decoder: Shares at the remaining levels, coarsest first.
+    """
+
+    coarsest: Float[Array, "B h w C"]
+    prior_decoder: list[Upper]
+    stitching_decoder: list[Upper]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image in pixels."""
+        finest = (self.prior_decoder + self.stitching_decoder)[-1]
+        height, width = finest.skip.shape[1:3]
+        return height, width
+
+
 class HierarchicalUNet:
     """The Hierarchical Probabilistic U-Net: two cores with weights of their own, and a decoder.
 
@@ -44,16 +65,19 @@ class HierarchicalUNet:
         self._posterior_decoder = HierarchicalDecoder(config, name="posterior_decoder")
         self._stitching_decoder = StitchingDecoder(config, name="stitching_decoder")
 
-    def encode(self, image: Float[Array, "B H W C"]) -> list[Float[Array, "B _h _w _D"]]:
-        """The prior's features of the image, all that sampling needs to know of it."""
-        return self._prior_encoder(image)
+    def encode(self, image: Float[Array, "B H W C"]) -> Encoded:
+        """All that sampling needs to know of an image."""
+        features = self._prior_encoder(image)
+        return Encoded(
+            features[-1],
+            self._prior_decoder.of_upper(features),
+            self._stitching_decoder.of_upper(features),
+        )
 
-    def decode(
-        self, encoded: Sequence[Float[Array, "B _h _w _C"]], noise: PerScale, given: PerScale
-    ) -> Float[Array, "B H W K"]:
+    def decode(self, encoded: Encoded, noise: PerScale, given: PerScale) -> Float[Array, "B H W K"]:
         """Logits of one sample, its latents drawn from the prior, at its mean, or given."""
-        decoded = self._prior_decoder(encoded, noise, given)
-        return self._stitching_decoder(encoded, decoded.features)
+        decoded = self._prior_decoder(encoded.coarsest, encoded.prior_decoder, noise, given)
+        return self._stitching_decoder(decoded.features, encoded.stitching_decoder)
 
     def __call__(
         self,
@@ -68,9 +92,12 @@ class HierarchicalUNet:
             segmentation: One-hot segmentation of the image.
             noise: The posterior's standard normal noise at each scale; None takes the mean.
         """
-        encoded_pair = self._posterior_encoder(jnp.concatenate([segmentation, image], axis=-1))
-        posterior = self._posterior_decoder(encoded_pair, noise, self._none)
-        encoded = self._prior_encoder(image)
-        prior = self._prior_decoder(encoded, self._none, posterior.latents)
-        logits = self._stitching_decoder(encoded, prior.features)
+        pair = self._posterior_encoder(jnp.concatenate([segmentation, image], axis=-1))
+        uppers = self._posterior_decoder.of_upper(pair)
+        posterior = self._posterior_decoder(pair[-1], uppers, noise, self._none)
+        encoded = self.encode(image)
+        prior = self._prior_decoder(
+            encoded.coarsest, encoded.prior_decoder, self._none, posterior.latents
+        )
+        logits = self._stitching_decoder(prior.features, encoded.stitching_decoder)
         return PosteriorPass(logits, posterior.distributions, prior.distributions)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import haiku as hk
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hpunet.model.blocks import conv, double
+from hpunet.model.blocks import Conv, Upper
 from hpunet.model.encoder import build_level
 from hpunet.model.model_config import ModelConfig
 
@@ -22,17 +21,32 @@ class StitchingDecoder(hk.Module):
         super().__init__(name=name)
         self._config = config
 
+    @hk.name_like("__call__")
+    def of_upper(self, encoded: Sequence[Float[Array, "B _h _w _C"]]) -> list[Upper]:
+        """Share of the encoder's features at each of the remaining levels, coarsest first.
+
+        Args:
+            encoded: The prior encoder's features of every level, level 0 first.
+        """
+        channels = self._config.channels_per_block
+        return [
+            build_level(self._config, level).of_upper(encoded[level], channels[level + 1])
+            for level in self._levels
+        ]
+
     def __call__(
-        self, encoded: Sequence[Float[Array, "B _h _w _C"]], features: Float[Array, "B h w D"]
+        self, features: Float[Array, "B h w D"], uppers: Sequence[Upper]
     ) -> Float[Array, "B H W K"]:
         """Logits of every class.
 
         Args:
-            encoded: The prior encoder's features of every level, level 0 first.
             features: The prior decoder's last features.
+            uppers: What `of_upper` gave.
         """
-        first_level = self._config.num_levels - self._config.num_scales - 2
-        for level in range(first_level, -1, -1):
-            features = jnp.concatenate([double(features), encoded[level]], axis=-1)
-            features = build_level(self._config, level)(features)
-        return conv(self._config.num_classes, 1, "logits")(features)
+        for level, upper in zip(self._levels, uppers, strict=True):
+            features = build_level(self._config, level)(features, upper)
+        return Conv(self._config.num_classes, 1, "logits")(features)
+
+    @property
+    def _levels(self) -> range:
+        return range(self._config.num_levels - self._config.num_scales - 2, -1, -1)

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
 
 class Collectives(NamedTuple):
     """What an objective needs from the devices that share its batch.
 
-    No gradient may pass through either function: their arguments carry none.
+    However many arrays the tree holds, a call is one operation between the devices. No gradient may
+    pass through it: its argument carries none.
 
     Attributes:
-        gather: Maps `[b, ...]` of each device to `[B, ...]` of all, in the devices' order.
-        sum: Adds a tree of arrays over the devices.
+        gather: Maps each `[b, ...]` of a tree, of 32 bits a number, to `[B, ...]` of all devices,
+            in their order.
+        sum: Adds a tree of floating-point arrays over the devices.
         num_devices: How many there are.
     """
 
@@ -22,4 +22,4 @@ class Collectives(NamedTuple):
     num_devices: int
 
 
-SINGLE_DEVICE = Collectives(gather=jnp.asarray, sum=lambda tree: tree, num_devices=1)
+SINGLE_DEVICE = Collectives(gather=lambda tree: tree, sum=lambda tree: tree, num_devices=1)

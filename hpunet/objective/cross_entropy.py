@@ -109,10 +109,10 @@ def top_k_mask(
     scores = jnp.log(pixelwise / total) + jnp.log(mask)
     if gumbel is not None:
         scores = scores + gumbel
-    everyone = collectives.gather(scores)
     place = jnp.arange(len(scores)) if index is None else index
+    everyone, places = collectives.gather((scores, place))
     # In the batch's own order, so that ties fall alike however the devices share it.
-    ordered = jnp.zeros_like(everyone).at[collectives.gather(place)].set(everyone)
+    ordered = jnp.zeros_like(everyone).at[places].set(everyone)
     _, best = lax.top_k(ordered.ravel(), _num_kept(top_k.fraction, ordered.size))
     kept = jnp.zeros(ordered.size).at[best].set(1.0).reshape(ordered.shape)
     return kept[place] * mask

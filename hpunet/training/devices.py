@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.experimental import multihost_utils
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hpunet.errors import UserError
-from hpunet.objective.collectives import Collectives
+from hpunet.objective.collectives import SINGLE_DEVICE, Collectives
 
 Tree = TypeVar("Tree")
 AXIS = "devices"
@@ -50,23 +51,23 @@ class Devices:
             )
 
     def collectives(self) -> Collectives:
-        """Gather and sum over all devices, inside of what `pmap` compiles."""
-        return Collectives(
-            gather=lambda x: lax.all_gather(x, AXIS, tiled=True),
-            sum=lambda tree: lax.psum(tree, AXIS),
-            num_devices=self.num_devices,
-        )
+        """Gather and sum over all devices, inside of what `pmap` compiles; nothing on one."""
+        if self.num_devices == 1:
+            return SINGLE_DEVICE
+        return Collectives(gather=_gather, sum=_sum, num_devices=self.num_devices)
 
     def pmap(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """Compiles `(state, batch) -> (state, scalars)` for all devices.
 
-        The state is given up to the step; the scalars, equal on all devices, come back once.
+        The state is given up to the step, but on CPUs; the scalars, equal on all devices, come
+        back once.
         """
         return jax.pmap(
             step,
             axis_name=AXIS,
             devices=self._explicit(),
-            donate_argnums=0,
+            # A CPU copies what it is given before it writes there: a gift costs more than it saves.
+            donate_argnums=() if self.local[0].platform == "cpu" else 0,
             out_axes=(0, None),
         )
 
@@ -105,6 +106,25 @@ class Devices:
     def largest(self, number: int) -> int:
         """The largest of all hosts' numbers; all hosts must ask at the same step."""
         return int(np.max(self.gather_hosts(np.asarray(number, np.int32))))
+
+
+def _sum(tree: Tree) -> Tree:
+    # As one vector: XLA joins only so many arrays, and so many bytes, of its own accord.
+    flat, unravel = ravel_pytree(tree)
+    return unravel(lax.psum(flat, AXIS))
+
+
+def _gather(tree: Tree) -> Tree:
+    # As one array of words of 32 bits, a row an example.
+    leaves, structure = jax.tree.flatten(tree)
+    words = [lax.bitcast_convert_type(x, jnp.uint32).reshape(len(x), -1) for x in leaves]
+    everyone = lax.all_gather(jnp.concatenate(words, axis=1), AXIS, tiled=True)
+    parts = jnp.split(everyone, np.cumsum([w.shape[1] for w in words[:-1]]), axis=1)
+    gathered = [
+        lax.bitcast_convert_type(part.reshape(-1, *x.shape[1:]), x.dtype)
+        for part, x in zip(parts, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, gathered)
 
 
 def _word(array: np.ndarray) -> np.dtype:

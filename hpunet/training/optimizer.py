@@ -81,8 +81,12 @@ def build_schedule(config: OptimizerConfig) -> optax.Schedule:
 
 
 def build_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
-    """Adam at the scheduled rate.
+    """Adam at the scheduled rate, on all weights as one vector.
+
+    The same numbers as array by array, but a few large operations instead of thousands of small
+    ones, which take longer to compile, to load and, on any device, to start.
 
     Reference: Kingma and Ba 2015; `optax.adam`.
     """
-    return optax.adam(build_schedule(config), config.b1, config.b2, config.eps)
+    adam = optax.adam(build_schedule(config), config.b1, config.b2, config.eps)
+    return optax.flatten(adam)

@@ -12,6 +12,8 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from hpunet.data.augment import AugmentConfig, augment, center_crop
 from hpunet.data.pipeline import Batch
 from hpunet.model.build import Model
+from hpunet.model.model_config import ModelConfig
+from hpunet.model.network import Network
 from hpunet.model.noise import draw_noise
 from hpunet.objective.collectives import Collectives
 from hpunet.objective.hierarchical import Loss, LossConfig, build_objective, loss_of_pass
@@ -69,15 +71,18 @@ def build_hierarchical_task(
     crop: tuple[int, int],
     image_channels: int,
     augmentation: AugmentConfig | None,
+    network: Network | None = None,
 ) -> Task:
     """A Hierarchical Probabilistic U-Net to be trained.
 
     Args:
-        model: The network.
+        model: Gives the first weights, and the samples.
         loss_config: What is minimised.
         crop: Height and width that the network sees, in pixels.
         image_channels: Channels of the images.
         augmentation: Ranges of the random deformations; None takes the central crop.
+        network: What the loss is computed of, with the weights of `model`: the same network in
+            another precision, for instance; None takes `model.network`.
     """
     num_classes = model.config.num_classes
 
@@ -85,17 +90,19 @@ def build_hierarchical_task(
         image = np.zeros((1, *crop, image_channels), np.float32)
         return model.init(key, image, np.zeros((1, *crop, num_classes), np.float32))
 
-    loss = _build_loss(model, loss_config, crop, augmentation)
+    trained = model.network if network is None else network
+    loss = _build_loss(model.config, trained, loss_config, crop, augmentation)
     return Task(init, build_objective(loss_config).init, loss, build_sampler(model))
 
 
 def _build_loss(
-    model: Model,
+    model_config: ModelConfig,
+    network: Network,
     config: LossConfig,
     crop: tuple[int, int],
     augmentation: AugmentConfig | None,
 ) -> LossFunction:
-    latent_shapes = model.config.latent_shapes(*crop)
+    latent_shapes = model_config.latent_shapes(*crop)
     gumbel_shape = crop if config.draws_pixels else None
 
     def loss(
@@ -108,9 +115,9 @@ def _build_loss(
     ) -> Loss:
         pairs = jax.vmap(jax.random.split)(keys)
         image, labels = see(batch, pairs[:, 0], crop, augmentation)
-        segmentation = jax.nn.one_hot(labels, model.config.num_classes)
+        segmentation = jax.nn.one_hot(labels, model_config.num_classes)
         noise = draw_noise(pairs[:, 1], latent_shapes, gumbel_shape)
-        output = model.network.forward(params, image, segmentation, noise.latents)
+        output = network.forward(params, image, segmentation, noise.latents)
         return loss_of_pass(
             output,
             segmentation,

@@ -88,8 +88,8 @@ def check(
     if changed:
         listed = ", ".join(f"{k} (was {old.get(k)!r}, now {new.get(k)!r})" for k in changed)
         raise UserError(
-            f"{workdir / CONFIG} is of a run with another configuration: {listed}; only num_steps "
-            "and the *_every keys may change, another --workdir starts anew"
+            f"{workdir / CONFIG} is of a run with another configuration: {listed}; only "
+            "num_steps, remat and the *_every keys may change, another --workdir starts anew"
         )
 
 

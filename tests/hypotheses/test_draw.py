@@ -6,7 +6,7 @@ import pytest
 
 from hpunet.errors import UserError
 from hpunet.hypotheses import draw
-from hpunet.hypotheses.draw import Drawer, Wish, samples_at_once
+from hpunet.hypotheses.draw import Drawer, Wish, portion_size
 from hpunet.hypotheses.fit import fit_crop, fit_whole
 from hpunet.model.build import build_model
 from tests import tiny
@@ -43,16 +43,16 @@ def test_samples_are_those_of_the_public_interface_at_the_same_key(params):
 
 def test_portions_give_what_one_gives(params, monkeypatch):
     whole = labels(params, Wish(7, 0, DRAWN))
-    monkeypatch.setattr(draw, "PIXELS", 3 * FIT.grid[0] * FIT.grid[1] // draw.SAMPLES_AT_ONCE)
-    assert samples_at_once(FIT) == 3
+    monkeypatch.setattr(draw, "PIXELS", 3 * FIT.grid[0] * FIT.grid[1] // draw.samples_at_once())
+    assert portion_size(FIT) == 3
     portions = list(Drawer(MODEL, params, Wish(7, 0, DRAWN))(IMAGE, FIT, 0, "picture"))
     assert [len(portion) for portion in portions] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(portions), whole)
 
 
 def test_larger_pictures_are_decoded_fewer_at_once():
-    counts = [samples_at_once(fit_whole((n, n), ONE, 128)) for n in (128, 256, 512, 1024, 4096)]
-    assert counts == [16, 16, 4, 1, 1]
+    counts = [portion_size(fit_whole((n, n), ONE, 128)) for n in (128, 256, 512, 1024, 4096)]
+    assert counts == [4, 4, 1, 1, 1]
 
 
 def test_a_picture_is_encoded_once(params, monkeypatch):
@@ -60,7 +60,7 @@ def test_a_picture_is_encoded_once(params, monkeypatch):
     drawer = Drawer(MODEL, params, Wish(40, 0, DRAWN))
     encode = drawer._encode
     monkeypatch.setattr(drawer, "_encode", lambda *a: (encoded.append(1), encode(*a))[1])
-    assert len(list(drawer(IMAGE, FIT, 0, "picture"))) == 3
+    assert len(list(drawer(IMAGE, FIT, 0, "picture"))) == 10
     assert len(encoded) == 1
 
 

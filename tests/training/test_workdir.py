@@ -67,6 +67,20 @@ def test_changed_configuration_is_refused_by_key(tmp_path):
     refusal(tmp_path, r"seed \(was 1, now 0\)")
 
 
+def test_levels_may_be_computed_twice_when_a_run_goes_on_but_not_in_another_precision(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "precision": "bfloat16"}))
+    folder.check(tmp_path, {**CONFIG, "precision": "bfloat16", "remat": True}, changed_keys)
+    refusal(tmp_path, r"precision \(was 'bfloat16', now .*only num_steps, remat and the")
+
+
+def test_run_that_is_older_than_a_key_goes_on_at_its_default(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    folder.check(tmp_path, {**CONFIG, "precision": "float32"}, changed_keys)
+    newer = {**CONFIG, "precision": "bfloat16"}
+    with pytest.raises(UserError, match=r"precision .*now 'bfloat16'"):
+        folder.check(tmp_path, newer, changed_keys)
+
+
 def test_place_that_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     os.symlink(tmp_path / "nowhere", tmp_path / "link")

@@ -1,0 +1,132 @@
+"""How a step's and a sample's time and memory grow: `python -m experiments.speed.growth`.
+
+Each point is measured in a process of its own, one after the other. Writes `growth.json`,
+`growth.md` and `growth.png`; `GROWTH.md` says what they show and why.
+"""
+
+import argparse
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
+sys.path.insert(0, str(ROOT))
+
+from experiments.speed import growth_figure, growth_table  # noqa: E402
+from experiments.speed.growth_point import Point  # noqa: E402
+from hpunet.evaluation.provenance import provenance  # noqa: E402
+from hpunet.figures.save import save  # noqa: E402
+
+PARTS = ("batch", "size", "levels", "samples", "devices")
+SIZES = {"lidc": 128, "tiny": 16}
+# One fewer than the LIDC network has: 64 pixels cannot be halved seven times.
+LEVELS_OF_SIZES = {"lidc": 7, "tiny": 3}
+LEVELS = {"lidc": 8, "tiny": 4}
+LEVELS_BATCH = 4
+
+
+def main() -> None:
+    """Measures all points that the flags name, and writes what came out."""
+    flags = parse_flags()
+    results: dict[str, Any] = {"points": []}
+    for part, point in list_points(flags):
+        print(f"{part}: {point}", file=sys.stderr, flush=True)
+        results["points"].append({"part": part, **point._asdict(), **measure_apart(point)})
+    # Not earlier: it asks for the device, which the points need for themselves.
+    results = {"made_with": provenance(), "cpus": os.cpu_count(), **results}
+    flags.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(results, indent=1) + "\n"
+    (flags.out / "growth.json").write_text(text, encoding="utf-8")
+    table = growth_table.table(results["points"])
+    (flags.out / "growth.md").write_text(table, encoding="utf-8")
+    save(growth_figure.draw(results["points"]), flags.out / "growth.png")
+    print(table)
+
+
+def parse_flags() -> argparse.Namespace:
+    """This command's flags."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--parts", type=words, default=PARTS, help=", ".join(PARTS))
+    parser.add_argument("--network", choices=LEVELS, default="lidc", help="tiny is for tests")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--remat", action="store_true", help="levels are computed twice")
+    parser.add_argument("--batch_sizes", type=numbers, default=(1, 4, 16, 64))
+    parser.add_argument("--sizes", type=numbers, default=(64, 128, 256, 512))
+    parser.add_argument("--levels", type=numbers, default=(3, 4, 5, 6, 7, 8))
+    parser.add_argument("--samples", type=numbers, default=(1, 4, 16, 64))
+    parser.add_argument("--devices", type=numbers, default=(1, 2, 4, 8))
+    parser.add_argument("--seconds", type=float, default=3.0, help="of repeats a point")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where results go")
+    flags = parser.parse_args()
+    if not set(flags.parts) <= set(PARTS):
+        parser.error(f"--parts={','.join(flags.parts)}: allowed are {', '.join(PARTS)}")
+    return flags
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words between commas."""
+    return tuple(text.split(","))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers between commas."""
+    return tuple(int(word) for word in text.split(","))
+
+
+def list_points(flags: argparse.Namespace) -> list[tuple[str, Point]]:
+    """What is measured, with the part that it belongs to."""
+    base = Point(
+        kind="train",
+        size=SIZES[flags.network],
+        num_levels=LEVELS[flags.network],
+        network=flags.network,
+        precision=flags.precision,
+        remat=flags.remat,
+        budget_s=flags.seconds,
+    )
+    flat = base._replace(num_levels=LEVELS_OF_SIZES[flags.network])
+    deep = base._replace(batch_size=LEVELS_BATCH)
+    shared = base._replace(batch_size=max(flags.devices))
+    talking = shared._replace(kind="asked", num_devices=max(flags.devices))
+    parts = {
+        "batch": [base._replace(batch_size=n) for n in flags.batch_sizes],
+        "size": [flat._replace(size=n) for n in flags.sizes],
+        "levels": [deep._replace(num_levels=n) for n in flags.levels],
+        "samples": [base._replace(kind="sample", num_samples=n) for n in flags.samples],
+        "devices": [
+            *(shared._replace(kind="devices", num_devices=n) for n in flags.devices),
+            *(talking._replace(num_levels=n) for n in (min(flags.levels), max(flags.levels))),
+        ],
+    }
+    return [(part, point) for part in flags.parts for point in parts[part]]
+
+
+# The LIDC network of all levels is one of the batch sizes, too.
+@functools.cache
+def measure_apart(point: Point) -> dict[str, Any]:
+    """Figures of a point from a process of its own, or the reason why there are none."""
+    environment = dict(os.environ)
+    if point.kind in ("devices", "asked"):
+        # As many devices as wanted exist on a CPU alone; what they say to each other is the same.
+        given = environment.get("XLA_FLAGS", "")
+        count = f"--xla_force_host_platform_device_count={point.num_devices}"
+        environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"{given} {count}"}
+        # Code that is never run need not be fast.
+        environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
+    command = [sys.executable, "-m", "experiments.speed.growth_point", json.dumps(point._asdict())]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [""])[-1]
+        return {"reason": f"ended with {done.returncode}: {last[:300]}"}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()

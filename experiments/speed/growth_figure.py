@@ -1,0 +1,101 @@
+"""The points of `growth.py` as one figure."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from hpunet.figures.style import FONT, LINES, SMALL, WIDTH
+
+HEIGHT = 4.4
+MEBI = 2**20
+Points = Sequence[dict[str, Any]]
+
+# What is varied, how it is called, and where on the axis a point of it lies.
+VARIED: dict[str, tuple[str, str]] = {
+    "batch": ("batch size", "batch_size"),
+    "size": ("height and width, pixels", "size"),
+    "levels": ("levels", "num_levels"),
+    "samples": ("samples of an image", "num_samples"),
+    "devices": ("devices", "num_devices"),
+}
+# Costs that stay within a factor of a few.
+LINEAR = ("levels", "devices")
+
+
+def draw(points: Points) -> Figure:
+    """Time above, memory below, for each thing varied; for devices number and bytes of collectives.
+
+    Both axes are logarithmic but for levels and devices, whose vertical ones start at zero. The
+    dashed line has slope one in what is varied, or in the number of pixels, and starts at the first
+    point.
+    """
+    parts = [part for part in VARIED if any(p["part"] == part for p in points)]
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    grid = figure.subplots(2, len(parts), squeeze=False)
+    for column, part in enumerate(parts):
+        # Those that vary the levels of what devices share are in the table alone.
+        chosen = [p for p in points if p["part"] == part and p["kind"] != "asked"]
+        upper, lower = grid[:, column]
+        if part == "devices":
+            plot(upper, part, chosen, collectives)
+            plot(lower, part, chosen, lambda p: in_mebibytes(p.get("result_bytes")))
+            title(upper, "collectives of a step")
+            title(lower, "their results, MiB")
+        else:
+            plot(upper, part, chosen, milliseconds)
+            plot(lower, part, chosen, lambda p: in_mebibytes(p.get("planned_bytes")))
+            title(upper, "all samples, ms" if part == "samples" else "training step, ms")
+            title(lower, "memory planned, MiB")
+        lower.set_xlabel(VARIED[part][0], fontsize=FONT)
+    return figure
+
+
+def milliseconds(point: dict[str, Any]) -> float | None:
+    """Time of a point, if it ran."""
+    seconds = point.get("seconds")
+    return None if seconds is None else 1000 * seconds
+
+
+def in_mebibytes(number: int | None) -> float | None:
+    """Bytes of a point in MiB, if they are known."""
+    return None if number is None else number / MEBI
+
+
+def collectives(point: dict[str, Any]) -> int | None:
+    """How many collectives a point has, if it was compiled."""
+    return len(point["collectives"]) if "collectives" in point else None
+
+
+def plot(
+    axis: Axes, part: str, points: Points, value: Callable[[dict[str, Any]], float | None]
+) -> None:
+    """A curve, and from its first point the line of slope one."""
+    name, ticks = VARIED[part][1], [p[VARIED[part][1]] for p in points]
+    known = [(p[name], y) for p in points if (y := value(p)) is not None]
+    axis.plot([x for x, _ in known], [y for _, y in known], "o-", color=LINES[0], markersize=3)
+    axis.set_xscale("log")
+    if part in LINEAR:
+        axis.set_ylim(0, 1.1 * max([y for _, y in known if y] or [1]))
+    else:
+        axis.set_yscale("log")
+        draw_slope(axis, known, 2 if part == "size" else 1)
+    axis.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=SMALL)
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.tick_params(axis="y", labelsize=SMALL)
+    axis.grid(alpha=0.25)
+
+
+def draw_slope(axis: Axes, known: Sequence[tuple[float, float]], power: int) -> None:
+    """The line that a cost in proportion to a power of what is varied would follow."""
+    if known:
+        (first, low), (last, _) = known[0], known[-1]
+        ends = [low, low * (last / first) ** power]
+        axis.plot([first, last], ends, "--", color="0.6", linewidth=1, zorder=0)
+
+
+def title(axis: Axes, text: str) -> None:
+    """What the vertical axis shows."""
+    axis.set_title(text, fontsize=FONT)

@@ -1,0 +1,66 @@
+"""The points of `growth.py` as a Markdown table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+HEADER = (
+    "| varied | batch | pixels | levels | samples | devices | ms | ms each | memory planned, MiB "
+    "| most of the process, MiB | collectives | their results, MiB |"
+)
+NONE = "-"
+MEBI = 2**20
+
+
+def table(points: Sequence[dict[str, Any]]) -> str:
+    """A row a point.
+
+    "Each" is a sample where samples are drawn, else an image. Memory planned is what XLA lays out
+    for arguments, results and what lies between.
+    """
+    rows = [HEADER, "|---" + "|---:" * (HEADER.count("|") - 2) + "|"]
+    rows += ["| " + " | ".join(row(point)) + " |" for point in points]
+    reasons = [f"- {point['part']}: {point['reason']}" for point in points if "reason" in point]
+    return "\n".join([*rows, *(["", *reasons] if reasons else [])]) + "\n"
+
+
+def row(point: dict[str, Any]) -> list[str]:
+    """The cells of a point."""
+    samples = point["num_samples"] if point["kind"] == "sample" else None
+    seconds = point.get("seconds")
+    each = None if seconds is None else seconds / (point["num_samples"] * point["batch_size"])
+    return [
+        point["part"],
+        str(point["batch_size"]),
+        f"{point['size']} x {point['size']}",
+        str(point["num_levels"]),
+        str(samples or NONE),
+        str(point["num_devices"]),
+        milliseconds(seconds),
+        milliseconds(each),
+        mebibytes(point.get("planned_bytes")),
+        mebibytes(point.get("peak_device_bytes") or point.get("peak_rss_bytes")),
+        str(number_of_collectives(point)),
+        mebibytes(point.get("result_bytes")),
+    ]
+
+
+def number_of_collectives(point: dict[str, Any]) -> Any:
+    """How many there are, if that was asked."""
+    if "collectives" in point:
+        return len(point["collectives"])
+    return point.get("asked_for", NONE)
+
+
+def milliseconds(seconds: float | None) -> str:
+    """With three digits."""
+    return NONE if seconds is None else rounded(1000 * seconds)
+
+
+def mebibytes(number: int | None) -> str:
+    """With three digits."""
+    return NONE if number is None else rounded(number / MEBI)
+
+
+def rounded(number: float) -> str:
+    """Three digits, and all before the point."""
+    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"

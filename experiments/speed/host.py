@@ -1,0 +1,140 @@
+"""What the processor does beside the network: imports, first weights, reading, scores.
+
+    python -m experiments.speed.host FOLDER NAME
+
+prints what was measured as JSON. It also prepares the data set that `startup` trains on.
+"""
+
+import functools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.speed import inputs
+from experiments.speed.program import NUM_SAMPLES
+
+MEASURED_SECONDS = 2.0
+REPEATS = 3
+NUM_IMAGES = 8
+NUM_GRADERS = 4
+WORKERS = (0, 1, 2)
+IMPORTS = ("import hpunet", "import hpunet; hpunet.build_model", "import hpunet.train")
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """Keys that make the train command learn the network on few synthetic images."""
+    settings = inputs.read_settings(folder)
+    size, shape = settings["size"], settings["model"].items()
+    return {
+        "data.name": "synthetic",
+        "data.prepared_dir": str(folder / "data"),
+        "data.crop": size,
+        # Smaller ones are not drawn.
+        "data.synthetic.image_size": max(32, size),
+        "data.synthetic.num_train": 64,
+        "data.synthetic.num_val": 8,
+        "data.synthetic.num_test": 8,
+        **{f"model.{k}": tuple(v) if isinstance(v, list) else v for k, v in shape},
+    }
+
+
+def pipeline(folder: Path) -> dict[str, Any]:
+    """Images a second that are read, by the number of reading processes; 0 is a thread."""
+    from absl import flags
+
+    from hpunet.config import default_config, settings_of
+    from hpunet.data.pipeline import training_batches
+    from hpunet.open_data import open_data
+
+    # Grain reads them.
+    flags.FLAGS.mark_as_parsed()
+    config = default_config()
+    config.update_from_flattened_dict(configuration(folder))
+    source = open_data(settings_of(config)).splits["train"]
+    found = {}
+    for workers in WORKERS:
+        batches = training_batches(source, NUM_IMAGES, inputs.SEED, num_workers=workers)
+        rate = images_a_second(functools.partial(next, batches), NUM_IMAGES, warm_up=10)
+        found[str(workers)] = {"images_a_second": rate, "a_worker": rate / max(1, workers)}
+    return found
+
+
+def scores(folder: Path) -> dict[str, Any]:
+    """Images a second that are scored, on one core."""
+    from hpunet.metrics import ged, hungarian_iou
+
+    size = inputs.read_settings(folder)["size"]
+    _, labels = inputs.images(NUM_IMAGES * (NUM_SAMPLES + NUM_GRADERS), size)
+    sets = labels.reshape(-1, NUM_IMAGES, size, size)
+    samples, annotations = sets[:NUM_SAMPLES], sets[NUM_SAMPLES:]
+    one_by_one = {
+        score.__name__: images_a_second(functools.partial(score, samples, annotations), NUM_IMAGES)
+        for score in (ged, hungarian_iou)
+    }
+    both = 1 / sum(1 / rate for rate in one_by_one.values())
+    return {**one_by_one, "both": both, "samples": NUM_SAMPLES, "graders": NUM_GRADERS}
+
+
+def images_a_second(step: Callable[[], Any], images: int, warm_up: int = 1) -> float:
+    """How many images a step handles a second."""
+    for _ in range(warm_up):
+        step()
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < MEASURED_SECONDS:
+        step()
+        steps += 1
+    return steps * images / (time.perf_counter() - start)
+
+
+def imports(folder: Path) -> dict[str, float]:
+    """Seconds that imports take in a fresh interpreter, its own start left out."""
+    del folder
+    program = "import time; start = time.perf_counter()\n{}\nprint(time.perf_counter() - start)"
+    found = {}
+    for statement in IMPORTS:
+        words = [sys.executable, "-c", program.format(statement)]
+        found[statement] = statistics.median(float(said(words)) for _ in range(REPEATS))
+    return found
+
+
+def said(words: Sequence[str]) -> str:
+    """The last line that a process prints."""
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def initialisation(folder: Path) -> dict[str, float]:
+    """Seconds that first weights take, in a process that has imported hpunet."""
+    import jax
+
+    from hpunet.model.build import build_model
+    from hpunet.model.model_config import ModelConfig
+
+    settings = inputs.read_settings(folder)
+    size, config = settings["size"], ModelConfig(**settings["model"])
+    image = np.zeros((1, size, size, 1), np.float32)
+    segmentation = np.zeros((1, size, size, config.num_classes), np.float32)
+    found = {}
+    for name in ("first", "again"):
+        start = time.perf_counter()
+        jax.block_until_ready(build_model(config).init(jax.random.key(0), image, segmentation))
+        found[f"{name}_s"] = time.perf_counter() - start
+    return found
+
+
+MEASUREMENTS = {
+    "pipeline": pipeline,
+    "scores": scores,
+    "imports": imports,
+    "initialisation": initialisation,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(MEASUREMENTS[sys.argv[2]](Path(sys.argv[1]))))

@@ -1,0 +1,85 @@
+"""What all variants are given: weights, images, labels and noise, made once and kept as files.
+
+    python -m experiments.speed.inputs FOLDER MODEL
+
+Made by a process of its own, so that no variant needs another's packages.
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CHECKED_IMAGES = 2
+SEED = 0
+# Defaults are the published LIDC network; the tiny one is for tests.
+MODELS: dict[str, dict[str, Any]] = {
+    "lidc": {},
+    "tiny": {
+        "latent_dims": (1, 1),
+        "channels_per_block": (4, 6, 8),
+        "convs_per_block": 1,
+        "blocks_per_level": 1,
+    },
+}
+SIZES = {"lidc": 128, "tiny": 8}
+
+
+def make(folder: Path, model: str) -> None:
+    """Writes `settings.json`, `params.npz` and `check.npz` into a folder.
+
+    Args:
+        folder: Where to; it must exist.
+        model: A name of `MODELS`.
+    """
+    import jax
+
+    from hpunet import config as config_module
+    from hpunet.model.build import build_model
+    from hpunet.model.model_config import ModelConfig
+    from hpunet.model.noise import draw_noise
+
+    config, size = ModelConfig(**MODELS[model]), SIZES[model]
+    defaults = config_module.flatten(config_module.default_config())
+    training = {k: v for k, v in defaults.items() if k.startswith(("objective.", "optimizer."))}
+    settings = {"model": dataclasses.asdict(config), "size": size, "training": training}
+    (folder / "settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    one = np.zeros((1, size, size, 1), np.float32)
+    params = build_model(config).init(jax.random.key(SEED), one, one.repeat(config.num_classes, -1))
+    flat: dict[str, Any] = {
+        f"{m}/{n}": np.asarray(w) for m, values in params.items() for n, w in values.items()
+    }
+    np.savez(folder / "params.npz", **flat)
+    keys = jax.random.split(jax.random.key(SEED), CHECKED_IMAGES)
+    noise = draw_noise(keys, config.latent_shapes(size, size), (size, size))
+    latents: dict[str, Any] = {f"latent_{i}": np.asarray(n) for i, n in enumerate(noise.latents)}
+    np.savez(folder / "check.npz", gumbel=np.asarray(noise.gumbel), **latents)
+
+
+def images(batch_size: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images `[B, size, size, 1]` and labels of squares `[B, size, size]`, both uint8."""
+    generator = np.random.default_rng(SEED)
+    image = generator.integers(0, 150, (batch_size, size, size, 1), dtype=np.uint8)
+    labels = np.zeros((batch_size, size, size), np.uint8)
+    for one, corner in zip(labels, generator.integers(0, size // 2, (batch_size, 2)), strict=True):
+        one[corner[0] : corner[0] + size // 4, corner[1] : corner[1] + size // 4] = 1
+    image[labels > 0] += 100
+    return image, labels
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What `make` wrote: `model`, `size` and `training`."""
+    return json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file of `make`, by name."""
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,175 @@
+"""hpunet as its commands call it, and the plain transcription, as things to time."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.speed import inputs, plain
+from experiments.speed.program import NUM_SAMPLES, Program
+from hpunet.data.pipeline import Batch
+from hpunet.model.build import Model, build_model
+from hpunet.model.model_config import ModelConfig
+from hpunet.model.noise import Noise
+from hpunet.objective.collectives import SINGLE_DEVICE
+from hpunet.objective.cross_entropy import TopK
+from hpunet.objective.geco import GecoConfig
+from hpunet.objective.hierarchical import LossConfig, build_objective, loss_of_pass
+from hpunet.training.devices import Devices
+from hpunet.training.optimizer import OptimizerConfig, build_optimizer
+from hpunet.training.state import build_step, init_state
+from hpunet.training.task import Task, build_hierarchical_task, scale_intensities
+
+
+class JaxVariant:
+    """hpunet; `Plain` replaces its network."""
+
+    def __init__(self, folder: Path, precision: str) -> None:
+        """Reads what `inputs.make` left; `precision` is what the network computes in."""
+        settings = inputs.read_settings(folder)
+        training = settings["training"]
+        self.folder, self.precision = folder, precision
+        self.config = ModelConfig(**settings["model"])
+        self.size = settings["size"]
+        geco = GecoConfig(*(training[f"objective.{name}"] for name in ("kappa", "decay", "rate")))
+        top_k = TopK(training["objective.top_k_fraction"])
+        self.loss_config = LossConfig(geco, top_k, training["objective.l2"])
+        self.optimizer = build_optimizer(OptimizerConfig(training["optimizer.learning_rate"]))
+        self.model = self.build_model()
+        self.params: dict[str, dict[str, Any]] = {}
+        for name, array in inputs.read_arrays(folder / "params.npz").items():
+            module, _, end = name.rpartition("/")
+            self.params.setdefault(module, {})[end] = jnp.asarray(array)
+
+    def build_model(self) -> Model:
+        """The model whose network is trained."""
+        return build_model(self.config, self.precision)
+
+    def check(self) -> dict[str, Any]:
+        """Logits, loss and norm of its gradient at the inputs that all variants are given."""
+        arrays = inputs.read_arrays(self.folder / "check.npz")
+        image, labels = inputs.images(len(arrays["gumbel"]), self.size)
+        segmentation = jax.nn.one_hot(labels, self.config.num_classes)
+        latents = [jnp.asarray(arrays[f"latent_{i}"]) for i in range(self.config.num_scales)]
+        noise = Noise(latents, jnp.asarray(arrays["gumbel"]))
+        variables, state = build_objective(self.loss_config).init()
+
+        def loss(params: Any) -> Any:
+            scaled = scale_intensities(image)
+            output = self.model.network.forward(params, scaled, segmentation, latents)
+            settings = (noise, params, variables, state, self.loss_config)
+            result = loss_of_pass(output, segmentation, *settings, collectives=SINGLE_DEVICE)
+            return result.share, (output.logits, result.scalars["loss"])
+
+        # Otherwise a GPU rounds the factors of a float32 product to ten bits.
+        with jax.default_matmul_precision("highest"):
+            gradient, (logits, value) = jax.jit(jax.grad(loss, has_aux=True))(self.params)
+        squares = [jnp.sum(jnp.square(w)) for w in jax.tree.leaves(gradient)]
+        norm = jnp.sqrt(jnp.sum(jnp.stack(squares)))
+        return {"logits": np.asarray(logits), "loss": float(value), "gradient_norm": float(norm)}
+
+    def task(self) -> Task:
+        """What is trained: the central crop, without augmentation."""
+        crop = (self.size, self.size)
+        return build_hierarchical_task(self.model, self.loss_config, crop, 1, None)
+
+    def train(self, batch_size: int) -> Program:
+        """Steps of training as the train command compiles them, on one device."""
+        task, devices = self.task(), Devices(jax.local_devices()[:1])
+        state = devices.replicate(init_state(task, self.optimizer, inputs.SEED, self.params))
+        step: Any = devices.pmap(build_step(task, self.optimizer, devices.collectives()))
+        image, labels = inputs.images(batch_size, self.size)
+        batch = Batch(image, labels, np.arange(batch_size, dtype=np.int32))
+        compiled = step.lower(state, devices.split(batch)).compile()
+
+        def run(repeats: int) -> None:
+            nonlocal state
+            for _ in range(repeats):
+                state, scalars = compiled(state, devices.split(batch))
+            jax.block_until_ready((state, scalars))
+
+        return Program(run, lambda: {"program": program_facts(compiled), **device_memory()})
+
+    def sample(self, batch_size: int) -> Program:
+        """Samples of each image as the commands draw them."""
+        key = jax.random.key(inputs.SEED)
+        draw = functools.partial(self.model.sample, self.params, key, num_samples=NUM_SAMPLES)
+        return repeated(draw, self.scaled(batch_size))
+
+    def encode(self, batch_size: int) -> Program:
+        """What an image's samples have in common."""
+        encode = functools.partial(jax.jit(self.model.network.encode), self.params)
+        return repeated(encode, self.scaled(batch_size))
+
+    def scaled(self, batch_size: int) -> np.ndarray:
+        """Images as `Model.sample` takes them."""
+        return np.asarray(scale_intensities(inputs.images(batch_size, self.size)[0]))
+
+
+class Plain(JaxVariant):
+    """The plain transcription under hpunet's objective and optimiser."""
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """What is convolved in."""
+        return jnp.dtype(self.precision)
+
+    def build_model(self) -> Model:
+        """The model of hpunet around the plain network."""
+        model = build_model(self.config)
+        forward = functools.partial(plain.forward, config=self.config, dtype=self.dtype)
+        model.network = model.network._replace(forward=forward)
+        return model
+
+    def sample(self, batch_size: int) -> Program:
+        """So many whole passes, compiled once."""
+        draw = jax.jit(functools.partial(plain.draw, config=self.config, dtype=self.dtype))
+        keys = list(jax.random.split(jax.random.key(inputs.SEED), NUM_SAMPLES))
+
+        def draw_all(image: np.ndarray) -> list[Any]:
+            return [draw(self.params, key, image) for key in keys]
+
+        return repeated(draw_all, self.scaled(batch_size))
+
+    def encode(self, batch_size: int) -> Program:
+        """The prior's encoder."""
+
+        @jax.jit
+        def encode(params: Any, image: Any) -> Any:
+            return plain.encoder(params, "prior_encoder", image.astype(self.dtype), self.config)
+
+        return repeated(functools.partial(encode, self.params), self.scaled(batch_size))
+
+
+def repeated(function: Callable[[np.ndarray], Any], image: np.ndarray) -> Program:
+    """Calls a function of an image again and again."""
+
+    def run(repeats: int) -> None:
+        for _ in range(repeats):
+            jax.block_until_ready(function(image))
+
+    return Program(run, device_memory)
+
+
+def program_facts(compiled: Any) -> dict[str, Any]:
+    """XLA's own count of a compiled program, and the memory that it plans, in bytes."""
+    cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
+    cost = cost[0] if isinstance(cost, list) else cost
+    names = ("temp", "argument", "output", "alias")
+    planned = {name: getattr(memory, f"{name}_size_in_bytes", None) for name in names}
+    return {"flops": cost.get("flops"), "bytes_accessed": cost.get("bytes accessed")} | planned
+
+
+def device_memory() -> dict[str, Any]:
+    """Most bytes that this process ever held on its device; None where the device does not say."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return {"peak_device_bytes": stats.get("peak_bytes_in_use")}
+
+
+def device_facts() -> dict[str, Any]:
+    """The device and the versions behind the variants in this module."""
+    return {"device": jax.local_devices()[0].device_kind, "jax": jax.__version__}

@@ -1,0 +1,109 @@
+"""What a step of training the LIDC network needs of a device's memory, in GiB.
+
+Compiles the step in each precision, with and without `remat`, and runs none:
+`python experiments/speed/memory.py` writes `memory.json`. `kept` is what the gradient keeps of the
+way forward; the rest is what XLA lays out for this machine's device. For a CPU it turns bfloat16's
+convolutions into float32's, so that its figure for bfloat16 is an upper bound, and merges what
+`remat` computes twice, so that nothing is gained.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from hpunet.config import Settings, settings_of
+from hpunet.config_file import config_files, load_config
+from hpunet.data.pipeline import Batch
+from hpunet.model.build import build_model
+from hpunet.model.network import build_network
+from hpunet.model.precision import PRECISIONS
+from hpunet.objective.collectives import SINGLE_DEVICE
+from hpunet.training.state import TrainState, build_step, init_state
+from hpunet.training.task import Task, build_hierarchical_task
+
+GIB = 2**30
+
+
+class Step(NamedTuple):
+    """A step of training and the shapes of what it takes."""
+
+    task: Task
+    optimizer: optax.GradientTransformation
+    state: TrainState
+    batch: Batch
+
+
+def build(settings: Settings, batch_size: int, size: int, precision: str, remat: bool) -> Step:
+    """The step that a run of the LIDC configuration would do, without augmentation."""
+    model = build_model(settings.model)
+    network = build_network(settings.model, precision, remat)
+    task = build_hierarchical_task(model, settings.loss, (size, size), 1, None, network)
+    optimizer = optax.adam(settings.optimizer.learning_rate)
+    batch = Batch(
+        np.zeros((batch_size, size, size, 1), np.uint8),
+        np.zeros((batch_size, size, size), np.uint8),
+        np.arange(batch_size, dtype=np.int32),
+    )
+    state = jax.eval_shape(lambda: init_state(task, optimizer, 0))
+    return Step(task, optimizer, state, batch)
+
+
+def kept(step: Step) -> int:
+    """Bytes that the gradient keeps of the way forward, as JAX asks of any device."""
+
+    def backward(params: Any, state: TrainState, batch: Batch) -> Any:
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(state.key, batch.position)
+
+        def loss(weights: Any) -> Any:
+            rest = (state.variables, state.objective, batch, keys, SINGLE_DEVICE)
+            return step.task.loss(weights, *rest).share
+
+        return jax.vjp(loss, params)[1]
+
+    leaves = jax.tree.leaves(jax.eval_shape(backward, step.state.params, step.state, step.batch))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+
+def compiled(step: Step) -> dict[str, float]:
+    """What XLA lays out for the whole step on this machine's device, in GiB."""
+    function = jax.jit(build_step(step.task, step.optimizer, SINGLE_DEVICE), donate_argnums=0)
+    sizes = function.lower(step.state, step.batch).compile().memory_analysis()
+    assert sizes is not None
+    outside = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    return {
+        "state_and_batch": outside / GIB,
+        "temporary": sizes.temp_size_in_bytes / GIB,
+        "total": (outside + sizes.temp_size_in_bytes) / GIB,
+    }
+
+
+def main() -> None:
+    """Writes `memory.json` beside this script."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--image_size", type=int, default=128)
+    parser.add_argument("--config", default="lidc")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "memory.json")
+    flags = parser.parse_args()
+    settings = settings_of(load_config(config_files()[flags.config]))
+    rows = []
+    for precision in PRECISIONS:
+        for remat in (False, True):
+            step = build(settings, flags.batch_size, flags.image_size, precision, remat)
+            sizes = {"kept": kept(step) / GIB, **compiled(step)}
+            rows.append({"precision": precision, "remat": remat, **sizes})
+            print(json.dumps(rows[-1]), flush=True)
+    device = jax.devices()[0].device_kind
+    result = {"batch_size": flags.batch_size, "image_size": flags.image_size, "device": device}
+    flags.out.write_text(
+        json.dumps(result | {"jax": jax.__version__, "rows": rows}, indent=2) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

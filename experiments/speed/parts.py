@@ -1,0 +1,298 @@
+"""Where the time goes: each part of the network, of the loss and of a step, compiled by itself.
+
+    python -m experiments.speed.parts FOLDER PRECISION BATCH_SIZE
+
+prints a line of JSON for each part. What a part costs alone is a little more than what it adds to a
+whole step, in which XLA fuses across their borders.
+"""
+
+import functools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.speed import inputs, plain
+from experiments.speed.jax_variants import JaxVariant
+from hpunet.data.augment import AugmentConfig
+from hpunet.data.pipeline import Batch
+from hpunet.model.encoder import Encoder, build_level
+from hpunet.model.hierarchical_decoder import HierarchicalDecoder
+from hpunet.model.model_config import ModelConfig
+from hpunet.model.noise import draw_noise
+from hpunet.model.stitching_decoder import StitchingDecoder
+from hpunet.objective.collectives import SINGLE_DEVICE
+from hpunet.objective.hierarchical import build_objective, loss_of_pass
+from hpunet.training.state import build_step, init_state
+from hpunet.training.task import see
+
+REPEATS = 5
+LEAST_SECONDS = 0.1
+
+
+class Part(NamedTuple):
+    """A part that is timed.
+
+    Attributes:
+        name: Its name; behind a slash a level or one of two implementations.
+        function: Of `arguments`.
+        arguments: Trees of arrays.
+        gradients: The first so many arguments have a gradient in training; 0 for none.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    gradients: int
+
+
+class Network(NamedTuple):
+    """The variant that is profiled, and a batch."""
+
+    variant: JaxVariant
+    batch_size: int
+    dtype: jnp.dtype
+
+    def random(self, side: int, channels: int) -> jax.Array:
+        """Features of a level."""
+        shape = (self.batch_size, side, side, channels)
+        return jnp.asarray(np.random.default_rng(0).normal(size=shape), self.dtype)
+
+    def features(self) -> list[jax.Array]:
+        """Features as an encoder gives them."""
+        widths = enumerate(self.variant.config.channels_per_block)
+        return [self.random(self.variant.size >> level, c) for level, c in widths]
+
+    def latents(self) -> list[jax.Array]:
+        """Noise or latents of every scale, float32."""
+        shapes = self.variant.config.latent_shapes(self.variant.size, self.variant.size)
+        return [self.random(h, dim).astype(jnp.float32) for h, _, dim in shapes]
+
+    def params(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """The weights of a part, their names without what leads to it."""
+        found = {k: v for k, v in self.variant.params.items() if k.startswith(prefix)}
+        return jax.tree.map(lambda w: w.astype(self.dtype), found)
+
+
+class Level(NamedTuple):
+    """A level's residual blocks; the posterior's decoder has the prior's once more.
+
+    Attributes:
+        name: Module and level.
+        level: 0 is full resolution.
+        lower_channels: Of the features from below, at half the resolution; 0 in an encoder.
+        channels: Of the encoder's features, or of an encoder's input.
+    """
+
+    name: str
+    level: int
+    lower_channels: int
+    channels: int
+
+
+def list_levels(config: ModelConfig) -> list[Level]:
+    """The levels of the prior's encoder, of its decoder and of the stitching decoder."""
+    widths = config.channels_per_block
+    found = []
+    for level in range(config.num_levels):
+        channels = widths[level - 1] if level else 1
+        found.append(Level(f"prior_encoder/level_{level}", level, 0, channels))
+    for level in range(config.num_levels - 2, -1, -1):
+        scale = config.num_levels - 2 - level
+        in_core = scale < config.num_scales
+        module = "prior_decoder" if in_core else "stitching_decoder"
+        lower = widths[level + 1] + (config.latent_dims[scale] if in_core else 0)
+        found.append(Level(f"{module}/level_{level}", level, lower, widths[level]))
+    return found
+
+
+def levels(network: Network) -> Iterator[Part]:
+    """Each level as hpunet computes it."""
+    config = network.variant.config
+    for level in list_levels(config):
+
+        def function(features: Any, lower: Any = None, number: int = level.level) -> Any:
+            module = build_level(config, number)
+            if lower is None:
+                return module(features)
+            return module(lower, module.of_upper(features, lower.shape[-1]))
+
+        apply = apply_of(function)
+        named = network.params(level.name + "/")
+        params = {k.partition("/")[2]: v for k, v in named.items()}
+        yield _level(network, level, apply, params)
+
+
+def plain_levels(network: Network) -> Iterator[Part]:
+    """Each level as the plain transcription computes it, upsampling and concatenation included."""
+    config = network.variant.config
+    for level in list_levels(config):
+
+        def function(params: Any, features: Any, lower: Any = None, name: str = level.name) -> Any:
+            if lower is not None:
+                features = jnp.concatenate([plain.double(lower), features], axis=-1)
+            return plain.run_level(params, name, features, config)
+
+        yield _level(network, level, function, network.params(level.name + "/"))
+
+
+def apply_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that builds Haiku modules, as one of their parameters and its arguments."""
+    transformed: Any = hk.transform(function)
+    return hk.without_apply_rng(transformed).apply
+
+
+def _level(network: Network, level: Level, function: Callable[..., Any], params: Any) -> Part:
+    side = network.variant.size >> level.level
+    features = network.random(side, level.channels)
+    if level.lower_channels:
+        lower = network.random(side // 2, level.lower_channels)
+        return Part(level.name, function, (params, features, lower), gradients=3)
+    # Of an image no gradient is taken.
+    return Part(level.name, function, (params, features), gradients=2 if level.level else 1)
+
+
+def modules(network: Network) -> Iterator[Part]:
+    """The five modules of hpunet, each as a whole."""
+    config, size = network.variant.config, network.variant.size
+    features, latents = network.features(), network.latents()
+    none = [None] * config.num_scales
+    for name, channels in (("prior_encoder", 1), ("posterior_encoder", 1 + config.num_classes)):
+        image = network.random(size, channels)
+        yield _module(network, name, lambda x, name=name: Encoder(config, name)(x), image)
+
+    def posterior_decoder(encoded: Any, noise: Any) -> Any:
+        decoder = HierarchicalDecoder(config, "posterior_decoder")
+        return decoder(encoded[-1], decoder.of_upper(encoded), noise, none)
+
+    def prior_decoder(encoded: Any, given: Any) -> Any:
+        decoder = HierarchicalDecoder(config, "prior_decoder")
+        return decoder(encoded[-1], decoder.of_upper(encoded), none, given)
+
+    def stitching_decoder(encoded: Any, last: Any) -> Any:
+        decoder = StitchingDecoder(config, "stitching_decoder")
+        return decoder(last, decoder.of_upper(encoded))
+
+    last = features[config.level_of_scale(config.num_scales - 1) - 1]
+    for function in (posterior_decoder, prior_decoder):
+        yield _module(network, function.__name__, function, features, latents)
+    yield _module(network, "stitching_decoder", stitching_decoder, features, last)
+
+
+def _module(network: Network, name: str, function: Callable[..., Any], *arguments: Any) -> Part:
+    apply = apply_of(function)
+    # Of an image, an encoder's only argument, no gradient is taken.
+    gradients = 1 if len(arguments) == 1 else 1 + len(arguments)
+    return Part(name, apply, (network.params(name + "/"), *arguments), gradients)
+
+
+def around(network: Network) -> Iterator[Part]:
+    """Augmentation, noise, objective and optimiser."""
+    variant, size = network.variant, network.variant.size
+    image, labels = inputs.images(network.batch_size, size)
+    keys = jax.random.split(jax.random.key(0), network.batch_size)
+    batch = Batch(image, labels, np.arange(network.batch_size, dtype=np.int32))
+    augmented = functools.partial(see, crop=(size, size), augmentation=AugmentConfig())
+    yield Part("augmentation", augmented, (batch, keys), gradients=0)
+    shapes = variant.config.latent_shapes(size, size)
+    noise_of = functools.partial(draw_noise, latent_shapes=shapes, gumbel_shape=(size, size))
+    yield Part("noise", noise_of, (keys,), gradients=0)
+    segmentation = jax.nn.one_hot(labels, variant.config.num_classes)
+    noise = noise_of(keys)
+    forward = variant.model.network.forward
+    output = jax.eval_shape(
+        forward, variant.params, image / np.float32(255), segmentation, noise[0]
+    )
+    output = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), output)
+    variables, state = build_objective(variant.loss_config).init()
+
+    def objective(params: Any, output: Any) -> Any:
+        settings = (noise, params, variables, state, variant.loss_config)
+        return loss_of_pass(output, segmentation, *settings, collectives=SINGLE_DEVICE).share
+
+    yield Part("objective", objective, (variant.params, output), gradients=2)
+
+    def optimiser(gradient: Any, state: Any, params: Any) -> Any:
+        updates, state = variant.optimizer.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    first = variant.optimizer.init(variant.params)
+    yield Part("optimiser", optimiser, (variant.params, first, variant.params), gradients=0)
+
+
+def whole(network: Network) -> Iterator[Part]:
+    """A pass through the whole network, and a step."""
+    variant = network.variant
+    image, labels = inputs.images(network.batch_size, variant.size)
+    segmentation = jax.nn.one_hot(labels, variant.config.num_classes)
+    arguments = (variant.params, image / np.float32(255), segmentation, network.latents())
+    yield Part("network", variant.model.network.forward, arguments, gradients=1)
+    task = variant.task()
+    batch = Batch(image, labels, np.arange(network.batch_size, dtype=np.int32))
+    state = init_state(task, variant.optimizer, inputs.SEED, variant.params)
+    step = build_step(task, variant.optimizer, SINGLE_DEVICE)
+    yield Part("step", step, (state, batch), gradients=0)
+
+
+def gradient_of(part: Part) -> Callable[..., Any]:
+    """The part's result and its gradients."""
+
+    def gradient(*arguments: Any) -> Any:
+        first, rest = arguments[: part.gradients], arguments[part.gradients :]
+        result, pull_back = jax.vjp(lambda *a: part.function(*a, *rest), *first)
+        return result, pull_back(jax.tree.map(jnp.ones_like, result))
+
+    return gradient
+
+
+def timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """Median milliseconds of a compiled function, and XLA's count of its operations."""
+    compiled = jax.jit(function).lower(*arguments).compile()
+    start = time.perf_counter()
+    jax.block_until_ready(compiled(*arguments))
+    repeats = max(1, int(LEAST_SECONDS / (time.perf_counter() - start)))
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        for _ in range(repeats):
+            result = compiled(*arguments)
+        jax.block_until_ready(result)
+        seconds.append((time.perf_counter() - start) / repeats)
+    flops = (compiled.cost_analysis() or {}).get("flops")
+    gflop = None if flops is None else flops / 1e9
+    return {"ms": 1000 * statistics.median(seconds), "gflop": gflop}
+
+
+GROUPS = {
+    "around": around,
+    "modules": modules,
+    "whole": whole,
+    "levels": levels,
+    "plain levels": plain_levels,
+}
+
+
+def profile(folder: Path, precision: str, batch_size: int) -> Iterator[dict[str, Any]]:
+    """Every part with its times, `forward` and, where training takes it, `with_gradient`."""
+    network = Network(JaxVariant(folder, precision), batch_size, jnp.dtype(precision))
+    for group, parts in GROUPS.items():
+        for part in parts(network):
+            forward = timed(part.function, part.arguments)
+            entry = {"group": group, "part": part.name, "forward": forward}
+            if part.gradients:
+                entry["with_gradient"] = timed(gradient_of(part), part.arguments)
+            yield entry
+
+
+if __name__ == "__main__":
+    for line in profile(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])):
+        print(json.dumps(line), flush=True)

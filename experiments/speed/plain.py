@@ -1,0 +1,132 @@
+"""The network as plain JAX: convolve, concatenate, upsample, and nothing clever.
+
+It is the yardstick that hpunet is timed against and checked with: the same functions of the same
+tree of parameters, written as one would transcribe the paper. It stays as it is.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from hpunet.model.gaussian import DiagonalGaussian, from_parameters, sample
+from hpunet.model.hierarchical_unet import PosteriorPass
+from hpunet.model.model_config import ModelConfig
+from hpunet.model.noise import draw_noise
+
+Params = dict[str, dict[str, Array]]
+
+
+def conv(params: Params, name: str, x: Array) -> Array:
+    """The convolution of this name, SAME padding, in the dtype of its input."""
+    kernel, bias = params[name]["w"].astype(x.dtype), params[name]["b"].astype(x.dtype)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    x = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=numbers)
+    return x + bias.reshape(1, 1, 1, -1)
+
+
+def block(params: Params, name: str, x: Array, config: ModelConfig) -> Array:
+    """A pre-activated residual block."""
+    residual = x
+    for i in range(config.convs_per_block):
+        residual = conv(params, f"{name}/conv_{i}", jax.nn.relu(residual))
+    if f"{name}/skip" in params:
+        x = conv(params, f"{name}/skip", x)
+    if f"{name}/expand" in params:
+        residual = conv(params, f"{name}/expand", residual)
+    return x + residual
+
+
+def run_level(params: Params, name: str, x: Array, config: ModelConfig) -> Array:
+    """The residual blocks of a level."""
+    for i in range(config.blocks_per_level):
+        x = block(params, f"{name}/block_{i}", x, config)
+    return x
+
+
+def halve(x: Array) -> Array:
+    """Means of 2x2 pixels."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+
+
+def double(x: Array) -> Array:
+    """Every pixel 2x2 times."""
+    return x.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def encoder(params: Params, part: str, x: Array, config: ModelConfig) -> list[Array]:
+    """Features of every level, level 0 first."""
+    features: list[Array] = []
+    for level in range(config.num_levels):
+        x = run_level(params, f"{part}/level_{level}", halve(x) if level else x, config)
+        features.append(x)
+    return features
+
+
+def decoder(
+    params: Params,
+    part: str,
+    encoded: Sequence[Array],
+    noise: Sequence[Array],
+    given: Sequence[Array] | None,
+    config: ModelConfig,
+) -> tuple[list[DiagonalGaussian], list[Array], Array]:
+    """Distributions, latents (drawn, or those given) and the last features."""
+    distributions, latents = [], []
+    x = encoded[-1]
+    for scale in range(config.num_scales):
+        loc_and_log_scale = conv(params, f"{part}/latent_{scale}", x).astype(jnp.float32)
+        distributions.append(from_parameters(loc_and_log_scale))
+        latents.append(sample(distributions[-1], noise[scale]) if given is None else given[scale])
+        level = config.level_of_scale(scale) - 1
+        x = double(jnp.concatenate([latents[-1].astype(x.dtype), x], axis=-1))
+        x = jnp.concatenate([x, encoded[level]], axis=-1)
+        x = run_level(params, f"{part}/level_{level}", x, config)
+    return distributions, latents, x
+
+
+def stitch(params: Params, encoded: Sequence[Array], x: Array, config: ModelConfig) -> Array:
+    """Logits, float32."""
+    for level in range(config.num_levels - config.num_scales - 2, -1, -1):
+        x = jnp.concatenate([double(x), encoded[level]], axis=-1)
+        x = run_level(params, f"stitching_decoder/level_{level}", x, config)
+    return conv(params, "stitching_decoder/logits", x).astype(jnp.float32)
+
+
+def forward(
+    params: Params,
+    image: Array,
+    segmentation: Array,
+    noise: Sequence[Array],
+    config: ModelConfig,
+    dtype: jnp.dtype = jnp.float32,
+) -> PosteriorPass:
+    """One pass with latents from the posterior.
+
+    Args:
+        params: hpunet's tree of parameters.
+        image: `[B, H, W, C]`, intensities 0 to 1.
+        segmentation: One-hot, `[B, H, W, K]`.
+        noise: The posterior's standard normal noise at each scale, coarsest first.
+        config: The network's shape.
+        dtype: What is convolved in; distributions and logits are float32.
+    """
+    pair = jnp.concatenate([segmentation, image], axis=-1).astype(dtype)
+    encoded = encoder(params, "posterior_encoder", pair, config)
+    posterior, latents, _ = decoder(params, "posterior_decoder", encoded, noise, None, config)
+    encoded = encoder(params, "prior_encoder", image.astype(dtype), config)
+    prior, _, x = decoder(params, "prior_decoder", encoded, noise, latents, config)
+    return PosteriorPass(stitch(params, encoded, x, config), posterior, prior)
+
+
+def draw(
+    params: Params, key: Array, image: Array, config: ModelConfig, dtype: jnp.dtype = jnp.float32
+) -> Array:
+    """Logits `[B, H, W, K]` of one sample of each image, from the image on; one key a sample."""
+    keys = jax.random.split(key, len(image))
+    noise = draw_noise(keys, config.latent_shapes(*image.shape[1:3])).latents
+    encoded = encoder(params, "prior_encoder", image.astype(dtype), config)
+    _, _, x = decoder(params, "prior_decoder", encoded, noise, None, config)
+    return stitch(params, encoded, x, config)
