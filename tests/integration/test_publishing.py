@@ -64,7 +64,9 @@ def wheel(sdist, tmp_path_factory):
     """The wheel, built of the unpacked sdist as pip does."""
     folder = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        # Pythons before 3.11.4 know no filters.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     return folder / build("build_wheel", folder / f"hpunet-{VERSION}", folder)
 
 
