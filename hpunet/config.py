@@ -29,6 +29,7 @@ from hpunet.data.augment import AugmentConfig
 from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.errors import UserError
 from hpunet.model.model_config import ModelConfig
+from hpunet.model.precision import PRECISIONS
 from hpunet.objective.cross_entropy import TopK
 from hpunet.objective.elbo import ElboConfig
 from hpunet.objective.geco import GecoConfig
@@ -44,7 +45,7 @@ KEYS: dict[str, Key] = {
     "checkpoint_every": Key(1000, whole(1), "Steps between two checkpoints."),
     "evaluate_every": Key(5000, whole(0), "Steps between two validations; 0 for none."),
     "precision": Key(
-        "float32", one_of("float32", "bfloat16"), "Of training's features; all else is float32."
+        "float32", one_of(*PRECISIONS), "Of training's features; all else is float32."
     ),
     "remat": Key(False, BOOLEAN, "Computes levels twice instead of keeping them; for GPU memory."),
     "data.name": Key("synthetic", one_of("synthetic", "lidc"), "Which data set."),

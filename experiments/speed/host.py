@@ -7,6 +7,7 @@ prints what was measured as JSON. It also prepares the data set that `startup` t
 
 import functools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import numpy as np
 from experiments.speed import inputs
 from experiments.speed.program import NUM_SAMPLES
 
+ROOT = Path(__file__).resolve().parents[2]
 MEASURED_SECONDS = 2.0
 REPEATS = 3
 NUM_IMAGES = 8
@@ -104,10 +106,19 @@ def imports(folder: Path) -> dict[str, float]:
     return found
 
 
-def said(words: Sequence[str]) -> str:
-    """The last line that a process prints."""
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[-1]
+def said(words: Sequence[str], variables: dict[str, str] | None = None, whole: bool = False) -> str:
+    """What a process prints: its last line, or all.
+
+    Args:
+        words: The command, run in the root of the repository.
+        variables: Of its environment, besides this process's.
+        whole: Whether all is wanted.
+    """
+    environment = os.environ | (variables or {})
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout if whole else (done.stdout.splitlines() or [""])[-1]
 
 
 def initialisation(folder: Path) -> dict[str, float]:

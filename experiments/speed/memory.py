@@ -23,6 +23,7 @@ from hpunet.model.build import build_model
 from hpunet.model.network import build_network
 from hpunet.model.precision import PRECISIONS
 from hpunet.objective.collectives import SINGLE_DEVICE
+from hpunet.training.optimizer import build_optimizer
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task, build_hierarchical_task
 
@@ -43,7 +44,7 @@ def build(settings: Settings, batch_size: int, size: int, precision: str, remat:
     model = build_model(settings.model)
     network = build_network(settings.model, precision, remat)
     task = build_hierarchical_task(model, settings.loss, (size, size), 1, None, network)
-    optimizer = optax.adam(settings.optimizer.learning_rate)
+    optimizer = build_optimizer(settings.optimizer)
     batch = Batch(
         np.zeros((batch_size, size, size, 1), np.uint8),
         np.zeros((batch_size, size, size), np.uint8),

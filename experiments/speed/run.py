@@ -21,8 +21,10 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from experiments.speed import contest, inputs, startup, tables  # noqa: E402
+from experiments.speed.host import said  # noqa: E402
 from experiments.speed.program import NUM_SAMPLES  # noqa: E402
 from experiments.speed.worker import VARIANTS  # noqa: E402
+from hpunet.atomic import written_whole  # noqa: E402
 
 ON_HOST = ("imports", "initialisation", "pipeline", "scores")
 MEASUREMENTS = (*ON_HOST, "startup", *contest.PROGRAMS, "profile")
@@ -95,7 +97,7 @@ class Measuring:
         self._flags, self._scratch = flags, scratch
         self._say("inputs")
         module(["inputs", str(scratch), flags.model], {"JAX_PLATFORMS": "cpu"})
-        made_with = json.loads(said([sys.executable, "-c", PROVENANCE], {}))
+        made_with = json.loads(said([sys.executable, "-c", PROVENANCE]))
         self._kind = re.sub(r"\W+", "_", made_with["device"].lower())
         on_cpu = self._kind == "cpu"
         self._sizes = flags.batch_sizes or (BATCH_SIZES_CPU if on_cpu else BATCH_SIZES_GPU)
@@ -182,11 +184,15 @@ class Measuring:
     def _write(self) -> None:
         out, results = self._flags.out, self._results
         out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(rounded(results), indent=1) + "\n"
-        write(out / f"results_{self._kind}.json", text)
-        write(out / f"table_{self._kind}.md", tables.table(results))
+        files = {
+            f"results_{self._kind}.json": json.dumps(rounded(results), indent=1) + "\n",
+            f"table_{self._kind}.md": tables.table(results),
+        }
         if results["profile"]:
-            write(out / f"profile_{self._kind}.md", tables.profiles(results["profile"]))
+            files[f"profile_{self._kind}.md"] = tables.profiles(results["profile"])
+        for name, text in files.items():
+            with written_whole(out / name) as file:
+                file.write(text.encode())
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -215,15 +221,6 @@ def module(words: Sequence[str], variables: dict[str, str], whole: bool = False)
     )
 
 
-def said(words: Sequence[str], variables: dict[str, str], whole: bool = False) -> str:
-    """What a process prints: its last line, or all."""
-    environment = os.environ | variables
-    done = subprocess.run(
-        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout if whole else (done.stdout.splitlines() or [""])[-1]
-
-
 def reason(error: Exception) -> str:
     """Why a process failed, in a line."""
     stderr = getattr(error, "stderr", None)
@@ -247,13 +244,6 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(v) for v in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file as a whole."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 if __name__ == "__main__":

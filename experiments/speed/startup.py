@@ -7,9 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from experiments.speed.host import configuration
+from experiments.speed.host import ROOT, configuration
 
-ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.02
 # Far more than a first step takes; a run that needs longer is an error.
 MOST_SECONDS = 900
