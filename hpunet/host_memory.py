@@ -3,10 +3,11 @@
 import ctypes
 import sys
 
+import jax
+
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
-M_ARENA_MAX = -8
 
 
 def keep_freed() -> None:
@@ -17,10 +18,11 @@ def keep_freed() -> None:
     system clears each page when it is touched anew: a seventh of a training step's time. Kept, the
     pages are cleared once, and the process stays as large as it was at its largest.
 
-    Large blocks come from the heap (`M_MMAP_MAX` of 0), the heap never shrinks (`M_TRIM_THRESHOLD`
-    of -1), and all threads share one heap (`M_ARENA_MAX` of 1), or each would keep what it freed to
-    itself. Threads that run already stay with the heap that they have, so it belongs to a command's
-    beginning.
+    Large blocks come from the heap (`M_MMAP_MAX` of 0), and the heap never shrinks
+    (`M_TRIM_THRESHOLD` of -1). Only the main thread's heap holds blocks of any size, so JAX is told
+    to run programs from the thread that calls them, which waits for them anyway. One heap for all
+    threads would do as well, were it not for compiling: what LLVM leaves there in pieces makes
+    every later allocation search, for a third of a step. It belongs to a command's beginning.
 
     Reference: `mallopt(3)` in the Linux manual.
     """
@@ -30,5 +32,6 @@ def keep_freed() -> None:
     # Other C libraries give the numbers another meaning, or have no such function.
     if not hasattr(libc, "gnu_get_libc_version"):
         return
-    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_ARENA_MAX, 1)):
+    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1)):
         libc.mallopt(parameter, value)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)

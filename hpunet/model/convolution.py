@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 NARROW = 16
 
 
+@jax.jit
 def convolve(
     inputs: Float[Array, "B H W C"], kernel: Float[Array, "k k C D"]
 ) -> Float[Array, "B H W D"]:
@@ -25,6 +26,7 @@ def convolve(
     return _convolve(inputs, kernel, 1)
 
 
+@jax.jit
 def convolve_doubled(
     inputs: Float[Array, "B h w C"], kernel: Float[Array, "3 3 C D"]
 ) -> Float[Array, "B H W D"]:
