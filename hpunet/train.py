@@ -73,12 +73,6 @@ def main() -> int:
     if devices.is_main:
         folder.claim(workdir, flat, setup.dataset.checksum)
     run = _run(setup, workdir, init_params)
-    if init_params is not None and run.step and devices.is_main:
-        print(f"--init_weights is left aside: the run goes on at step {run.step}", file=sys.stderr)
-    if settings.augmentation is not None and not run.step and devices.is_main:
-        shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
-        crop = (settings.crop, settings.crop)
-        summary.write_augmented(workdir, shown, crop, settings.augmentation)
     batches = training_batches(
         setup.dataset.splits["train"],
         settings.batch_size,
@@ -87,6 +81,12 @@ def main() -> int:
         Share(devices.host, devices.num_hosts),
         settings.num_workers,
     )
+    if init_params is not None and run.step and devices.is_main:
+        print(f"--init_weights is left aside: the run goes on at step {run.step}", file=sys.stderr)
+    if settings.augmentation is not None and not run.step and devices.is_main:
+        shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
+        crop = (settings.crop, settings.crop)
+        summary.write_augmented(workdir, shown, crop, settings.augmentation)
     with explain_exhaustion(settings.batch_size, settings.precision, settings.remat):
         outcome = run.train(batches)
     if outcome.signal is not None:

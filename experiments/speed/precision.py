@@ -1,8 +1,8 @@
 """Whether training in bfloat16 ends with float32's scores, on the synthetic data set.
 
 `python experiments/speed/precision.py` trains the quick start's network, shortened, in both
-precisions from several seeds and writes `precision.json`. A run takes about four minutes on two CPU
-cores, all of them 25; one that was broken off goes on.
+precisions from several seeds and writes `precision.json`. All runs take about 15 minutes on two CPU
+cores; one that was broken off goes on.
 """
 
 import argparse
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 SCORES = ("val/ged", "val/hungarian_iou", "val/reconstruction_iou")
 # Shorter than the quick start; the rate falls to its end all the same.
-NUM_STEPS = 2400
+NUM_STEPS = 1500
 
 
 def main() -> None:

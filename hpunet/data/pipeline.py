@@ -109,7 +109,10 @@ def training_batches(
     if num_workers:
         options = grain.MultiprocessingOptions(num_workers, PREFETCHED_BATCHES)
         stream = stream.mp_prefetch(options, worker_init_fn=_Leash(os.getpid()))
-    return iter(stream)
+    iterator = iter(stream)
+    # Reading begins while the caller compiles, not with the first batch that it asks for.
+    iterator.start_prefetch()
+    return iterator
 
 
 def spread(source: Source, num_examples: int) -> list[dict[str, Any]]:

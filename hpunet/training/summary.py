@@ -58,7 +58,7 @@ def write_augmented(
     labels = np.stack([max(example["annotations"], key=np.sum) for example in examples])
     keys = jax.random.split(jax.random.key(0), (AUGMENTED_COLUMNS, len(examples)))
     deform = jax.vmap(lambda key, x, y: augment(key, x, y, crop, config), (0, None, None))
-    images, masks = deform(keys, image, labels)
+    images, masks = jax.jit(deform)(keys, image, labels)
     figure = figures.augmentation_grid(image[..., 0], labels, images[..., 0], masks)
     figures.save(figure, workdir / folder.AUGMENTED)
 
