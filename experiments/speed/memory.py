@@ -3,9 +3,9 @@
 Compiles the step in each precision, with and without `remat`, and runs none:
 `python experiments/speed/memory.py` writes `memory.json`. `kept` is what the gradient keeps of the
 way forward; the rest is what XLA lays out for this machine's device. The state is given up to the
-step, as on a GPU; on a CPU training keeps both, so it needs the state once more. For a CPU XLA turns
-bfloat16's convolutions into float32's, so that its figure for bfloat16 is an upper bound, and merges
-what `remat` computes twice, so that nothing is gained.
+step, as on a GPU; on a CPU training keeps both, so it needs the state once more. For a CPU XLA
+turns bfloat16's convolutions into float32's, so that its figure for bfloat16 is an upper bound, and
+merges what `remat` computes twice, so that nothing is gained.
 """
 
 import argparse

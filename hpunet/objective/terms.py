@@ -82,8 +82,8 @@ def _sum_of_squares(arrays: list[Array]) -> Float[Array, ""]:
 @_sum_of_squares.defjvp
 def _sum_of_squares_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (arrays,), (changes,) = primals, tangents
-    slope = sum(jnp.vdot(w, change) for w, change in zip(arrays, changes, strict=True))
-    return _sum_of_squares(arrays), 2 * slope
+    products = [jnp.vdot(w, change) for w, change in zip(arrays, changes, strict=True)]
+    return _sum_of_squares(arrays), 2 * sum(products, start=jnp.zeros(()))
 
 
 def scalars_of(terms: Terms) -> Scalars:
