@@ -20,9 +20,9 @@ def keep_freed() -> None:
 
     Large blocks come from the heap (`M_MMAP_MAX` of 0), and the heap never shrinks
     (`M_TRIM_THRESHOLD` of -1). Only the main thread's heap holds blocks of any size, so JAX is told
-    to run programs from the thread that calls them, which waits for them anyway. One heap for all
-    threads would do as well, were it not for compiling: what LLVM leaves there in pieces makes
-    every later allocation search, for a third of a step. It belongs to a command's beginning.
+    to run programs from the thread that calls them. One heap for all threads would do as well, were
+    it not for compiling: what LLVM leaves there in pieces makes every later allocation search, for
+    a third of a step. It belongs to a command's beginning.
 
     Reference: `mallopt(3)` in the Linux manual.
     """

@@ -18,9 +18,11 @@ ROOT = FOLDER.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from experiments.speed import growth_figure, growth_table  # noqa: E402
+from experiments.speed.command_line import several  # noqa: E402
 from experiments.speed.growth_point import Point  # noqa: E402
 from hpunet.evaluation.provenance import provenance  # noqa: E402
 from hpunet.figures.save import save  # noqa: E402
+from hpunet.model.precision import PRECISIONS  # noqa: E402
 
 PARTS = ("batch", "size", "levels", "samples", "devices")
 SIZES = {"lidc": 128, "tiny": 16}
@@ -51,9 +53,10 @@ def main() -> None:
 def parse_flags() -> argparse.Namespace:
     """This command's flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--parts", type=words, default=PARTS, help=", ".join(PARTS))
+    numbers = several(int)
+    parser.add_argument("--parts", type=several(str), default=PARTS, help=", ".join(PARTS))
     parser.add_argument("--network", choices=LEVELS, default="lidc", help="tiny is for tests")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--remat", action="store_true", help="levels are computed twice")
     parser.add_argument("--batch_sizes", type=numbers, default=(1, 4, 16, 64))
     parser.add_argument("--sizes", type=numbers, default=(64, 128, 256, 512))
@@ -66,16 +69,6 @@ def parse_flags() -> argparse.Namespace:
     if not set(flags.parts) <= set(PARTS):
         parser.error(f"--parts={','.join(flags.parts)}: allowed are {', '.join(PARTS)}")
     return flags
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Words between commas."""
-    return tuple(text.split(","))
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers between commas."""
-    return tuple(int(word) for word in text.split(","))
 
 
 def list_points(flags: argparse.Namespace) -> list[tuple[str, Point]]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from configs import lidc
 from experiments.speed import inputs
+from experiments.speed.planned import planned_memory
 from hpunet import config, host_memory
 from hpunet.data.pipeline import Batch
 from hpunet.model.build import Model, build_model
@@ -198,17 +199,11 @@ def memory_lacking(compiled: Any) -> str | None:
 
 def memory(compiled: Any) -> dict[str, Any]:
     """Bytes as XLA plans them, and the most that the process or its device ever held."""
-    plan = compiled.memory_analysis()
-    planned = {
-        name: getattr(plan, f"{name}_size_in_bytes")
-        for name in ("argument", "output", "alias", "temp")
-    }
-    # What is given up to the step lies where its result will lie.
-    total = planned["argument"] + planned["output"] - planned["alias"] + planned["temp"]
+    planned = planned_memory(compiled)
     stats = jax.local_devices()[0].memory_stats() or {}
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "planned_bytes": total,
+        "planned_bytes": planned["total"],
         "planned": planned,
         "peak_rss_bytes": 1024 * kibibytes,
         "peak_device_bytes": stats.get("peak_bytes_in_use"),

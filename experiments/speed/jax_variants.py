@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.speed import inputs, plain
+from experiments.speed.planned import planned_memory
 from experiments.speed.program import NUM_SAMPLES, Program
 from hpunet.data.pipeline import Batch
 from hpunet.model.build import Model, build_model
@@ -157,11 +158,10 @@ def repeated(function: Callable[[np.ndarray], Any], image: np.ndarray) -> Progra
 
 def program_facts(compiled: Any) -> dict[str, Any]:
     """XLA's own count of a compiled program, and the memory that it plans, in bytes."""
-    cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
+    cost = compiled.cost_analysis() or {}
     cost = cost[0] if isinstance(cost, list) else cost
-    names = ("temp", "argument", "output", "alias")
-    planned = {name: getattr(memory, f"{name}_size_in_bytes", None) for name in names}
-    return {"flops": cost.get("flops"), "bytes_accessed": cost.get("bytes accessed")} | planned
+    counts = {"flops": cost.get("flops"), "bytes_accessed": cost.get("bytes accessed")}
+    return counts | planned_memory(compiled)
 
 
 def device_memory() -> dict[str, Any]:

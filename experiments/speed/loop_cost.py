@@ -22,6 +22,7 @@ import numpy as np  # noqa: E402
 from absl import flags as absl_flags  # noqa: E402
 
 from experiments.speed import inputs  # noqa: E402
+from experiments.speed.command_line import several  # noqa: E402
 from hpunet import compilation_cache, config, host_memory  # noqa: E402
 from hpunet.config_file import find_config, load_config, override  # noqa: E402
 from hpunet.data.dataset import Source  # noqa: E402
@@ -117,6 +118,7 @@ def main() -> None:
 def parse_flags() -> argparse.Namespace:
     """This command's flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    numbers = several(int)
     parser.add_argument("--network", choices=inputs.MODELS, default="lidc")
     parser.add_argument("--batch_sizes", type=numbers, default=(4, 8))
     parser.add_argument("--num_workers", type=numbers, default=(0, 1, 2), help="reading processes")
@@ -124,11 +126,6 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=4, help="laps of each kind")
     parser.add_argument("--out", type=Path, default=FOLDER / "loop_cost.json")
     return parser.parse_args()
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers between commas."""
-    return tuple(int(word) for word in text.split(","))
 
 
 def settings_of(network: str, scratch: Path) -> config.Settings:

@@ -21,14 +21,15 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from experiments.speed import contest, inputs, startup, tables  # noqa: E402
+from experiments.speed.command_line import one_of, positive, several  # noqa: E402
 from experiments.speed.host import said  # noqa: E402
 from experiments.speed.program import NUM_SAMPLES  # noqa: E402
 from experiments.speed.worker import VARIANTS  # noqa: E402
 from hpunet.atomic import written_whole  # noqa: E402
+from hpunet.model.precision import PRECISIONS  # noqa: E402
 
 ON_HOST = ("imports", "initialisation", "pipeline", "scores")
 MEASUREMENTS = (*ON_HOST, "startup", *contest.PROGRAMS, "profile")
-PRECISIONS = ("float32", "bfloat16")
 # Of training, and of drawing samples and encoding.
 BATCH_SIZES_CPU, BATCH_SIZES_GPU = (1, 4, 8), (8, 32, 64)
 SAMPLE_BATCH_SIZES_CPU, SAMPLE_BATCH_SIZES_GPU = (1, 4), (1, 32)
@@ -64,29 +65,6 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--model", choices=inputs.MODELS, default="lidc")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the results")
     return parser.parse_args()
-
-
-def several(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Reads values that stand between commas."""
-    return lambda text: tuple(parse(word) for word in text.split(","))
-
-
-def positive(text: str) -> int:
-    """Reads a whole number from 1 up."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1 up")
-    return int(text)
-
-
-def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
-    """Reads one of these words."""
-
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise argparse.ArgumentTypeError(f"{text!r}: allowed are {', '.join(allowed)}")
-        return text
-
-    return parse
 
 
 class Measuring:

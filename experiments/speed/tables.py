@@ -88,10 +88,9 @@ def memory(result: dict[str, Any]) -> str:
     if result.get("peak_device_bytes"):
         return f"{result['peak_device_bytes'] / 2**30:.2f} GiB"
     planned = result.get("program") or {}
-    if planned.get("temp") is None:
+    if "total" not in planned:
         return "unknown"
-    planned_bytes = planned["temp"] + planned["argument"]
-    return f"{planned_bytes / 2**30:.2f} GiB, as XLA plans it"
+    return f"{planned['total'] / 2**30:.2f} GiB, as XLA plans it"
 
 
 def profiles(results: list[dict[str, Any]]) -> str:
