@@ -69,8 +69,8 @@ def fail(message: str) -> int:
 
 
 def _program() -> str:
-    name = getattr(sys.modules["__main__"], "__spec__", None)
-    return f"python -m {name.name}" if name else Path(sys.argv[0]).name
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else Path(sys.argv[0]).name
 
 
 def help_text(module: ModuleType) -> str:

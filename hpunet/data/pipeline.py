@@ -1,5 +1,6 @@
 """Batches for training, each a pure function of seed and step."""
 
+import itertools
 import os
 import signal
 import threading
@@ -84,7 +85,8 @@ def training_batches(
 ) -> Iterator[Batch]:
     """The batches from a step on, without end.
 
-    Every epoch is shuffled anew. Reading goes on in threads or processes while a batch is used.
+    Every epoch is shuffled anew. Reading goes on in threads or processes while a batch is used. The
+    first batch is read here at once: its user compiles with it while the readers start.
 
     Args:
         source: The training split.
@@ -92,7 +94,8 @@ def training_batches(
         seed: Of order and graders.
         first_step: Step of the first batch; whatever it is, the batch of a step stays the same.
         share: The examples of each batch that this host reads.
-        num_workers: Processes that read; 0 reads in a thread of this one.
+        num_workers: Processes that read, no more than the machine's cores; 0 reads in a thread of
+            this one.
 
     Raises:
         ValueError: If the hosts do not divide the batch.
@@ -105,14 +108,15 @@ def training_batches(
     mine = examples[start :: share.num_hosts]
     batches = mine.batch(batch_size // share.num_hosts, drop_remainder=True)
     reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCHED_BATCHES)
-    stream = batches.to_iter_dataset(reading)
+    stream = batches[1:].to_iter_dataset(reading)
     if num_workers:
-        options = grain.MultiprocessingOptions(num_workers, PREFETCHED_BATCHES)
+        processes = min(num_workers, os.cpu_count() or 1)
+        options = grain.MultiprocessingOptions(processes, PREFETCHED_BATCHES)
         stream = stream.mp_prefetch(options, worker_init_fn=_Leash(os.getpid()))
-    iterator = iter(stream)
-    # Reading begins while the caller compiles, not with the first batch that it asks for.
-    iterator.start_prefetch()
-    return iterator
+    # Processes start at the first wish for a batch, which a thread has at once.
+    rest = iter(grain.experimental.ThreadPrefetchIterDataset(stream, prefetch_buffer_size=1))
+    rest.start_prefetch()
+    return itertools.chain([batches[0]], rest)
 
 
 def spread(source: Source, num_examples: int) -> list[dict[str, Any]]:

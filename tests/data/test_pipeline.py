@@ -1,4 +1,7 @@
 import itertools
+import multiprocessing
+import os
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from tests import tiny
 
 SOURCE = tiny.Source(num_examples=10)
 SEED = 5
+WAIT_SECONDS = 60
 # Above the chi-squared quantile 0.999 for one degree of freedom.
 CHI_SQUARED = 10.8
 
@@ -35,6 +39,28 @@ def test_batch_is_the_same_wherever_reading_begins(first_step):
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_batch_is_the_same_however_many_processes_read(num_workers):
     assert_equal(take(6, first_step=2, num_workers=num_workers), take(6, first_step=2))
+
+
+def processes_that_read(num_workers, enough):
+    before = set(multiprocessing.active_children())
+    batches = training_batches(SOURCE, 4, SEED, num_workers=num_workers)
+    until = time.monotonic() + WAIT_SECONDS
+    started = set()
+    while len(started) < enough and time.monotonic() < until:
+        started = set(multiprocessing.active_children()) - before
+        time.sleep(0.1)
+    del batches
+    return len(started)
+
+
+def test_processes_start_before_anyone_asks_for_a_batch():
+    assert processes_that_read(num_workers=1, enough=1) == 1
+
+
+def test_no_more_processes_than_cores_read(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert processes_that_read(num_workers=3, enough=1) == 1
+    assert_equal(take(3, num_workers=3), take(3))
 
 
 def test_seed_decides_order_and_graders():

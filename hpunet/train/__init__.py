@@ -196,7 +196,3 @@ def _finish(setup: Setup, run: Run, workdir: Path) -> None:
     summary.write_samples(workdir, images, scored)
     print(summary.write_report(workdir, setup.dataset, split, images, scored))
     print(f"weights and figures: {workdir}")
-
-
-if __name__ == "__main__":
-    command.run(main)
