@@ -57,7 +57,7 @@ def test_training_needs_more_memory_for_a_larger_batch():
 
 
 def test_what_does_not_fit_into_memory_is_not_run(monkeypatch):
-    monkeypatch.setattr(growth_point.os, "sysconf", lambda name: 1)
+    monkeypatch.setattr(growth_point, "available_memory", lambda: 1)
     figures = growth_point.measure(TINY._replace(kind="sample"))
     assert figures["seconds"] is None
     assert "needs" in figures["reason"]
@@ -92,7 +92,13 @@ def test_sizes_of_the_lidc_network_can_be_halved_at_all_its_levels(monkeypatch):
 def test_unknown_part_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         flags_of(monkeypatch, "--parts=batch,weather")
-    assert "weather: allowed are batch, size" in capsys.readouterr().err
+    assert "'weather': allowed are batch, size" in capsys.readouterr().err
+
+
+def test_more_levels_than_the_network_has_are_refused(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        flags_of(monkeypatch, "--levels=3,9")
+    assert "--levels: allowed are 2 to 8" in capsys.readouterr().err
 
 
 def test_command_leaves_results_table_and_figure(monkeypatch, tmp_path):
@@ -111,19 +117,19 @@ def test_command_leaves_results_table_and_figure(monkeypatch, tmp_path):
     growth.main()
     results = json.loads((tmp_path / "growth.json").read_text())
     assert {p["part"] for p in results["points"]} == set(growth.PARTS)
-    table = (tmp_path / "growth.md").read_text()
+    table = (tmp_path / "growth_table.md").read_text()
     assert table == growth_table.table(results["points"])
-    assert "- batch: too large" in table
+    assert "- batch | 64 | 128 x 128 | 8 | - | 1: too large" in table
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_milliseconds_each_are_of_an_image_or_a_sample():
     point = TINY._replace(batch_size=4)._asdict()
     trained = growth_table.row({**point, "part": "batch", "seconds": 0.2, "planned_bytes": 2**20})
-    assert trained[6:9] == ["200", "50", "1"]
+    assert trained[6:9] == ["200", "50.0", "1.00"]
     point |= {"kind": "sample", "num_samples": 5, "batch_size": 1}
     drawn = growth_table.row({**point, "part": "samples", "seconds": 0.2})
-    assert drawn[6:9] == ["200", "40", "-"]
+    assert drawn[6:9] == ["200", "40.0", "-"]
 
 
 def test_slope_of_one_is_drawn_from_the_first_point():

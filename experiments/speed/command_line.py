@@ -17,6 +17,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """Reads a whole number from 0 up."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 0 up")
+    return int(text)
+
+
 def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
     """Reads one of these words."""
 

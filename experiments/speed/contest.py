@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.speed.worker import VARIANTS
-
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "hpunet"
 # A turn repeats what it times until it takes so long.
@@ -118,14 +116,25 @@ def clients(variants: Sequence[str], precision: str, folder: Path) -> Iterator[d
     with contextlib.ExitStack() as stack:
         started: dict[str, Any] = {}
         for variant in variants:
-            assert variant in VARIANTS
             log = stack.enter_context(open(folder / f"{variant}_{precision}.log", "wb"))
             try:
                 started[variant] = Client(variant, precision, folder, log)
                 stack.callback(started[variant].close)
             except WorkerError as error:
                 started[variant] = WorkerError(f"{error}: {last_line(Path(log.name))}")
-        yield started
+        yield on_one_platform(started)
+
+
+def on_one_platform(started: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out whoever computes elsewhere than the first that started, a GPU or a CPU."""
+    platforms = {v: w.facts["platform"] for v, w in started.items() if isinstance(w, Client)}
+    first = next(iter(platforms.values()), None)
+    others = {
+        variant: WorkerError(f"it would run on a {platform}, the others on a {first}")
+        for variant, platform in platforms.items()
+        if platform != first
+    }
+    return started | others
 
 
 def last_line(path: Path) -> str:
@@ -148,9 +157,13 @@ def compare(workers: dict[str, Any], folder: Path) -> dict[str, Any]:
             continue
         with np.load(out) as arrays:
             values[variant] = dict(arrays)
-    for variant in values.keys() - {REFERENCE}:
-        pairs = {k: (values[variant][k], values[REFERENCE][k]) for k in TOLERANCES}
-        found[variant] = {k: relative(*pair) for k, pair in pairs.items()}
+    expected = values.pop(REFERENCE, None)
+    for variant, computed in values.items():
+        found[variant] = (
+            {"error": f"nothing of {REFERENCE} to compare with"}
+            if expected is None
+            else {name: relative(computed[name], expected[name]) for name in TOLERANCES}
+        )
     return found
 
 
@@ -160,7 +173,7 @@ def relative(values: np.ndarray, expected: np.ndarray) -> float:
 
 
 def too_far(found: dict[str, Any]) -> list[str]:
-    """Which of `compare`'s differences are not allowed, in words."""
+    """Which of `compare`'s differences are not allowed, in words; what failed has none."""
     return [
         f"{variant}: {name} differs by {found[variant][name]:.1e}, allowed is {most:.0e}"
         for variant in found
@@ -196,7 +209,11 @@ def measure(
         result = results[contestant.label]
         if "error" not in result:
             result["seconds"] = statistics.median(result["rounds_s"])
-            workers[contestant.variant].ask(do="forget")
+    for worker in workers.values():
+        # What a dead worker cannot do was noted at its turn.
+        with contextlib.suppress(WorkerError):
+            if isinstance(worker, Client):
+                worker.ask(do="forget")
     heading = {"measurement": measurement, "batch_size": batch_size}
     return {**heading, "contestants": results, "ratios": ratios(results)}
 

@@ -1,6 +1,6 @@
 """Forms of a 3x3 convolution and of its kernel's gradient, timed against each other on a CPU.
 
-`python experiments/speed/convolutions.py` writes `convolutions.json` and `convolutions.md`. Each
+`python -m experiments.speed.convolutions` writes `convolutions.json` and `convolutions.md`. Each
 form is checked against XLA's own first. All forms of a shape are timed in turn, round after round.
 """
 
@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from experiments.speed.command_line import positive
+from hpunet.evaluation.provenance import provenance
 from hpunet.host_memory import keep_freed
 from hpunet.model import convolution
 
@@ -158,8 +160,8 @@ def table(title: str, rows: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     """Times every form at every shape."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch_size", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batch_size", type=positive, default=4)
+    parser.add_argument("--rounds", type=positive, default=9)
     parser.add_argument("--out", type=Path, default=FOLDER)
     flags = parser.parse_args()
     keep_freed()
@@ -175,7 +177,8 @@ def main() -> None:
             KERNEL_GRADIENT, (x, gradient), flags.rounds
         )
         print(shape, *(found[what][shape] for what in found), flush=True)
-    text = json.dumps({"batch_size": flags.batch_size, "milliseconds": found}, indent=1)
+    result = {"batch_size": flags.batch_size, **provenance(), "milliseconds": found}
+    text = json.dumps(result, indent=1)
     (flags.out / "convolutions.json").write_text(text + "\n", encoding="utf-8")
     tables = "\n".join(table(what, rows) for what, rows in found.items())
     (flags.out / "convolutions.md").write_text(tables, encoding="utf-8")

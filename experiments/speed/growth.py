@@ -1,7 +1,7 @@
 """How a step's and a sample's time and memory grow: `python -m experiments.speed.growth`.
 
 Each point is measured in a process of its own, one after the other. Writes `growth.json`,
-`growth.md` and `growth.png`; `GROWTH.md` says what they show and why.
+`growth_table.md` and `growth.png`; `GROWTH.md` says what they show and why.
 """
 
 import argparse
@@ -13,17 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.speed import growth_figure, growth_table
+from experiments.speed.command_line import one_of, positive, several
+from experiments.speed.growth_point import Point
+from hpunet.evaluation.provenance import provenance
+from hpunet.figures.save import save
+from hpunet.model.model_config import LIDC_CHANNELS
+from hpunet.model.precision import PRECISIONS
+
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-sys.path.insert(0, str(ROOT))
-
-from experiments.speed import growth_figure, growth_table  # noqa: E402
-from experiments.speed.command_line import several  # noqa: E402
-from experiments.speed.growth_point import Point  # noqa: E402
-from hpunet.evaluation.provenance import provenance  # noqa: E402
-from hpunet.figures.save import save  # noqa: E402
-from hpunet.model.precision import PRECISIONS  # noqa: E402
-
 PARTS = ("batch", "size", "levels", "samples", "devices")
 SIZES = {"lidc": 128, "tiny": 16}
 # One fewer than the LIDC network has: 64 pixels cannot be halved seven times.
@@ -45,7 +44,7 @@ def main() -> None:
     text = json.dumps(results, indent=1) + "\n"
     (flags.out / "growth.json").write_text(text, encoding="utf-8")
     table = growth_table.table(results["points"])
-    (flags.out / "growth.md").write_text(table, encoding="utf-8")
+    (flags.out / "growth_table.md").write_text(table, encoding="utf-8")
     save(growth_figure.draw(results["points"]), flags.out / "growth.png")
     print(table)
 
@@ -53,8 +52,10 @@ def main() -> None:
 def parse_flags() -> argparse.Namespace:
     """This command's flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    numbers = several(int)
-    parser.add_argument("--parts", type=several(str), default=PARTS, help=", ".join(PARTS))
+    numbers = several(positive)
+    parser.add_argument(
+        "--parts", type=several(one_of(PARTS)), default=PARTS, help=", ".join(PARTS)
+    )
     parser.add_argument("--network", choices=LEVELS, default="lidc", help="tiny is for tests")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--remat", action="store_true", help="levels are computed twice")
@@ -66,8 +67,9 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="of repeats a point")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where results go")
     flags = parser.parse_args()
-    if not set(flags.parts) <= set(PARTS):
-        parser.error(f"--parts={','.join(flags.parts)}: allowed are {', '.join(PARTS)}")
+    most = len(LIDC_CHANNELS)
+    if not set(flags.levels) <= set(range(2, most + 1)):
+        parser.error(f"--levels: allowed are 2 to {most}")
     return flags
 
 

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -192,9 +193,19 @@ def memory_lacking(compiled: Any) -> str | None:
     """Why a program is better not run on this computer, if so."""
     if jax.default_backend() != "cpu":
         return None
-    needed = memory(compiled)["planned_bytes"]
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    planned = planned_memory(compiled)
+    # The arguments are there already.
+    needed, free = planned["total"] - planned["argument"], available_memory()
     return f"needs {needed} bytes of {free} that are free" if needed > free else None
+
+
+def available_memory() -> int:
+    """Bytes that programs may still take, among them those of files that are only cached."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    lines = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
+    return 1024 * int(lines["MemAvailable"].split()[0])
 
 
 def memory(compiled: Any) -> dict[str, Any]:

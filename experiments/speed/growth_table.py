@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.speed.tables import digits
+
 HEADER = (
     "| varied | batch | pixels | levels | samples | devices | ms | ms each | memory planned, MiB "
     "| most of the process, MiB | collectives | their results, MiB |"
@@ -19,7 +21,7 @@ def table(points: Sequence[dict[str, Any]]) -> str:
     """
     rows = [HEADER, "|---" + "|---:" * (HEADER.count("|") - 2) + "|"]
     rows += ["| " + " | ".join(row(point)) + " |" for point in points]
-    reasons = [f"- {point['part']}: {point['reason']}" for point in points if "reason" in point]
+    reasons = [f"- {' | '.join(row(p)[:6])}: {p['reason']}" for p in points if "reason" in p]
     return "\n".join([*rows, *(["", *reasons] if reasons else [])]) + "\n"
 
 
@@ -53,14 +55,9 @@ def number_of_collectives(point: dict[str, Any]) -> Any:
 
 def milliseconds(seconds: float | None) -> str:
     """With three digits."""
-    return NONE if seconds is None else rounded(1000 * seconds)
+    return NONE if seconds is None else digits(1000 * seconds)
 
 
 def mebibytes(number: int | None) -> str:
     """With three digits."""
-    return NONE if number is None else rounded(number / MEBI)
-
-
-def rounded(number: float) -> str:
-    """Three digits, and all before the point."""
-    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"
+    return NONE if number is None else digits(number / MEBI)

@@ -2,7 +2,7 @@
 
     python -m experiments.speed.host FOLDER NAME
 
-prints what was measured as JSON. It also prepares the data set that `startup` trains on.
+prints what was measured as JSON.
 """
 
 import functools
@@ -47,19 +47,30 @@ def configuration(folder: Path) -> dict[str, Any]:
     }
 
 
+def prepare(folder: Path) -> None:
+    """Prepares the data set, which takes time only once."""
+    training_split(folder)
+
+
+def training_split(folder: Path) -> Any:
+    """The split to train on, prepared if it was not yet."""
+    from hpunet.config import default_config, settings_of
+    from hpunet.open_data import open_data
+
+    config = default_config()
+    config.update_from_flattened_dict(configuration(folder))
+    return open_data(settings_of(config)).splits["train"]
+
+
 def pipeline(folder: Path) -> dict[str, Any]:
     """Images a second that are read, by the number of reading processes; 0 is a thread."""
     from absl import flags
 
-    from hpunet.config import default_config, settings_of
     from hpunet.data.pipeline import training_batches
-    from hpunet.open_data import open_data
 
     # Grain reads them.
     flags.FLAGS.mark_as_parsed()
-    config = default_config()
-    config.update_from_flattened_dict(configuration(folder))
-    source = open_data(settings_of(config)).splits["train"]
+    source = training_split(folder)
     found = {}
     for workers in WORKERS:
         batches = training_batches(source, NUM_IMAGES, inputs.SEED, num_workers=workers)
@@ -140,7 +151,8 @@ def initialisation(folder: Path) -> dict[str, float]:
     return found
 
 
-MEASUREMENTS = {
+MEASUREMENTS: dict[str, Callable[[Path], Any]] = {
+    "prepare": prepare,
     "pipeline": pipeline,
     "scores": scores,
     "imports": imports,

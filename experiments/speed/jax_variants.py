@@ -151,17 +151,22 @@ def repeated(function: Callable[[np.ndarray], Any], image: np.ndarray) -> Progra
 
     def run(repeats: int) -> None:
         for _ in range(repeats):
-            jax.block_until_ready(function(image))
+            drawn = function(image)
+        jax.block_until_ready(drawn)
 
     return Program(run, device_memory)
 
 
 def program_facts(compiled: Any) -> dict[str, Any]:
     """XLA's own count of a compiled program, and the memory that it plans, in bytes."""
-    cost = compiled.cost_analysis() or {}
-    cost = cost[0] if isinstance(cost, list) else cost
-    counts = {"flops": cost.get("flops"), "bytes_accessed": cost.get("bytes accessed")}
-    return counts | planned_memory(compiled)
+    return {"flops": count_flops(compiled), **planned_memory(compiled)}
+
+
+def count_flops(compiled: Any) -> float | None:
+    """XLA's own count; None on a GPU, whose libraries carry out what XLA then cannot count."""
+    if jax.default_backend() != "cpu":
+        return None
+    return (compiled.cost_analysis() or {}).get("flops")
 
 
 def device_memory() -> dict[str, Any]:
@@ -172,4 +177,5 @@ def device_memory() -> dict[str, Any]:
 
 def device_facts() -> dict[str, Any]:
     """The device and the versions behind the variants in this module."""
-    return {"device": jax.local_devices()[0].device_kind, "jax": jax.__version__}
+    device = jax.local_devices()[0]
+    return {"platform": device.platform, "device": device.device_kind, "jax": jax.__version__}

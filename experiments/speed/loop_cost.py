@@ -14,31 +14,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+from absl import flags as absl_flags
+
+from experiments.speed import inputs
+from experiments.speed.command_line import positive, several, whole
+from hpunet import compilation_cache, config, host_memory
+from hpunet.config_file import find_config, load_config, override
+from hpunet.data.dataset import Source
+from hpunet.data.pipeline import PREFETCHED_BATCHES, Batch, training_batches
+from hpunet.evaluation.provenance import provenance
+from hpunet.model.build import build_model
+from hpunet.open_data import open_data
+from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
+from hpunet.training.devices import Devices, first
+from hpunet.training.loop import LoopConfig, Run
+from hpunet.training.metrics_log import MetricsLog
+from hpunet.training.optimizer import build_optimizer, build_schedule
+from hpunet.training.state import TrainState, build_step, init_state
+from hpunet.training.task import build_hierarchical_task
+from hpunet.training.validation import Scorer
+
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parents[1]))
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from absl import flags as absl_flags  # noqa: E402
-
-from experiments.speed import inputs  # noqa: E402
-from experiments.speed.command_line import several  # noqa: E402
-from hpunet import compilation_cache, config, host_memory  # noqa: E402
-from hpunet.config_file import find_config, load_config, override  # noqa: E402
-from hpunet.data.dataset import Source  # noqa: E402
-from hpunet.data.pipeline import PREFETCHED_BATCHES, Batch, training_batches  # noqa: E402
-from hpunet.evaluation.provenance import provenance  # noqa: E402
-from hpunet.model.build import build_model  # noqa: E402
-from hpunet.open_data import open_data  # noqa: E402
-from hpunet.training.checkpoint import Checkpoints, Progress, all_finite  # noqa: E402
-from hpunet.training.devices import Devices, first  # noqa: E402
-from hpunet.training.loop import LoopConfig, Run  # noqa: E402
-from hpunet.training.metrics_log import MetricsLog  # noqa: E402
-from hpunet.training.optimizer import build_optimizer, build_schedule  # noqa: E402
-from hpunet.training.state import TrainState, build_step, init_state  # noqa: E402
-from hpunet.training.task import build_hierarchical_task  # noqa: E402
-from hpunet.training.validation import Scorer  # noqa: E402
-
 NUM_IMAGES = 64
 # LIDC's 180, which a crop of 128 is cut from, as a multiple of 8.
 IMAGE_SIZE = 184
@@ -118,12 +116,11 @@ def main() -> None:
 def parse_flags() -> argparse.Namespace:
     """This command's flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    numbers = several(int)
     parser.add_argument("--network", choices=inputs.MODELS, default="lidc")
-    parser.add_argument("--batch_sizes", type=numbers, default=(4, 8))
-    parser.add_argument("--num_workers", type=numbers, default=(0, 1, 2), help="reading processes")
-    parser.add_argument("--steps", type=int, default=5, help="of a lap")
-    parser.add_argument("--rounds", type=int, default=4, help="laps of each kind")
+    parser.add_argument("--batch_sizes", type=several(positive), default=(4, 8))
+    parser.add_argument("--num_workers", type=several(whole), default=(0, 1, 2))
+    parser.add_argument("--steps", type=positive, default=5, help="of a lap")
+    parser.add_argument("--rounds", type=positive, default=4, help="laps of each kind")
     parser.add_argument("--out", type=Path, default=FOLDER / "loop_cost.json")
     return parser.parse_args()
 

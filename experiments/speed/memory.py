@@ -1,7 +1,7 @@
 """What a step of training the LIDC network needs of a device's memory, in GiB.
 
 Compiles the step in each precision, with and without `remat`, and runs none:
-`python experiments/speed/memory.py` writes `memory.json`. `kept` is what the gradient keeps of the
+`python -m experiments.speed.memory` writes `memory.json`. `kept` is what the gradient keeps of the
 way forward; the rest is what XLA lays out for this machine's device. The state is given up to the
 step, as on a GPU; on a CPU training keeps both, so it needs the state once more. For a CPU XLA
 turns bfloat16's convolutions into float32's, so that its figure for bfloat16 is an upper bound, and
@@ -17,9 +17,12 @@ import jax
 import numpy as np
 import optax
 
+from experiments.speed.command_line import positive
+from experiments.speed.planned import planned_memory
 from hpunet.config import Settings, settings_of
-from hpunet.config_file import config_files, load_config
+from hpunet.config_file import find_config, load_config
 from hpunet.data.pipeline import Batch
+from hpunet.evaluation.provenance import provenance
 from hpunet.model.build import build_model
 from hpunet.model.network import build_network
 from hpunet.model.precision import PRECISIONS
@@ -74,25 +77,23 @@ def kept(step: Step) -> int:
 def compiled(step: Step) -> dict[str, float]:
     """What XLA lays out for the whole step on this machine's device, in GiB."""
     function = jax.jit(build_step(step.task, step.optimizer, SINGLE_DEVICE), donate_argnums=0)
-    sizes = function.lower(step.state, step.batch).compile().memory_analysis()
-    assert sizes is not None
-    outside = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    planned = planned_memory(function.lower(step.state, step.batch).compile())
     return {
-        "state_and_batch": outside / GIB,
-        "temporary": sizes.temp_size_in_bytes / GIB,
-        "total": (outside + sizes.temp_size_in_bytes) / GIB,
+        "state_and_batch": (planned["total"] - planned["temp"]) / GIB,
+        "temporary": planned["temp"] / GIB,
+        "total": planned["total"] / GIB,
     }
 
 
 def main() -> None:
     """Writes `memory.json` beside this script."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--image_size", type=int, default=128)
+    parser.add_argument("--batch_size", type=positive, default=32)
+    parser.add_argument("--image_size", type=positive, default=128)
     parser.add_argument("--config", default="lidc")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "memory.json")
     flags = parser.parse_args()
-    settings = settings_of(load_config(config_files()[flags.config]))
+    settings = settings_of(load_config(find_config(flags.config)))
     rows = []
     for precision in PRECISIONS:
         for remat in (False, True):
@@ -100,11 +101,9 @@ def main() -> None:
             sizes = {"kept": kept(step) / GIB, **compiled(step)}
             rows.append({"precision": precision, "remat": remat, **sizes})
             print(json.dumps(rows[-1]), flush=True)
-    device = jax.devices()[0].device_kind
-    result = {"batch_size": flags.batch_size, "image_size": flags.image_size, "device": device}
-    flags.out.write_text(
-        json.dumps(result | {"jax": jax.__version__, "rows": rows}, indent=2) + "\n"
-    )
+    asked = {"batch_size": flags.batch_size, "image_size": flags.image_size}
+    result = {**asked, **provenance(), "rows": rows}
+    flags.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ import numpy as np
 import optax
 
 from experiments.speed import inputs, plain
-from experiments.speed.jax_variants import JaxVariant
+from experiments.speed.jax_variants import JaxVariant, count_flops
+from hpunet import host_memory
 from hpunet.data.augment import AugmentConfig
 from hpunet.data.pipeline import Batch
 from hpunet.model.encoder import Encoder, build_level
@@ -267,7 +268,7 @@ def timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str,
             result = compiled(*arguments)
         jax.block_until_ready(result)
         seconds.append((time.perf_counter() - start) / repeats)
-    flops = (compiled.cost_analysis() or {}).get("flops")
+    flops = count_flops(compiled)
     gflop = None if flops is None else flops / 1e9
     return {"ms": 1000 * statistics.median(seconds), "gflop": gflop}
 
@@ -294,5 +295,7 @@ def profile(folder: Path, precision: str, batch_size: int) -> Iterator[dict[str,
 
 
 if __name__ == "__main__":
+    # As training does.
+    host_memory.keep_freed()
     for line in profile(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])):
         print(json.dumps(line), flush=True)

@@ -1,6 +1,6 @@
 """Whether training in bfloat16 ends with float32's scores, on the synthetic data set.
 
-`python experiments/speed/precision.py` trains the quick start's network, shortened, in both
+`python -m experiments.speed.precision` trains the quick start's network, shortened, in both
 precisions from several seeds and writes `precision.json`. All runs take about 15 minutes on two CPU
 cores; one that was broken off goes on.
 """
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments.speed.command_line import positive
 from hpunet.evaluation.provenance import provenance
 from hpunet.model.precision import PRECISIONS
 from hpunet.training.metrics_log import read_metrics
@@ -47,8 +48,8 @@ def main() -> None:
 def parse_flags() -> tuple[argparse.Namespace, list[str]]:
     """This script's flags, and the words for the train command."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--num_seeds", type=int, default=3, help="runs of each precision")
-    parser.add_argument("--num_steps", type=int, default=NUM_STEPS, help="steps of a run")
+    parser.add_argument("--num_seeds", type=positive, default=3, help="runs of each precision")
+    parser.add_argument("--num_steps", type=positive, default=NUM_STEPS, help="steps of a run")
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "precision")
     parser.add_argument("--out", type=Path, default=FOLDER / "precision.json")
     return parser.parse_known_args()

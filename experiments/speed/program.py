@@ -9,7 +9,7 @@ class Program(NamedTuple):
 
     Attributes:
         run: Does it so many times, one after the other, and waits for the last result.
-        facts: What is known of it once it has run: `flops`, `memory` and the like, for JSON.
+        facts: What is known of it once it has run: `program`, `peak_device_bytes`, for JSON.
     """
 
     run: Callable[[int], None]

@@ -64,7 +64,10 @@ def parse_flags() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=several(one_of(allowed)), default=allowed, help=text)
     parser.add_argument("--model", choices=inputs.MODELS, default="lidc")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the results")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if contest.REFERENCE not in flags.variants:
+        parser.error(f"--variants: {contest.REFERENCE} must be among them, ratios are to it")
+    return flags
 
 
 class Measuring:
@@ -94,6 +97,7 @@ class Measuring:
         for precision in self._flags.precisions:
             failures += self._contests(precision)
         self._attempt("profile", self._profile)
+        self._write()
         print(tables.table(self._results))
         for failure in failures:
             print(f"NOT THE SAME: {failure}", file=sys.stderr)
@@ -116,6 +120,7 @@ class Measuring:
         return json.loads(module(["host", str(self._scratch), name], {"JAX_PLATFORMS": "cpu"}))
 
     def _startup(self) -> dict[str, float]:
+        module(["host", str(self._scratch), "prepare"], {"JAX_PLATFORMS": "cpu"})
         return startup.first_steps(self._scratch, self._middle_size())
 
     def _profile(self) -> list[dict[str, Any]]:
@@ -160,10 +165,10 @@ class Measuring:
                 self._say(f"{variant} used {worker.idle_cpu_share():.0%} of a core while idle")
 
     def _write(self) -> None:
-        out, results = self._flags.out, self._results
+        out, results = self._flags.out, rounded(self._results)
         out.mkdir(parents=True, exist_ok=True)
         files = {
-            f"results_{self._kind}.json": json.dumps(rounded(results), indent=1) + "\n",
+            f"results_{self._kind}.json": json.dumps(results, indent=1) + "\n",
             f"table_{self._kind}.md": tables.table(results),
         }
         if results["profile"]:

@@ -1,7 +1,8 @@
 """The PyTorch peer, eager and compiled, as things to time."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ class TorchVariant:
 
     def check(self) -> dict[str, Any]:
         """Logits, loss and norm of its gradient at the inputs that all variants are given."""
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        with full_float32():
+            return self._check()
+
+    def _check(self) -> dict[str, Any]:
         arrays = inputs.read_arrays(self.folder / "check.npz")
         noise = {k: torch.tensor(v).to(self.device) for k, v in arrays.items()}
         latents = [peer.channels_last(noise[f"latent_{i}"]) for i in range(len(arrays) - 1)]
@@ -85,7 +89,7 @@ class TorchVariant:
         return self._repeated(step)
 
     def sample_encoded_once(self, batch_size: int) -> Program:
-        """One pass of the encoder, then the samples one by one, as a careful user would."""
+        """One pass of the encoder, then the samples one by one."""
         encode = self._maybe_compiled(self._encode)
         decode = self._maybe_compiled(self._decode)
         image, _ = self._to_device(*inputs.images(batch_size, self.size))
@@ -158,7 +162,22 @@ class TorchVariant:
         return Program(run, facts)
 
 
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Lets a GPU round no factor of a float32 product to ten bits."""
+    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, allowed in zip(switches, before, strict=True):
+            switch.allow_tf32 = allowed
+
+
 def device_facts() -> dict[str, Any]:
     """The device and the versions behind the variants in this module."""
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"device": name, "torch": torch.__version__}
+    on_gpu = torch.cuda.is_available()
+    name = torch.cuda.get_device_name() if on_gpu else "cpu"
+    return {"platform": "gpu" if on_gpu else "cpu", "device": name, "torch": torch.__version__}

@@ -1,6 +1,6 @@
 """Convolutions: the same sums as the textbook's, arranged for the processor that carries them out.
 
-What gains, and by how much, stands in `experiments/speed`.
+`experiments/speed/convolutions.py` times its forms against others.
 """
 
 import functools
@@ -56,7 +56,8 @@ def _convolve(
     inputs: Float[Array, "B H W C"], kernel: Float[Array, "k k C D"], padding: int
 ) -> Float[Array, "B h w D"]:
     side, _, channels, outputs = kernel.shape
-    if max(channels, outputs) > NARROW or side != 3 or inputs.shape[2] % 2:
+    narrow = max(channels, outputs) <= NARROW
+    if not narrow or (side, padding) != (3, 1) or inputs.shape[2] % 2:
         return _plain(inputs, kernel, padding)
     return lax.platform_dependent(
         inputs, kernel, cpu=_by_pairs, default=functools.partial(_plain, padding=padding)

@@ -41,26 +41,29 @@ def test_batch_is_the_same_however_many_processes_read(num_workers):
     assert_equal(take(6, first_step=2, num_workers=num_workers), take(6, first_step=2))
 
 
-def processes_that_read(num_workers, enough):
-    before = set(multiprocessing.active_children())
-    batches = training_batches(SOURCE, 4, SEED, num_workers=num_workers)
-    until = time.monotonic() + WAIT_SECONDS
-    started = set()
-    while len(started) < enough and time.monotonic() < until:
-        started = set(multiprocessing.active_children()) - before
-        time.sleep(0.1)
-    del batches
-    return len(started)
+def processes_since(before):
+    return len(set(multiprocessing.active_children()) - set(before))
 
 
 def test_processes_start_before_anyone_asks_for_a_batch():
-    assert processes_that_read(num_workers=1, enough=1) == 1
+    before = multiprocessing.active_children()
+    batches = training_batches(SOURCE, 4, SEED, num_workers=1)
+    until = time.monotonic() + WAIT_SECONDS
+    while not processes_since(before) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert processes_since(before) == 1
+    assert len(next(batches).image) == 4
 
 
-def test_no_more_processes_than_cores_read(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    assert processes_that_read(num_workers=3, enough=1) == 1
-    assert_equal(take(3, num_workers=3), take(3))
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 2), (8, 3)])
+def test_no_more_processes_than_cores_read(monkeypatch, cores, processes):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    before = multiprocessing.active_children()
+    batches = training_batches(SOURCE, 4, SEED, num_workers=3)
+    # Every process has had its turn by then.
+    read = list(itertools.islice(batches, 8))
+    assert processes_since(before) == processes
+    assert_equal(read, take(8))
 
 
 def test_seed_decides_order_and_graders():
