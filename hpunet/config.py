@@ -62,7 +62,9 @@ KEYS: dict[str, Key] = {
     "data.pixel_spacing": Key(
         None, optional(number(0, above=True)), "Millimetres a pixel, kept with the weights."
     ),
-    "data.num_workers": Key(2, whole(0), "Processes that read; 0 for a thread of the main one."),
+    "data.num_workers": Key(
+        2, whole(0), "Processes that read, at most one a core; 0 for a thread."
+    ),
     "data.augmentation.elastic_displacement": Key(
         2.0, number(0), "Standard deviation of the elastic shifts, in pixels."
     ),

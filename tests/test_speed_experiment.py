@@ -57,6 +57,34 @@ def test_plain_variant_trains_the_plain_network(folder, monkeypatch):
         Plain(folder, "float32").train(1)
 
 
+def test_variant_on_another_kind_of_device_is_left_out():
+    def client(platform):
+        alive = contest.Client.__new__(contest.Client)
+        alive.facts = {"platform": platform}
+        return alive
+
+    started = {"hpunet": client("gpu"), "plain": client("gpu"), "torch_eager": client("cpu")}
+    kept = contest.on_one_platform(started)
+    assert {name for name, worker in kept.items() if isinstance(worker, contest.Client)} == {
+        "hpunet",
+        "plain",
+    }
+    assert "would run on a cpu" in str(kept["torch_eager"])
+
+
+def test_without_hpunet_there_is_nothing_to_compare_with(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run.py", "--variants=plain,torch_eager"])
+    with pytest.raises(SystemExit):
+        run.parse_flags()
+    assert "--variants: hpunet must be among them" in capsys.readouterr().err
+
+
+def test_operations_are_counted_without_the_optimiser(ours):
+    facts = ours.train(1).facts()
+    whole = facts["program"]["flops"] + ours._optimizer_flops()
+    assert 0 < facts["program"]["flops"] < whole
+
+
 def test_not_a_number_is_too_far():
     assert contest.too_far({"plain": dict.fromkeys(contest.TOLERANCES, float("nan"))})
 

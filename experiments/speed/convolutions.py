@@ -152,7 +152,7 @@ def milliseconds(
 def table(title: str, rows: dict[str, dict[str, float]]) -> str:
     """Milliseconds of every form, a row a shape."""
     names = list(next(iter(rows.values())))
-    lines = [f"| {title} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines = [f"| {title}, ms | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     lines += [f"| {shape} | {' | '.join(str(t[n]) for n in names)} |" for shape, t in rows.items()]
     return "\n".join(lines) + "\n"
 
@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=positive, default=9)
     parser.add_argument("--out", type=Path, default=FOLDER)
     flags = parser.parse_args()
+    flags.out.mkdir(parents=True, exist_ok=True)
     keep_freed()
     found: dict[str, dict[str, dict[str, float]]] = {"forward": {}, "kernel's gradient": {}}
     draw = np.random.default_rng(0).standard_normal

@@ -23,14 +23,15 @@ VARIED: dict[str, tuple[str, str]] = {
 }
 # Costs that stay within a factor of a few.
 LINEAR = ("levels", "devices")
+SLOPE = "in proportion"
 
 
 def draw(points: Points) -> Figure:
     """Time above, memory below, for each thing varied; for devices number and bytes of collectives.
 
     Both axes are logarithmic but for levels and devices, whose vertical ones start at zero. The
-    dashed line has slope one in what is varied, or in the number of pixels, and starts at the first
-    point.
+    dashed line is in proportion to what is varied, or to the number of pixels, and starts at the
+    first point.
     """
     parts = [part for part in VARIED if any(p["part"] == part for p in points)]
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
@@ -43,13 +44,15 @@ def draw(points: Points) -> Figure:
             plot(upper, part, chosen, collectives)
             plot(lower, part, chosen, lambda p: in_mebibytes(p.get("result_bytes")))
             title(upper, "collectives of a step")
-            title(lower, "their results, MiB")
+            title(lower, "collectives' results, MiB")
         else:
             plot(upper, part, chosen, milliseconds)
             plot(lower, part, chosen, lambda p: in_mebibytes(p.get("planned_bytes")))
             title(upper, "all samples, ms" if part == "samples" else "training step, ms")
             title(lower, "memory planned, MiB")
         lower.set_xlabel(VARIED[part][0], fontsize=FONT)
+        if upper.get_legend_handles_labels()[1]:
+            upper.legend(fontsize=SMALL, frameon=False)
     return figure
 
 
@@ -75,10 +78,13 @@ def plot(
     """A curve, and from its first point the line of slope one."""
     name, ticks = VARIED[part][1], [p[VARIED[part][1]] for p in points]
     known = [(p[name], y) for p in points if (y := value(p)) is not None]
-    axis.plot([x for x, _ in known], [y for _, y in known], "o-", color=LINES[0], markersize=3)
+    # Between two numbers of devices there is none.
+    style = {"linestyle": "none" if part == "devices" else "-", "color": LINES[0]}
+    x, y = zip(*known, strict=True) if known else ((), ())
+    axis.plot(x, y, marker="o", markersize=3, clip_on=False, zorder=3, **style)
     axis.set_xscale("log")
-    if part in LINEAR:
-        axis.set_ylim(0, 1.1 * max([y for _, y in known if y] or [1]))
+    if part in LINEAR or not known:
+        axis.set_ylim(0, 1.1 * max([*y, 1]))
     else:
         axis.set_yscale("log")
         draw_slope(axis, known, 2 if part == "size" else 1)
@@ -90,10 +96,9 @@ def plot(
 
 def draw_slope(axis: Axes, known: Sequence[tuple[float, float]], power: int) -> None:
     """The line that a cost in proportion to a power of what is varied would follow."""
-    if known:
-        (first, low), (last, _) = known[0], known[-1]
-        ends = [low, low * (last / first) ** power]
-        axis.plot([first, last], ends, "--", color="0.6", linewidth=1, zorder=0)
+    (first, low), (last, _) = known[0], known[-1]
+    ends = [low, low * (last / first) ** power]
+    axis.plot([first, last], ends, "--", color="0.6", linewidth=1, zorder=0, label=SLOPE)
 
 
 def title(axis: Axes, text: str) -> None:

@@ -5,7 +5,7 @@ Compiles the step in each precision, with and without `remat`, and runs none:
 way forward; the rest is what XLA lays out for this machine's device. The state is given up to the
 step, as on a GPU; on a CPU training keeps both, so it needs the state once more. For a CPU XLA
 turns bfloat16's convolutions into float32's, so that its figure for bfloat16 is an upper bound, and
-merges what `remat` computes twice, so that nothing is gained.
+before jax 0.12 merges what `remat` computes twice, so that nothing is gained.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from experiments.speed.planned import planned_memory
 from hpunet.config import Settings, settings_of
 from hpunet.config_file import find_config, load_config
 from hpunet.data.pipeline import Batch
+from hpunet.errors import UserError
 from hpunet.evaluation.provenance import provenance
 from hpunet.model.build import build_model
 from hpunet.model.network import build_network
@@ -93,7 +94,11 @@ def main() -> None:
     parser.add_argument("--config", default="lidc")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "memory.json")
     flags = parser.parse_args()
-    settings = settings_of(load_config(find_config(flags.config)))
+    try:
+        settings = settings_of(load_config(find_config(flags.config)))
+        settings.model.check_size(flags.image_size, flags.image_size)
+    except (UserError, ValueError) as error:
+        parser.error(str(error))
     rows = []
     for precision in PRECISIONS:
         for remat in (False, True):

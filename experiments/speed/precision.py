@@ -70,7 +70,10 @@ def train(
     }
     words += [f"--config.{name}={value}" for name, value in keys.items()]
     start = time.monotonic()
-    subprocess.run([*words, *changes], cwd=ROOT, check=True)
+    done = subprocess.run([*words, *changes], cwd=ROOT, check=False)
+    if done.returncode:
+        # The command has said why.
+        sys.exit(done.returncode)
     minutes = round((time.monotonic() - start) / 60, 2)
     scored = [line for line in read_metrics(workdir / "metrics.jsonl") if SCORES[0] in line][-1]
     scores = {name: scored[name] for name in SCORES}

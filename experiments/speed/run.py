@@ -85,6 +85,7 @@ class Measuring:
         default = SAMPLE_BATCH_SIZES_CPU if on_cpu else SAMPLE_BATCH_SIZES_GPU
         self._sample_sizes = flags.sample_batch_sizes or default
         self._results: dict[str, Any] = {**made_with, "machine": machine(), "model": flags.model}
+        self._results |= {"rounds": flags.rounds, "startup_batch_size": self._middle_size()}
         self._results |= dict.fromkeys((*ON_HOST, "startup", "profile"))
         self._results |= {"left_out": {}, "checks": {}, "idle_cpu_share": {}, "timings": []}
 
@@ -99,6 +100,7 @@ class Measuring:
         self._attempt("profile", self._profile)
         self._write()
         print(tables.table(self._results))
+        self._say(f"results and tables: {self._flags.out}")
         for failure in failures:
             print(f"NOT THE SAME: {failure}", file=sys.stderr)
         return 1 if failures else 0

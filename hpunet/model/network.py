@@ -38,7 +38,7 @@ def build_network(config: ModelConfig, precision: str = "float32", remat: bool =
             latents and logits are float32 whatever it is, and so are the gradients.
         remat: Keeps of each level its inputs alone when `forward` is differentiated, and computes
             the level once more when its gradient is: an eighth of what the gradient keeps, for one
-            pass forward more. No effect on a CPU, where XLA merges the two computations.
+            pass forward more. On a CPU XLA before jax 0.12 merges the two computations again.
 
     Raises:
         ValueError: If the precision is none of `PRECISIONS`.

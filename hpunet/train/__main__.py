@@ -1,4 +1,4 @@
-"""`python -m hpunet.train`. Processes that read data would import any other file it began in."""
+"""`python -m hpunet.train`. A file of its own: reading processes would import the command."""
 
 from hpunet import command, train
 
