@@ -12,13 +12,8 @@ REPORT = ROOT / "experiments" / "speed"
 
 
 @pytest.fixture(scope="module")
-def text():
-    return (REPORT / "results_cpu.json").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def results(text):
-    return json.loads(text)
+def results():
+    return json.loads((REPORT / "results_cpu.json").read_text(encoding="utf-8"))
 
 
 def test_variants_that_were_timed_compute_the_same(results):
