@@ -87,3 +87,4 @@ TEXT = Allowed(
     lambda v: isinstance(v, str) and v != "" and "\0" not in v,
 )
 PROBABILITY = number(0, most=1)
+FINITE = Allowed("finite numbers", lambda v: _number(v) and abs(v) <= sys.float_info.max)

@@ -15,6 +15,7 @@ from ml_collections.config_dict import placeholder
 
 from hpunet.allowed import (
     BOOLEAN,
+    FINITE,
     PROBABILITY,
     TEXT,
     Key,
@@ -25,8 +26,10 @@ from hpunet.allowed import (
     several,
     whole,
 )
-from hpunet.data.augment import AugmentConfig
+from hpunet.data.augment import AugmentConfig, CentredAugmentConfig
+from hpunet.data.folder.config import INTENSITIES, SIZES, SLICES, FolderConfig
 from hpunet.data.synthetic.config import SyntheticConfig
+from hpunet.data.window import Window
 from hpunet.errors import UserError
 from hpunet.model.model_config import ModelConfig
 from hpunet.model.precision import PRECISIONS
@@ -48,9 +51,11 @@ KEYS: dict[str, Key] = {
         "float32", one_of(*PRECISIONS), "Of training's features; all else is float32."
     ),
     "remat": Key(False, BOOLEAN, "Computes levels twice instead of keeping them; for GPU memory."),
-    "data.name": Key("synthetic", one_of("synthetic", "lidc"), "Which data set."),
+    "data.name": Key("synthetic", one_of("synthetic", "lidc", "folder"), "Which data set."),
     "data.dir": Key(
-        None, optional(TEXT), "Folder of the LIDC crops, packed or not; None downloads them."
+        None,
+        optional(TEXT),
+        "Folder of the LIDC crops, packed or not, None downloads them; or of one's own images.",
     ),
     "data.prepared_dir": Key(
         "~/.cache/hpunet/data", TEXT, "Folder for the data as prepared at the first run."
@@ -91,6 +96,48 @@ KEYS: dict[str, Key] = {
         (0.5, 0.35), several(PROBABILITY), "That one who does includes each protrusion."
     ),
     "data.synthetic.seed": Key(0, whole(0), "Of images and annotations."),
+    "data.folder.table": Key(
+        None, optional(TEXT), "CSV file below data.dir; None for annotations.csv if it is there."
+    ),
+    "data.folder.classes": Key(
+        None,
+        optional(TEXT),
+        "Value of each class in masks, as 0,128=edema,255=core or #000000,#ff0000=core.",
+    ),
+    "data.folder.ignore": Key(
+        None, optional(TEXT), "Value or colour in masks of pixels that count nowhere."
+    ),
+    "data.folder.patient": Key(
+        None,
+        optional(TEXT),
+        "Regular expression whose first group, in an image's name, is its patient; None takes the "
+        "folder below images.",
+    ),
+    "data.folder.splits": Key(
+        None, optional(TEXT), "CSV file of patients or images and splits; None draws by seed."
+    ),
+    "data.folder.split_seed": Key(0, whole(0), "Which patients are in which split."),
+    "data.folder.split_shares": Key(
+        (0.7, 0.15, 0.15), several(PROBABILITY), "Of the patients, for train, val and test."
+    ),
+    "data.folder.slices": Key("all", one_of(*SLICES), "Slices of volumes that are used."),
+    "data.folder.sizes": Key(
+        "crop",
+        one_of(*SIZES),
+        "What training sees: a crop from anywhere, around annotated pixels, or the image resized.",
+    ),
+    "data.folder.intensities": Key(
+        "percentiles", one_of(*INTENSITIES), "What the training split's values become 0 and 1 by."
+    ),
+    "data.folder.range": Key(
+        None, optional(pair(FINITE)), "range: values that become 0 and 1; None for all there are."
+    ),
+    "data.folder.percentiles": Key(
+        (0.5, 99.5), pair(number(0, most=100)), "percentiles: which become 0 and 1."
+    ),
+    "data.folder.annotator_weights": Key(
+        None, optional(TEXT), "How often annotators are drawn in training, as anna=2,ben=0; else 1."
+    ),
     "model.latent_dims": Key(
         (1, 1, 1, 1), several(whole(1)), "Channels of the latent at each scale, coarsest first."
     ),
@@ -139,6 +186,13 @@ KEYS: dict[str, Key] = {
 _UNSET = {
     "data.dir": placeholder(str),
     "data.pixel_spacing": placeholder(float),
+    "data.folder.table": placeholder(str),
+    "data.folder.classes": placeholder(str),
+    "data.folder.ignore": placeholder(str),
+    "data.folder.patient": placeholder(str),
+    "data.folder.splits": placeholder(str),
+    "data.folder.range": placeholder(tuple),
+    "data.folder.annotator_weights": placeholder(str),
     "model.down_channels_per_block": placeholder(tuple),
 }
 
@@ -162,10 +216,17 @@ class Settings(NamedTuple):
     num_workers: int
     augmentation: AugmentConfig | None
     synthetic: SyntheticConfig
+    folder: FolderConfig
+    window: Window
     model: ModelConfig
     loss: LossConfig
     optimizer: OptimizerConfig
     loop: LoopConfig
+
+    @property
+    def resized(self) -> bool:
+        """Whether the network sees whole images, resized to the crop."""
+        return self.data_name == "folder" and self.folder.sizes == "resize"
 
 
 def default_config() -> ConfigDict:
@@ -228,6 +289,8 @@ def settings_of(config: ConfigDict) -> Settings:
         num_workers=flat["data.num_workers"],
         augmentation=_augmentation(flat),
         synthetic=_synthetic(flat),
+        folder=_folder(flat),
+        window=Window(flat["data.crop"], flat["data.folder.sizes"], flat["data.augment"]),
         model=_model(flat),
         loss=_loss(flat),
         optimizer=optimizer,
@@ -285,11 +348,19 @@ def _synthetic(flat: dict[str, Any]) -> SyntheticConfig:
     return synthetic
 
 
+def _folder(flat: dict[str, Any]) -> FolderConfig:
+    if flat["data.name"] != "folder":
+        return FolderConfig()
+    with _named("config.data.folder."):
+        return FolderConfig(num_classes=flat["model.num_classes"], **_group(flat, "data.folder"))
+
+
 def _augmentation(flat: dict[str, Any]) -> AugmentConfig | None:
     if not flat["data.augment"]:
         return None
     with _named("config.data.augmentation."):
-        return AugmentConfig(**_group(flat, "data.augmentation"))
+        kind = CentredAugmentConfig if flat["data.name"] == "folder" else AugmentConfig
+        return kind(**_group(flat, "data.augmentation"))
 
 
 def _loss(flat: dict[str, Any]) -> LossConfig:

@@ -274,7 +274,12 @@ def _network() -> tuple[TrainedNetwork, config.Settings]:
     workdir = folder.of_run(WORKDIR.value or "")
     settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
     network = from_workdir(
-        workdir, CHECKPOINT.value, settings.model, settings.crop, settings.pixel_spacing
+        workdir,
+        CHECKPOINT.value,
+        settings.model,
+        settings.crop,
+        settings.pixel_spacing,
+        settings.resized,
     )
     return network, settings
 

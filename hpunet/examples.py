@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hpunet.config import Settings, settings_of
 from hpunet.config_file import config_of_run, find_config, load_config, override
+from hpunet.data.dataset import Dataset
 from hpunet.data.pipeline import spread
 from hpunet.errors import UserError
 from hpunet.open_data import open_data
@@ -22,16 +23,19 @@ class Examples(NamedTuple):
     """B images and what G graders drew.
 
     Attributes:
-        image: `[B, H, W, 1]`, float32 from 0 to 1, as the network takes it.
-        annotations: Class labels `[G, B, H, W]`.
+        image: `[B, H, W, C]`, float32, as the network takes it.
+        annotations: Class labels `[G, B, H, W]`, 255 where a pixel counts nowhere.
         patients: Whose image each is, for intervals over patients.
         names: Of the images.
+        weights: 1 for the graders that an image has, 0 for those that only fill up the array, as
+            `hpunet.metrics` takes them `[G, B]`; None where all images have G.
     """
 
     image: NDArray[np.float32]
     annotations: NDArray[np.uint8]
     patients: tuple[str, ...]
     names: tuple[str, ...]
+    weights: NDArray[np.float64] | None = None
 
 
 def load_examples(
@@ -53,8 +57,7 @@ def load_examples(
             `--config.data.dir=lidc_crops` gives them.
 
     Raises:
-        UserError: If the configuration, the data or the split are not to be had, or images differ
-            in their number of graders.
+        UserError: If the configuration, the data or the split are not to be had.
     """
     if num_images is not None and num_images < 1:
         raise UserError(f"num_images={num_images}: allowed are whole numbers from 1 up")
@@ -63,7 +66,7 @@ def load_examples(
     if split not in dataset.splits:
         raise UserError(f"split={split}: allowed are {', '.join(dataset.splits)}")
     source = dataset.splits[split]
-    return _cropped(spread(source, num_images or len(source)), settings.crop)
+    return _cropped(spread(source, num_images or len(source)), settings.crop, dataset)
 
 
 def _settings(config: Path, changes: Mapping[str, Any]) -> Settings:
@@ -72,14 +75,12 @@ def _settings(config: Path, changes: Mapping[str, Any]) -> Settings:
     return settings_of(override(values, {name: str(value) for name, value in changes.items()}))
 
 
-def _cropped(examples: Sequence[dict[str, Any]], crop: int) -> Examples:
-    graders = sorted({len(example["annotations"]) for example in examples})
-    if len(graders) > 1:
-        raise UserError(f"images have {graders} graders; allowed is one number of them")
-    cropped = crop_examples(examples, (crop, crop))
+def _cropped(examples: Sequence[dict[str, Any]], crop: int, dataset: Dataset) -> Examples:
+    cropped = crop_examples(examples, (crop, crop), dataset.intensities, dataset.window)
     return Examples(
         cropped.image,
         cropped.annotations,
         tuple(example["patient"] for example in examples),
         tuple(example["name"] for example in examples),
+        cropped.weights,
     )

@@ -15,6 +15,7 @@ def open_data(settings: Settings) -> Dataset:
         settings.data_name,
         settings.data_dir,
         settings.prepared_dir,
-        settings.crop,
         settings.synthetic,
+        settings.folder,
+        settings.window,
     )

@@ -3,7 +3,7 @@
 python -m hpunet.sample --weights=FILE|lidc --out=DIR IMAGE [IMAGE ...]
 python -m hpunet.sample --workdir=DIR --out=DIR IMAGE [IMAGE ...]
 
-IMAGE is a PNG, TIFF, JPEG or .npy file, a folder, or NIfTI or DICOM with hpunet[medical].
+IMAGE is a PNG, TIFF, JPEG, .npy or .npz file, a folder, or NIfTI or DICOM with hpunet[medical].
 """
 
 import functools
@@ -163,7 +163,12 @@ def _network() -> TrainedNetwork:
     workdir = folder.of_run(WORKDIR.value or "")
     settings = config.settings_of(config_of_run(workdir / folder.CONFIG))
     return from_workdir(
-        workdir, CHECKPOINT.value, settings.model, settings.crop, settings.pixel_spacing
+        workdir,
+        CHECKPOINT.value,
+        settings.model,
+        settings.crop,
+        settings.pixel_spacing,
+        settings.resized,
     )
 
 

@@ -53,6 +53,8 @@ def test_header_says_where_the_weights_come_from(run_command, out):
     assert header["network"] == golden_reference.load("small").model.config
     assert header["preprocessing"] == {
         "intensity_range": [0, 255],
+        "intensity_clip": False,
+        "resized": False,
         "pixel_spacing_mm": None,
         "crop": None,
         "classes": 2,

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,9 @@ class AugmentConfig:
         scale: Smallest and largest magnification; above 1 things get larger.
     """
 
+    # Whether the crop's place is drawn, too; else it lies in the middle.
+    random_crop: ClassVar[bool] = True
+
     elastic_displacement: float = 2.0
     elastic_scale: float = 16.0
     rotation_degrees: float = 15.0
@@ -58,6 +62,13 @@ class AugmentConfig:
         )
         _check("shear", self.shear, "0 to below 1", 0 <= self.shear < 1)
         _check("scale", self.scale, "(min, max) with 0 < min <= max", 0 < low <= high < np.inf)
+
+
+@dataclass(frozen=True)
+class CentredAugmentConfig(AugmentConfig):
+    """The same of windows that were cut at random places and deformed about their middle."""
+
+    random_crop: ClassVar[bool] = False
 
 
 def _check(name: str, value: object, allowed: str, fits: bool) -> None:
@@ -143,7 +154,9 @@ def _sampling_grid(
     rows, columns = (jnp.arange(n, dtype=jnp.float32) - (n - 1) / 2 for n in crop)
     matrix = _random_matrix(unit[:4], config)
     return [
-        _place(u, a * rows[:, None] + b * columns[None, :] + shift, n, c)
+        _place(
+            u if config.random_crop else 0.5, a * rows[:, None] + b * columns[None, :] + shift, n, c
+        )
         for u, (a, b), shift, n, c in zip(unit[4:6], matrix, shifts, size, crop, strict=True)
     ]
 
@@ -161,7 +174,7 @@ def _random_matrix(
 
 
 def _place(
-    unit: Float[Array, ""], offsets: Float[Array, "h w"], size: int, crop: int
+    unit: Float[Array, ""] | float, offsets: Float[Array, "h w"], size: int, crop: int
 ) -> Float[Array, "h w"]:
     """Moves coordinates, relative to the crop's centre, to a random place within the image.
 

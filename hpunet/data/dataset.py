@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from hpunet.data.window import Window
+from hpunet.intensities import BYTES, Intensities
+
 
 @runtime_checkable
 class Source(Protocol):
     """Examples that can be read in any order, from any process.
 
-    An example is a dict of `image`, uint8 `[H, W, C]`; `annotations`, uint8 class labels
-    `[G, H, W]` of G graders; `patient` and `name`, strings.
+    An example is a dict of `image`, values as stored, `[H, W, C]`; `annotations`, uint8 class
+    labels `[G, H, W]` of G graders, `IGNORED` where a pixel counts nowhere; `patient` and `name`,
+    strings; and, where graders are drawn unequally, their `weights` `[G]`.
     """
 
     def __len__(self) -> int:
@@ -28,6 +32,11 @@ class Dataset(NamedTuple):
         checksum: Hexadecimal digest of what it was prepared from.
         splits: `train`, `val` and `test`, as far as they exist.
         truth: What is known of the distribution behind the annotations, or None.
+        intensities: How values as stored become what a network sees.
+        window: Which part of an image training sees, or None where all have one size.
+        patients_known: Whether the patient of every image is; else each counts as its own.
+        notes: What a user should know of the data, in plain sentences.
+        split_table: Which image is in which split, as CSV, where that is not given by the data.
     """
 
     name: str
@@ -35,3 +44,8 @@ class Dataset(NamedTuple):
     checksum: str
     splits: Mapping[str, Source]
     truth: Any = None
+    intensities: Intensities = BYTES
+    window: Window | None = None
+    patients_known: bool = True
+    notes: tuple[str, ...] = ()
+    split_table: str = ""

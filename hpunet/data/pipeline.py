@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import grain.python as grain
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Num, UInt8
 
 from hpunet.data.dataset import Source
+from hpunet.data.window import Window, cut
 
 PREFETCHED_BATCHES = 4
 PARENT_CHECK_SECONDS = 2.0
@@ -22,12 +23,13 @@ class Batch(NamedTuple):
     """One host's share of a batch.
 
     Attributes:
-        image: Intensities as stored, 0 to 255.
-        labels: Class of every pixel, by one grader drawn at random for each image.
+        image: Values as stored.
+        labels: Class of every pixel, by one grader drawn at random for each image; `IGNORED` where
+            a pixel counts nowhere.
         position: Place of each example in the batch of all hosts.
     """
 
-    image: UInt8[np.ndarray, "B H W C"]
+    image: Num[np.ndarray, "B H W C"]
     labels: UInt8[np.ndarray, "B H W"]
     position: Int[np.ndarray, " B"]
 
@@ -43,9 +45,21 @@ ALONE = Share()
 
 
 class _DrawGrader(grain.RandomMapTransform):
+    """Draws a grader and, where images are of any size, the part that is seen."""
+
+    def __init__(self, window: Window | None) -> None:
+        self._window = window
+
     def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        grader = rng.integers(len(element["annotations"]))
-        return {"image": element["image"], "labels": element["annotations"][grader]}
+        image, weights = element["image"], element.get("weights")
+        if weights is None:
+            grader = int(rng.integers(len(element["annotations"])))
+        else:
+            grader = int(rng.choice(len(weights), p=weights / weights.sum()))
+        labels = element["annotations"][grader]
+        if self._window is not None:
+            image, labels = cut(image, labels, self._window.draw(element, rng))
+        return {"image": image, "labels": labels}
 
 
 class _AddIndex(grain.MapWithIndexTransform):
@@ -82,6 +96,7 @@ def training_batches(
     first_step: int = 0,
     share: Share = ALONE,
     num_workers: int = 0,
+    window: Window | None = None,
 ) -> Iterator[Batch]:
     """The batches from a step on, without end.
 
@@ -96,6 +111,7 @@ def training_batches(
         share: The examples of each batch that this host reads.
         num_workers: Processes that read, no more than the machine's cores; 0 reads in a thread of
             this one.
+        window: Which part of an image is seen, where they are of any size.
 
     Raises:
         ValueError: If the hosts do not divide the batch.
@@ -103,7 +119,7 @@ def training_batches(
     if batch_size % share.num_hosts:
         raise ValueError(f"batch_size={batch_size}: allowed are multiples of {share.num_hosts}")
     examples = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
-    examples = examples.random_map(_DrawGrader()).map_with_index(_AddIndex(batch_size))
+    examples = examples.random_map(_DrawGrader(window)).map_with_index(_AddIndex(batch_size))
     start = first_step * batch_size + share.host
     mine = examples[start :: share.num_hosts]
     batches = mine.batch(batch_size // share.num_hosts, drop_remainder=True)

@@ -107,7 +107,12 @@ class RecordSource:
     """One split of a prepared data set as a `Source`: random access, from any process.
 
     Only the place travels when it is pickled; each process opens the files itself, at first use.
+
+    Attributes:
+        pictures: The fields that hold PNG files.
     """
+
+    pictures: tuple[str, ...] = ("image", "annotations")
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
         """Takes a prepared builder and the name of one of its splits."""
@@ -143,7 +148,7 @@ class RecordSource:
 
     def _open(self) -> Any:
         if self._records is None:
-            decoders = {"image": _Pillow(), "annotations": _Pillow()}
+            decoders = {name: _Pillow() for name in self.pictures}
             builder = tfds.builder_from_directory(self._folder)
             self._records = builder.as_data_source(self._split, decoders=decoders)
         return self._records

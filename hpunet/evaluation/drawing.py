@@ -5,30 +5,52 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, PyTree, UInt8
+from jaxtyping import Float, Int, PyTree, UInt8
 
 from hpunet.data.augment import center_crop
 from hpunet.data.dataset import Source
+from hpunet.data.labels import IGNORED
+from hpunet.data.window import Window, cut
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.store import Store
-from hpunet.training.predictor import UNIT, Predicted, Predictor
+from hpunet.imaging.fit import Fit, fit_window, labels_from_grid
+from hpunet.intensities import BYTES, Intensities
+from hpunet.training.predictor import Predicted, Predictor
 from hpunet.training.validation import crop_examples
 
 
 class SeenImage(NamedTuple):
-    """An image as a network sees it.
+    """An image as it is scored, and where a network sees it.
 
     Attributes:
         name: Its name, the patient's in front.
         patient: Whose it is.
-        image: Intensities 0 to 1.
-        annotations: Class labels of its graders.
+        image: Intensities as the network sees them.
+        annotations: Class labels of its graders, `IGNORED` where a pixel counts nowhere.
+        fit: Where the network's grid lies on it.
     """
 
     name: str
     patient: str
     image: Float[np.ndarray, "H W C"]
     annotations: UInt8[np.ndarray, "G H W"]
+    fit: Fit
+
+
+class Way(NamedTuple):
+    """How images of a data set are brought before a network.
+
+    Attributes:
+        crop: Height and width of the central part that is scored where all images have one size.
+        intensities: How values as stored become what the network sees.
+        window: Where images have any size: then all of each is scored.
+        multiple: What the sides of a whole image are filled up to multiples of.
+    """
+
+    crop: tuple[int, int]
+    intensities: Intensities = BYTES
+    window: Window | None = None
+    multiple: int = 1
 
 
 class Images:
@@ -38,16 +60,16 @@ class Images:
         positions: Their places in the split, ascending.
     """
 
-    def __init__(self, source: Source, positions: Sequence[int], crop: tuple[int, int]) -> None:
-        """Takes some images of a split, of which the central part is scored.
+    def __init__(self, source: Source, positions: Sequence[int], way: Way) -> None:
+        """Takes some images of a split.
 
         Args:
             source: The split.
             positions: Places in it, ascending.
-            crop: Height and width of the central part, in pixels.
+            way: How they are brought before the network.
         """
         self._source = source
-        self._crop = crop
+        self._way = way
         self.positions = list(positions)
 
     def __len__(self) -> int:
@@ -56,9 +78,16 @@ class Images:
 
     def __getitem__(self, index: int) -> SeenImage:
         """The image at `index`."""
-        example = self._source[self.positions[index]]
-        seen = crop_examples([example], self._crop)
-        return SeenImage(_name(example), example["patient"], seen.image[0], seen.annotations[:, 0])
+        example, way = self._source[self.positions[index]], self._way
+        if way.window is None:
+            seen = crop_examples([example], way.crop, way.intensities)
+            image, annotations = seen.image[0], seen.annotations[:, 0]
+            fit = fit_window(way.crop, (0, 0), way.crop[0])
+        else:
+            image = way.intensities.apply(example["image"].astype(np.float32))
+            annotations = example["annotations"]
+            fit = way.window.whole(image.shape[:2], way.multiple)
+        return SeenImage(_name(example), example["patient"], image, annotations, fit)
 
     @property
     def names(self) -> list[str]:
@@ -79,11 +108,13 @@ class Images:
         """Masks that the annotations of one of them were chosen from, where these are known."""
         example = self._source[self.positions[index]]
         modes = example["modes"][:, None]
-        return np.asarray(center_crop(example["image"][None], modes, self._crop)[1][:, 0])
+        return np.asarray(center_crop(example["image"][None], modes, self._way.crop)[1][:, 0])
 
 
 def _name(example: dict[str, Any]) -> str:
-    return f"{example['patient']}/{example['name']}"
+    patient, name = example["patient"], example["name"]
+    # The name of a file in the patient's folder begins with that.
+    return name if name.startswith(f"{patient}/") else f"{patient}/{name}"
 
 
 def predict(
@@ -100,19 +131,41 @@ def predict(
     Raises:
         UserError: If the network gives logits that are not finite.
     """
-    seen = [images[index] for index in indices]
+    seen = {index: images[index] for index in indices}
+    grids = dict.fromkeys(x.fit.grid for x in seen.values())
+    found: dict[int, Predicted] = {}
+    for grid in grids:
+        alike = {index: x for index, x in seen.items() if x.fit.grid == grid}
+        positions = np.array([images.positions[index] for index in alike])
+        parts = _predict_alike(
+            list(alike.values()), positions, images.most_graders, predictor, replicated_params
+        )
+        found |= dict(zip(alike, parts, strict=True))
+    return [found[index] for index in indices]
+
+
+def _predict_alike(
+    seen: Sequence[SeenImage],
+    positions: Int[np.ndarray, " B"],
+    most_graders: int,
+    predictor: Predictor,
+    replicated_params: PyTree,
+) -> list[Predicted]:
+    """Predicts for images whose grids have one size."""
+    on_grid = [cut(x.image, x.annotations, x.fit) for x in seen]
     # Images with fewer graders rebuild some annotations twice: one program for all.
-    annotations = [
-        np.resize(x.annotations, (images.most_graders, *x.image.shape[:2])) for x in seen
-    ]
+    masks = [np.resize(labels, (most_graders, *labels.shape[1:])) for _, labels in on_grid]
     predicted = predictor(
         replicated_params,
-        np.stack([x.image for x in seen]),
-        np.stack(annotations, axis=1),
-        np.array([images.positions[index] for index in indices]),
+        np.stack([image for image, _ in on_grid]),
+        np.stack(masks, axis=1),
+        positions,
     )
     return [
-        Predicted(predicted.samples[:, b], predicted.reconstructions[: len(x.annotations), b])
+        Predicted(
+            labels_from_grid(predicted.samples[:, b], x.fit),
+            labels_from_grid(predicted.reconstructions[: len(x.annotations), b], x.fit),
+        )
         for b, x in enumerate(seen)
     ]
 
@@ -137,10 +190,11 @@ def draw_all(
         done: Called with the number of images that are new in the store, or were there.
     """
     names = images.names
-    units = [range(s, min(s + UNIT, len(images))) for s in range(0, len(images), UNIT)]
+    size = predictor.unit
+    units = [range(s, min(s + size, len(images))) for s in range(0, len(images), size)]
     missing = [unit for unit in units if any(names[index] not in store for index in unit)]
     done(len(images) - sum(map(len, missing)))
-    at_once = predictor.images_at_once // UNIT
+    at_once = predictor.images_at_once // size
     for start in range(0, len(missing), at_once):
         indices = [index for unit in missing[start : start + at_once] for index in unit]
         predictions = predict(images, indices, predictor, replicated_params)
@@ -165,6 +219,13 @@ class DrawnCases:
         """The case at `index`."""
         seen = self._images[index]
         samples, rebuilt = self._store.read(seen.name)
+        ignored = (seen.annotations == IGNORED).any(axis=0)
         return Case(
-            seen.name, seen.patient, samples, seen.annotations, rebuilt, image=seen.image[..., 0]
+            seen.name,
+            seen.patient,
+            samples,
+            np.where(seen.annotations == IGNORED, np.uint8(0), seen.annotations),
+            rebuilt,
+            ignored=ignored if ignored.any() else None,
+            image=seen.image[..., 0],
         )

@@ -12,14 +12,14 @@ from hpunet.data.dataset import Dataset
 from hpunet.data.pipeline import spread_positions
 from hpunet.errors import UserError
 from hpunet.evaluation.case import Cases
-from hpunet.evaluation.drawing import DrawnCases, Images, draw_all, predict
+from hpunet.evaluation.drawing import DrawnCases, Images, Way, draw_all, predict
 from hpunet.evaluation.folders import FolderCases
 from hpunet.evaluation.image_count import ImageCount
-from hpunet.evaluation.network import check_fits
+from hpunet.evaluation.network import check_fits, intensities_for
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
-from hpunet.training.predictor import Predictor
+from hpunet.training.predictor import UNIT, Predictor
 from hpunet.training.sampler import build_sampler
 from hpunet.training.trained import TrainedNetwork
 
@@ -90,10 +90,9 @@ def judge_network(
             f"--split={split}: data set {dataset.name} has only {', '.join(dataset.splits)}"
         )
     source = dataset.splits[split]
-    check_fits(network, source, dataset.name)
+    check_fits(network, source, dataset)
     positions = spread_positions(source, num_images or len(source))
-    assert network.crop is not None, "the configuration says what the file does not"
-    images = Images(source, positions, (network.crop, network.crop))
+    images = Images(source, positions, way_of(network, dataset))
     whole = len(images) == len(source)
     subject = _subject_of_network(network, dataset, split, whole, seed)
     devices = Devices()
@@ -105,16 +104,27 @@ def judge_network(
         **{name: made_with[name] for name in ("code", "device", "packages")},
     }
     store = Store(kept, made_of, may_replace=may_replace)
-    predictor = Predictor(build_sampler(network.model), max(num_samples), seed, devices)
+    unit = UNIT if dataset.window is None else 1
+    sampler = build_sampler(network.model)
+    predictor = Predictor(sampler, max(num_samples), seed, devices, unit=unit)
     with ImageCount("drawing", len(images)) as done:
         draw_all(images, predictor, devices.replicate(network.params), store, done)
-    ways = _ways(network, images, seed, devices)
+    ways = _ways(network, images, seed, devices, unit)
     cases = DrawnCases(images, store)
     origin = ", ".join(f"{name} {value}" for name, value in network.origin.items())
     part = "" if whole else f" ({len(images):,} of its {len(source):,} images)"
     title = f"{origin} on {dataset.name}, split {split}{part}; seed {seed}"
     return Judged(
-        cases, num_samples, dataset.name, title, subject, True, dataset, images, ways, store
+        cases,
+        num_samples,
+        dataset.name,
+        title,
+        subject,
+        dataset.patients_known,
+        dataset,
+        images,
+        ways,
+        store,
     )
 
 
@@ -137,13 +147,30 @@ def _subject_of_network(
             "checksum": dataset.checksum,
             "split": split,
             "whole_split": whole_split,
-            "crop": network.crop,
+            "crop": network.crop if dataset.window is None else None,
+            **(
+                {} if dataset.window is None else {"intensities": intensities_for(network, dataset)}
+            ),
         },
         "sampling": {"seed": seed, "platform": jax.default_backend()},
     }
 
 
-def _ways(network: TrainedNetwork, images: Images, seed: int, devices: Devices) -> DrawWays | None:
+def way_of(network: TrainedNetwork, dataset: Dataset) -> Way:
+    """How the images of a data set are brought before a network: as it learned from its own."""
+    assert network.crop is not None, "the configuration says what the file does not"
+    multiple = 2 ** (network.model.config.num_levels - 1)
+    window = dataset.window
+    if window is not None:
+        # As the network learned, whatever the configuration of the data says now.
+        sizes = "resize" if network.resized else "crop"
+        window = window._replace(crop=network.crop, sizes=sizes)
+    return Way((network.crop, network.crop), intensities_for(network, dataset), window, multiple)
+
+
+def _ways(
+    network: TrainedNetwork, images: Images, seed: int, devices: Devices, unit: int
+) -> DrawWays | None:
     """Draws from the full hierarchy, the most global latent alone and the most local one alone."""
     scales = range(network.model.config.num_scales)
     if len(scales) < 2:
@@ -155,12 +182,18 @@ def _ways(network: TrainedNetwork, images: Images, seed: int, devices: Devices) 
     }
     sampler = build_sampler(network.model)
     predictors = {
-        way: Predictor(sampler, WAY_SAMPLES, seed, devices, mean) for way, mean in means.items()
+        way: Predictor(sampler, WAY_SAMPLES, seed, devices, mean, unit)
+        for way, mean in means.items()
     }
 
     def draw(indices: Sequence[int]) -> dict[str, np.ndarray]:
         params = devices.replicate(network.params)
-        drawn = {way: predict(images, indices, p, params) for way, p in predictors.items()}
+        drawn = {
+            way: [predict(images, [index], p, params)[0] for index in indices]
+            if unit == 1
+            else predict(images, indices, p, params)
+            for way, p in predictors.items()
+        }
         return {way: np.stack([p.samples for p in parts], axis=1) for way, parts in drawn.items()}
 
     return draw

@@ -2,8 +2,9 @@
 
 import sys
 
-from hpunet.data.dataset import Source
+from hpunet.data.dataset import Dataset, Source
 from hpunet.errors import UserError
+from hpunet.intensities import BYTES, Intensities
 from hpunet.model.check import image_channels
 from hpunet.training.trained import TrainedNetwork
 
@@ -53,12 +54,21 @@ def warn_of_spacing(network: TrainedNetwork, pixel_spacing: float | None) -> Non
         )
 
 
-def check_fits(network: TrainedNetwork, source: Source, data_name: str) -> None:
+def intensities_for(network: TrainedNetwork, dataset: Dataset) -> Intensities:
+    """How the values of a data set become what a network sees: as the network learned.
+
+    Weights that say nothing but 8 bits are given the data's own.
+    """
+    return dataset.intensities if network.intensities == BYTES else network.intensities
+
+
+def check_fits(network: TrainedNetwork, source: Source, dataset: Dataset) -> None:
     """Refuses a network that cannot see the images of a split.
 
     Raises:
         UserError: If channels or size of the first image do not fit.
     """
+    data_name = dataset.name
     example = source[0]
     *size, channels = example["image"].shape
     wanted = image_channels(network.params)
@@ -67,7 +77,7 @@ def check_fits(network: TrainedNetwork, source: Source, data_name: str) -> None:
             f"{network.place}: its network takes images of {wanted} channels, those of {data_name} "
             f"have {channels}"
         )
-    if min(size) < network.crop:
+    if dataset.window is None and min(size) < network.crop:
         raise UserError(
             f"{network.place}: its network is for crops of {network.crop} x {network.crop} pixels, "
             f"the images of {data_name} have {size[0]} x {size[1]}"

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from hpunet.hypotheses.draw import Drawer
-from hpunet.hypotheses.fit import Fit
 from hpunet.hypotheses.groups import group_samples
 from hpunet.hypotheses.look import Look
+from hpunet.imaging.fit import Fit
 from hpunet.imaging.maps import Maps
 from hpunet.imaging.page import Hypothesis
 
@@ -20,7 +20,7 @@ class Found(NamedTuple):
     """A picture, and what its samples say.
 
     Attributes:
-        image: As the network saw it, for the page.
+        image: For the page.
         window: The values that its black and white stand for.
         fit: Where the network's grid lay on it.
         spacing: Height and width of a pixel in mm, or None.
@@ -114,5 +114,6 @@ def _judge(
         pixel, unit = look.spacing[0] * look.spacing[1], "mm²"
     areas = np.count_nonzero(samples, axis=(1, 2)) * pixel
     hypotheses = group_samples(samples, num_classes, areas, least_iou)
-    image = np.round(look.image * 255).astype(np.uint8)
-    return Found(image, look.window, look.fit, look.spacing, look.facts, hypotheses, areas, unit)
+    return Found(
+        look.shown, look.window, look.fit, look.spacing, look.facts, hypotheses, areas, unit
+    )

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from hpunet.errors import UserError
-from hpunet.hypotheses.fit import Blend, Fit, blends, to_grid
+from hpunet.imaging.fit import Blend, Fit, blends, to_grid
 from hpunet.model.build import Model, samples_at_once
 from hpunet.model.hierarchical_unet import Encoded
 from hpunet.model.initialization import Params

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from hpunet.errors import UserError
-from hpunet.hypotheses.fit import Fit, fit_crop, fit_whole
+from hpunet.imaging.fit import Fit, fit_crop, fit_resized, fit_whole
 from hpunet.imaging.scan import Picture, Scan
+from hpunet.intensities import BYTES, Intensities
 from hpunet.model.check import image_channels
 from hpunet.training.trained import TrainedNetwork
 
@@ -45,8 +46,9 @@ class Look(NamedTuple):
 
     Attributes:
         name: Of the picture, for messages.
-        image: Intensities 0 to 1 at the picture's size.
-        window: The values that 0 and 1 stand for.
+        image: Intensities as the network sees them, at the picture's size.
+        shown: Gray or RGB for people to look at.
+        window: The values that black and white stand for.
         fit: Where the network's grid lies on it.
         spacing: Height and width of a pixel in mm, or None.
         facts: Names and values to tell the user.
@@ -57,6 +59,7 @@ class Look(NamedTuple):
 
     name: str
     image: Float[np.ndarray, "H W C"]
+    shown: UInt8[np.ndarray, "H W C"]
     window: tuple[float, float]
     fit: Fit
     spacing: tuple[float, float] | None
@@ -80,19 +83,22 @@ def look_at(scan: Scan, index: int, network: TrainedNetwork, wanted: Wanted) -> 
     picture = scan.pictures[index]
     name = str(scan.place) if scan.numbers is None else f"{scan.place}, {_slice_name(scan, index)}"
     picture = picture._replace(values=_channels(picture.values, network, name))
-    window = _window(picture, wanted, name)
+    intensities = _intensities(picture, network, wanted, name)
+    image = intensities.apply(picture.values)
+    window = _shown_window(intensities, picture)
     spacing = _spacing(picture, wanted, name)
     fit = _fit(name, picture, spacing, network, wanted)
     facts = [
         ("File", scan.place.name if scan.numbers is None else _in_file(scan, index)),
         *([("In the series", scan.geometry.places[index])] if scan.kind == "dicom" else []),
         ("Size", f"{fit.size[1]} × {fit.size[0]} pixels"),
-        ("Window", _window_text(picture, window, wanted)),
+        ("Window", _window_text(picture, intensities, network, wanted)),
         *([] if spacing is None else [("Pixel", _pixel_text(spacing))]),
         ("Seen by the network", _seen_text(fit, spacing, network, wanted)),
     ]
     salt = zlib.crc32(picture.values.tobytes()) if scan.numbers is None else 0
-    return Look(name, _windowed(picture.values, window), window, fit, spacing, facts, salt)
+    shown = np.round(_windowed(picture.values, window) * 255).astype(np.uint8)
+    return Look(name, image, shown, window, fit, spacing, facts, salt)
 
 
 def looks_at(scan: Scan, network: TrainedNetwork, wanted: Wanted) -> Iterator[Look]:
@@ -136,6 +142,30 @@ def _channels(
     return values
 
 
+def _intensities(
+    picture: Picture, network: TrainedNetwork, wanted: Wanted, name: str
+) -> Intensities:
+    """How values become what the network sees: as it learned, or by a window."""
+    own = network.intensities
+    if own != BYTES and wanted.window is None:
+        return own
+    if own != BYTES and not own.clip:
+        raise UserError(
+            f"--window: {network.place} learned from standardised values ({own.text}); allowed is "
+            "to leave it out"
+        )
+    low, high = _window(picture, wanted, name)
+    return Intensities((low,), (high,), clip=True)
+
+
+def _shown_window(intensities: Intensities, picture: Picture) -> tuple[float, float]:
+    """Black and white: those of the network, or of standardised values the picture's extremes."""
+    if intensities.clip:
+        return min(intensities.low), max(intensities.high)
+    low, high = float(picture.values.min()), float(picture.values.max())
+    return (low, high) if low < high else (low, low + 1)
+
+
 def _window(picture: Picture, wanted: Wanted, name: str) -> tuple[float, float]:
     window = wanted.window or picture.window
     if window is None:
@@ -171,7 +201,10 @@ def _fit(
     if wanted.resample and network.pixel_spacing is not None and spacing is not None:
         step = _step(name, network.pixel_spacing, spacing)
     multiple = 2 ** (network.model.config.num_levels - 1)
-    if wanted.center is None:
+    if network.resized and wanted.center is None:
+        assert network.crop is not None, "training keeps it with the weights"
+        fit = fit_resized(size, network.crop)
+    elif wanted.center is None:
         fit = fit_whole(size, step, multiple)
     else:
         crop = wanted.crop or network.crop
@@ -223,14 +256,17 @@ def _seen_text(
         text += f", columns {left} to {right - 1} and rows {top} to {bottom - 1} of the image"
     return (
         text
-        + _size_text(fit, spacing, network.pixel_spacing, wanted)
+        + _size_text(fit, spacing, network, wanted)
         + (", padded with its outermost pixels" if fit.padded else "")
     )
 
 
 def _size_text(
-    fit: Fit, spacing: tuple[float, float] | None, own: float | None, wanted: Wanted
+    fit: Fit, spacing: tuple[float, float] | None, network: TrainedNetwork, wanted: Wanted
 ) -> str:
+    own = network.pixel_spacing
+    if network.resized:
+        return ", resized as in training"
     if fit.resampled:
         return f", resampled to {own:g} mm"
     if own is None:
@@ -240,10 +276,13 @@ def _size_text(
     return "" if wanted.resample else ", not resampled, as asked for"
 
 
-def _window_text(picture: Picture, window: tuple[float, float], wanted: Wanted) -> str:
+def _window_text(
+    picture: Picture, intensities: Intensities, network: TrainedNetwork, wanted: Wanted
+) -> str:
     unit = " HU" if picture.quantity == "HU" else ""
-    low, high = (f"{value:g}".replace("-", "\N{MINUS SIGN}") for value in window)
-    return f"{low} to {high}{unit} ({'--window' if wanted.window else 'default'})"
+    origin = "default" if network.intensities == BYTES else "as in training"
+    text = intensities.text.replace("-", "\N{MINUS SIGN}")
+    return f"{text}{unit} ({'--window' if wanted.window else origin})"
 
 
 def _pixel_text(spacing: tuple[float, float]) -> str:

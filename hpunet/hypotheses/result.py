@@ -163,7 +163,9 @@ def _record(scan: Scan, index: int, found: Found, job: Job) -> dict[str, Any]:
         "pixel_height_mm": spacing and spacing[0],
         "pixel_width_mm": spacing and spacing[1],
         "window": list(found.window),
-        "resampled_to_mm": job.network.pixel_spacing if found.fit.resampled else None,
+        "resampled_to_mm": (
+            job.network.pixel_spacing if found.fit.resampled and not job.network.resized else None
+        ),
         "region": {"top": top, "left": left, "bottom": bottom, "right": right},
         "facts": dict(found.facts),
         "hypotheses": [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 OF_DICOM = (".dcm", ".dicom", ".ima")
-OF_ARRAYS = (".nii.gz", ".nii", ".hdr", ".img", ".npy")
+OF_ARRAYS = (".nii.gz", ".nii", ".hdr", ".img", ".npy", ".npz")
 OF_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 # What the command itself writes among the results, and what a listing does not show.
 OWN_FILES = ("index.html", "results.json")

@@ -1,6 +1,7 @@
 """Arrays saved by NumPy."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,22 @@ def open_npy(path: Path, names: tuple[str, ...]) -> Volume:
     Raises:
         UserError: If it is unreadable, or holds no picture of real numbers.
     """
-    array = _map(path)
+    # Mapped anew at every look: a folder may hold more files than may be open at once.
+    return volume_of(functools.partial(_map, path), path, names)
+
+
+def volume_of(get: Callable[[], np.ndarray], path: Path, names: tuple[str, ...]) -> Volume:
+    """The picture or volume in an array.
+
+    Args:
+        get: Gives the array, `[H, W]`, `[H, W, C]` or `[N, H, W]`, the same whenever it is called.
+        path: Its file, for messages.
+        names: For its results.
+
+    Raises:
+        UserError: If it is no picture of real numbers.
+    """
+    array = get()
     if array.dtype.kind not in "uif":
         raise UserError(f"{path}: holds {array.dtype} values; allowed are integers and real floats")
     is_picture = array.ndim == 2 or (array.ndim == 3 and 1 <= array.shape[2] <= MOST_CHANNELS)
@@ -48,11 +64,10 @@ def open_npy(path: Path, names: tuple[str, ...]) -> Volume:
     check_size(planes.shape[1], planes.shape[2], path)
     dtype = array.dtype.newbyteorder("=")
     shape = planes.shape
-    window = functools.cache(lambda: default_window(dtype, lambda: _map(path).reshape(shape)))
+    window = functools.cache(lambda: default_window(dtype, lambda: get().reshape(shape)))
 
     def read(number: int) -> Picture:
-        # Mapped anew: a folder may hold more files than may be open at once.
-        values = _map(path).reshape(shape)[number]
+        values = get().reshape(shape)[number]
         place = name_slice(path, number, shape[0])
         return as_picture(values, place, window(), QUANTITIES.get(dtype, "intensity"))
 

@@ -47,7 +47,7 @@ def open_raster(path: Path, names: tuple[str, ...]) -> Volume:
     Raises:
         UserError: If it is unreadable, too large, no gray or RGB picture, or its pages differ.
     """
-    with _open(path) as image:
+    with open_image(path) as image:
         count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "PNG") else 1
         if image.format == "PNG" and count > 1:
             raise UserError(f"{path}: is an animation of {count} pictures; allowed is one")
@@ -68,7 +68,8 @@ def open_raster(path: Path, names: tuple[str, ...]) -> Volume:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Pillow's image of a file; what goes wrong while it is used ends in one line."""
     with reading(path, WHAT), path.open("rb") as file:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # Not by its name: Pillow maps some TIFF files then and mixes up the pixels of those that
@@ -92,10 +93,9 @@ def _check_page(image: Image.Image, page: int, path: Path) -> None:
 
 def _read_page(path: Path, page: int) -> np.ndarray:
     """Stored values, gray or RGB, of their own type `[H, W]` or `[H, W, 3]`."""
-    with _open(path) as image:
+    with open_image(path) as image:
         image.seek(page)
-        with _mute_libtiff() if image.format == "TIFF" else nullcontext():
-            image.load()
+        load(image)
         # Pillow inverts what is stored with white as zero only up to 8 bits.
         upside_down = (
             image.mode.startswith("I;16")
@@ -107,6 +107,12 @@ def _read_page(path: Path, page: int) -> np.ndarray:
         values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
         return np.iinfo(values.dtype).max - values if upside_down else values
+
+
+def load(image: Image.Image) -> None:
+    """Decodes the pixels of an image's page, without a word on stderr."""
+    with _mute_libtiff() if image.format == "TIFF" else nullcontext():
+        image.load()
 
 
 @contextmanager

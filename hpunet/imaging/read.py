@@ -19,6 +19,7 @@ from hpunet.imaging.naming import (
 )
 from hpunet.imaging.nifti import open_nifti
 from hpunet.imaging.npy import open_npy
+from hpunet.imaging.npz import open_npz
 from hpunet.imaging.raster import open_raster
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.selection import Volume, choose, parse_slices
@@ -26,9 +27,10 @@ from hpunet.imaging.selection import Volume, choose, parse_slices
 OPENERS = {
     **dict.fromkeys(OF_PICTURES, open_raster),
     ".npy": open_npy,
+    ".npz": open_npz,
     **dict.fromkeys((".nii", ".nii.gz", ".hdr", ".img"), open_nifti),
 }
-ALLOWED = "PNG, TIFF, JPEG, npy, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
+ALLOWED = "PNG, TIFF, JPEG, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
 
 
 # What a folder of samples holds; its masks are no images to draw on.

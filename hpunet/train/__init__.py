@@ -24,7 +24,7 @@ from hpunet.training.loop import Outcome, Run
 from hpunet.training.memory import explain_exhaustion
 from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.task import Task, build_hierarchical_task
-from hpunet.training.validation import Cropped, Scorer, crop_examples
+from hpunet.training.validation import Cropped, Scorer, at_window, crop_examples
 from hpunet.weights.file import check_params
 from hpunet.weights.header import preprocessing_of
 from hpunet.weights.published import load
@@ -71,7 +71,7 @@ def main() -> int:
     setup = _set_up(settings, devices)
     init_params = _init_params(setup.model)
     if devices.is_main:
-        folder.claim(workdir, flat, setup.dataset.checksum)
+        _describe_data(setup.dataset, workdir, flat)
     run = _run(setup, workdir, init_params)
     batches = training_batches(
         setup.dataset.splits["train"],
@@ -80,11 +80,14 @@ def main() -> int:
         run.step,
         Share(devices.host, devices.num_hosts),
         settings.num_workers,
+        setup.dataset.window,
     )
     if init_params is not None and run.step and devices.is_main:
         print(f"--init_weights is left aside: the run goes on at step {run.step}", file=sys.stderr)
     if settings.augmentation is not None and not run.step and devices.is_main:
         shown = spread(setup.dataset.splits["train"], summary.AUGMENTED_ROWS)
+        if setup.dataset.window is not None:
+            shown = [at_window(example, setup.dataset.window) for example in shown]
         crop = (settings.crop, settings.crop)
         summary.write_augmented(workdir, shown, crop, settings.augmentation)
     with explain_exhaustion(settings.batch_size, settings.precision, settings.remat):
@@ -95,6 +98,15 @@ def main() -> int:
         return 128 + outcome.signal
     _finish(setup, run, workdir)
     return 0
+
+
+def _describe_data(dataset: Dataset, workdir: Path, flat: dict[str, Any]) -> None:
+    """Writes down which data the run is on, and says what is to be known of them."""
+    folder.claim(workdir, flat, dataset.checksum, dataset.intensities)
+    if dataset.split_table:
+        folder.write_whole(workdir / folder.SPLITS, dataset.split_table.encode())
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _connect() -> None:
@@ -130,7 +142,7 @@ def _set_up(settings: config.Settings, devices: Devices) -> Setup:
     crop = (settings.crop, settings.crop)
     channels = dataset.splits["train"][0]["image"].shape[-1]
     network = build_network(settings.model, settings.precision, settings.remat)
-    how = (settings.augmentation, network)
+    how = (settings.augmentation, network, dataset.intensities)
     task = build_hierarchical_task(model, settings.loss, crop, channels, *how)
     scorer = Scorer(task, settings.loop.num_samples, settings.seed, devices)
     val_images = None
@@ -143,7 +155,8 @@ def _set_up(settings: config.Settings, devices: Devices) -> Setup:
 
 def _images(settings: config.Settings, dataset: Dataset, split: str) -> Cropped:
     examples = spread(dataset.splits[split], settings.loop.num_images)
-    return crop_examples(examples, (settings.crop, settings.crop))
+    crop = (settings.crop, settings.crop)
+    return crop_examples(examples, crop, dataset.intensities, dataset.window)
 
 
 def _init_params(model: Model) -> Params | None:
@@ -190,6 +203,8 @@ def _finish(setup: Setup, run: Run, workdir: Path) -> None:
         settings.crop,
         setup.model.config.num_classes,
         setup.dataset.checksum,
+        setup.dataset.intensities,
+        settings.resized,
     )
     kappa = getattr(settings.loss.objective, "kappa", None)
     summary.write_summary(workdir, params, setup.model.config, preprocessing, kappa)

@@ -34,6 +34,9 @@ class Predictor:
     A sample depends on the seed, its image's position and its own number alone; its rounding also
     on what is computed beside it. So each device computes units of the same size, and images that
     follow each other share the same unit, whatever the number of devices.
+
+    Attributes:
+        unit: Images of a unit.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Predictor:
         seed: int,
         devices: Devices,
         mean: bool | tuple[bool, ...] = False,
+        unit: int = UNIT,
     ) -> None:
         """Compiles nothing yet.
 
@@ -52,7 +56,9 @@ class Predictor:
             seed: Of the samples.
             devices: Share the work.
             mean: At which scales the prior's mean is taken instead of a draw.
+            unit: Images that a device draws at a time: fewer where they are large.
         """
+        self.unit = unit
         self._devices = devices
         *_, key = keys_of(seed)
 
@@ -67,8 +73,8 @@ class Predictor:
 
     @property
     def images_at_once(self) -> int:
-        """Most images of one call; a multiple of `UNIT`."""
-        return UNIT * len(self._devices.local)
+        """Most images of one call; a multiple of `unit`."""
+        return self.unit * len(self._devices.local)
 
     def __call__(
         self,
@@ -110,6 +116,7 @@ class Predictor:
 
     def _filled(self, count: int) -> Int[np.ndarray, " b"]:
         """Places of images, some of them again, so that all units are full: one program for all."""
-        starts = range(0, count, UNIT)
-        units = [np.resize(np.arange(s, min(s + UNIT, count)), UNIT) for s in starts]
+        size = self.unit
+        starts = range(0, count, size)
+        units = [np.resize(np.arange(s, min(s + size, count)), size) for s in starts]
         return np.concatenate([units[n % len(units)] for n in range(len(self._devices.local))])

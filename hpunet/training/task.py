@@ -10,7 +10,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hpunet.data.augment import AugmentConfig, augment, center_crop
+from hpunet.data.labels import IGNORED
 from hpunet.data.pipeline import Batch
+from hpunet.intensities import BYTES, Intensities
 from hpunet.model.build import Model
 from hpunet.model.model_config import ModelConfig
 from hpunet.model.network import Network
@@ -39,9 +41,11 @@ class Task(NamedTuple):
     sampler: Sampler
 
 
-def scale_intensities(image: ArrayLike) -> Float[Array, "B H W C"]:
-    """Intensities as stored, 0 to 255, as the network sees them, 0 to 1."""
-    return jnp.asarray(image, jnp.float32) / 255
+def scale_intensities(
+    image: ArrayLike, intensities: Intensities = BYTES
+) -> Float[Array, "B H W C"]:
+    """Values as stored, those of 8-bit files if nothing else is said, as the network sees them."""
+    return intensities.apply(jnp.asarray(image, jnp.float32))
 
 
 def see(
@@ -49,16 +53,19 @@ def see(
     keys: Key[Array, " B"],
     crop: tuple[int, int],
     augmentation: AugmentConfig | None,
+    intensities: Intensities = BYTES,
 ) -> tuple[Float[Array, "B h w C"], Int[Array, "B h w"]]:
-    """What the network sees of a batch: intensities 0 to 1, and labels, deformed and cropped.
+    """What the network sees of a batch: intensities and labels, deformed and cropped.
 
     Args:
         batch: As read.
         keys: One key an example, for the deformation.
         crop: Height and width of the result, in pixels.
         augmentation: Ranges of the random deformations; None takes the central crop.
+        intensities: How values as stored become what the network sees.
     """
-    image, labels = scale_intensities(batch.image), jnp.asarray(batch.labels, jnp.int32)
+    image = scale_intensities(batch.image, intensities)
+    labels = jnp.asarray(batch.labels, jnp.int32)
     if augmentation is not None:
         return augment(keys, image, labels, crop, augmentation)
     cropped_image, cropped_labels = center_crop(image, labels, crop)
@@ -72,6 +79,7 @@ def build_hierarchical_task(
     image_channels: int,
     augmentation: AugmentConfig | None,
     network: Network | None = None,
+    intensities: Intensities = BYTES,
 ) -> Task:
     """A Hierarchical Probabilistic U-Net to be trained.
 
@@ -83,6 +91,7 @@ def build_hierarchical_task(
         augmentation: Ranges of the random deformations; None takes the central crop.
         network: What the loss is computed of, with the weights of `model`: the same network in
             another precision, for instance; None takes `model.network`.
+        intensities: How values as stored become what the network sees.
     """
     num_classes = model.config.num_classes
 
@@ -91,7 +100,7 @@ def build_hierarchical_task(
         return model.init(key, image, np.zeros((1, *crop, num_classes), np.float32))
 
     trained = model.network if network is None else network
-    loss = _build_loss(model.config, trained, loss_config, crop, augmentation)
+    loss = _build_loss(model.config, trained, loss_config, crop, augmentation, intensities)
     return Task(init, build_objective(loss_config).init, loss, build_sampler(model))
 
 
@@ -101,6 +110,7 @@ def _build_loss(
     config: LossConfig,
     crop: tuple[int, int],
     augmentation: AugmentConfig | None,
+    intensities: Intensities,
 ) -> LossFunction:
     latent_shapes = model_config.latent_shapes(*crop)
     gumbel_shape = crop if config.draws_pixels else None
@@ -114,7 +124,8 @@ def _build_loss(
         collectives: Collectives,
     ) -> Loss:
         pairs = jax.vmap(jax.random.split)(keys)
-        image, labels = see(batch, pairs[:, 0], crop, augmentation)
+        image, labels = see(batch, pairs[:, 0], crop, augmentation, intensities)
+        # An ignored pixel is of no class: to the posterior it shows nothing.
         segmentation = jax.nn.one_hot(labels, model_config.num_classes)
         noise = draw_noise(pairs[:, 1], latent_shapes, gumbel_shape)
         output = network.forward(params, image, segmentation, noise.latents)
@@ -126,6 +137,7 @@ def _build_loss(
             variables,
             objective_state,
             config,
+            mask=(labels != IGNORED).astype(jnp.float32),
             index=jnp.asarray(batch.position),
             collectives=collectives,
         )

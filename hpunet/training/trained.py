@@ -7,15 +7,25 @@ import jax
 import jax.numpy as jnp
 
 from hpunet.errors import UserError
+from hpunet.intensities import BYTES, Intensities
 from hpunet.model.build import Model, build_model
+from hpunet.model.check import image_channels
 from hpunet.model.initialization import Params
 from hpunet.model.model_config import ModelConfig
 from hpunet.training.checkpoint import read_params
-from hpunet.training.workdir import BEST, CHECKPOINTS, LAST, WEIGHTS, data_checksum, saved_steps
+from hpunet.training.workdir import (
+    BEST,
+    CHECKPOINTS,
+    LAST,
+    WEIGHTS,
+    data_checksum,
+    data_intensities,
+    saved_steps,
+)
 from hpunet.weights import file, published
 from hpunet.weights.checksum import checksum
 from hpunet.weights.file import check_finite, check_params
-from hpunet.weights.header import INTENSITY_RANGE
+from hpunet.weights.header import intensities_of
 
 
 class TrainedNetwork(NamedTuple):
@@ -31,6 +41,8 @@ class TrainedNetwork(NamedTuple):
         checksum: Of the weights' names, shapes and values.
         pixel_spacing: Of the images it learned from, in mm, or None where that is not known.
         trained_on: Checksum of the data it learned from, or None where that is not known.
+        intensities: How values become what it sees.
+        resized: Whether it learned from whole images, resized to the crop.
     """
 
     model: Model
@@ -41,6 +53,8 @@ class TrainedNetwork(NamedTuple):
     checksum: str
     pixel_spacing: float | None = None
     trained_on: str | None = None
+    intensities: Intensities = BYTES
+    resized: bool = False
 
 
 def from_weights(name_or_path: str | Path) -> TrainedNetwork:
@@ -48,14 +62,15 @@ def from_weights(name_or_path: str | Path) -> TrainedNetwork:
 
     Raises:
         UserError: If the file cannot be had or read, or its header has a crop that the network
-            cannot take, or another intensity range than [0, 255].
+            cannot take, or intensities of another number of channels.
     """
     found = published.read(name_or_path)
     path, preprocessing = found.path, found.header.preprocessing
     crop = preprocessing.get("crop")
     if crop is not None:
         _check_crop(path, crop, found.model.config)
-    _check_range(path, preprocessing.get("intensity_range"))
+    intensities = intensities_of(preprocessing)
+    _check_channels(path, intensities, image_channels(found.params))
     return TrainedNetwork(
         found.model,
         found.params,
@@ -65,14 +80,16 @@ def from_weights(name_or_path: str | Path) -> TrainedNetwork:
         found.checksum,
         preprocessing.get("pixel_spacing_mm"),
         preprocessing.get("data_checksum"),
+        intensities,
+        preprocessing.get("resized") or False,
     )
 
 
-def _check_range(path: Path, intensity_range: list[int | float] | None) -> None:
-    if intensity_range not in (None, INTENSITY_RANGE):
+def _check_channels(path: Path, intensities: Intensities, channels: int) -> None:
+    if len(intensities.low) not in (1, channels):
         raise UserError(
-            f"{path}: its header has intensity_range={intensity_range}; allowed is "
-            f"{INTENSITY_RANGE}, as every command gives images to the network"
+            f"{path}: its header has an intensity_range of {len(intensities.low)} channels; "
+            f"allowed are 1 and {channels}, as its network has"
         )
 
 
@@ -84,7 +101,12 @@ def _check_crop(path: Path, crop: int, config: ModelConfig) -> None:
 
 
 def from_workdir(
-    workdir: Path, which: str, config: ModelConfig, crop: int, pixel_spacing: float | None = None
+    workdir: Path,
+    which: str,
+    config: ModelConfig,
+    crop: int,
+    pixel_spacing: float | None = None,
+    resized: bool = False,
 ) -> TrainedNetwork:
     """The network of a run.
 
@@ -94,6 +116,7 @@ def from_workdir(
         config: The network's shape, as the run's configuration has it.
         crop: Height and width that it was trained at.
         pixel_spacing: Of the images it was trained on, in mm, or None where that is not known.
+        resized: Whether these were resized to the crop.
 
     Raises:
         UserError: If the run has no such weights, or they do not fit its configuration.
@@ -117,5 +140,15 @@ def from_workdir(
         values = checksum(params)
         origin = {"checkpoint": which, "step": step}
     check_params(params, model, place)
-    trained_on = data_checksum(workdir)
-    return TrainedNetwork(model, params, crop, place, origin, values, pixel_spacing, trained_on)
+    return TrainedNetwork(
+        model,
+        params,
+        crop,
+        place,
+        origin,
+        values,
+        pixel_spacing,
+        data_checksum(workdir),
+        data_intensities(workdir),
+        resized,
+    )

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, PyTree, UInt8
+from jaxtyping import Bool, Float, Int, PyTree, UInt8
 from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
 from hpunet.data.augment import center_crop
+from hpunet.data.labels import IGNORED
+from hpunet.data.window import Window, cut
+from hpunet.intensities import BYTES, Intensities
 from hpunet.training.devices import Devices
 from hpunet.training.predictor import Predictor
 from hpunet.training.task import Task, scale_intensities
@@ -20,14 +23,27 @@ class Cropped(NamedTuple):
     """Images to be scored, as the network sees them.
 
     Attributes:
-        image: `[B, H, W, C]`, intensities 0 to 1.
-        annotations: Class labels of all graders.
+        image: `[B, H, W, C]`, intensities as the network sees them.
+        annotations: Class labels of all graders, `IGNORED` where a pixel counts nowhere.
         position: Place of each image among all that are scored.
+        weights: 1 for each grader of an image, 0 for those that only fill up the array where images
+            have different numbers of them; None where all have one number.
     """
 
     image: Float[np.ndarray, "B H W C"]
     annotations: UInt8[np.ndarray, "G B H W"]
     position: Int[np.ndarray, " B"]
+    weights: Float[np.ndarray, "G B"] | None = None
+
+    @property
+    def labels(self) -> UInt8[np.ndarray, "G B H W"]:
+        """The annotations with the background at ignored pixels."""
+        return np.where(self.annotations == IGNORED, np.uint8(0), self.annotations)
+
+    @property
+    def ignored(self) -> Bool[np.ndarray, "B H W"]:
+        """Pixels that any grader ignores."""
+        return (self.annotations == IGNORED).any(axis=0)
 
 
 class Scored(NamedTuple):
@@ -54,12 +70,39 @@ class Scored(NamedTuple):
         }
 
 
-def crop_examples(examples: Sequence[dict[str, Any]], crop: tuple[int, int]) -> Cropped:
-    """The central crops of examples, all of one number of graders."""
+def crop_examples(
+    examples: Sequence[dict[str, Any]],
+    crop: tuple[int, int],
+    intensities: Intensities = BYTES,
+    window: Window | None = None,
+) -> Cropped:
+    """The central crops of examples.
+
+    Args:
+        examples: As a source gives them.
+        crop: Height and width, in pixels.
+        intensities: How values as stored become what the network sees.
+        window: What is looked at of images of any size.
+    """
+    if window is not None:
+        examples = [at_window(example, window) for example in examples]
     pairs = [center_crop(e["image"][None], e["annotations"][:, None], crop) for e in examples]
     image = np.concatenate([image for image, _ in pairs])
-    annotations = np.concatenate([labels for _, labels in pairs], axis=1)
-    return Cropped(np.asarray(scale_intensities(image)), annotations, np.arange(len(pairs)))
+    graders = np.array([len(labels) for _, labels in pairs])
+    filled = [np.resize(labels, (graders.max(), *labels.shape[1:])) for _, labels in pairs]
+    there = np.arange(graders.max())[:, None] < graders
+    return Cropped(
+        np.asarray(scale_intensities(image, intensities)),
+        np.concatenate(filled, axis=1),
+        np.arange(len(pairs)),
+        None if there.all() else there.astype(np.float64),
+    )
+
+
+def at_window(example: dict[str, Any], window: Window) -> dict[str, Any]:
+    """An example cut to what is looked at while training goes on, with the window's margin."""
+    image, annotations = cut(example["image"], example["annotations"], window.middle(example))
+    return {**example, "image": image, "annotations": annotations}
 
 
 def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> Figure:
@@ -73,9 +116,13 @@ def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> 
     shown = slice(SHOWN_IMAGES)
     image = images.image[shown, ..., 0]
     before = "" if title is None else f"{title}, "
+    # Of graders so many as every one of these images has.
+    graders = slice(None)
+    if images.weights is not None:
+        graders = slice(int(images.weights[:, shown].sum(axis=0).min()))
     return figures.hypothesis_grid(
         image,
-        images.annotations[:, shown],
+        images.labels[graders, shown],
         scored.samples[:, shown],
         captions=[f"{before}image {number + 1}" for number in range(len(image))],
     )
@@ -110,11 +157,15 @@ class Scorer:
         total = len(images.position)
         places = self._mine(total)
         samples, rebuilt = self._run(replicated_params, images, places)
-        annotations = images.annotations[:, places]
+        annotations, ignored = images.labels[:, places], images.ignored[places]
+        counted: dict[str, Any] = {
+            "ignored": ignored if ignored.any() else None,
+            "weights": None if images.weights is None else images.weights[:, places],
+        }
         mine = Scored(
-            metrics.ged(samples, annotations),
-            metrics.hungarian_iou(samples, annotations),
-            metrics.reconstruction_iou(rebuilt, annotations),
+            metrics.ged(samples, annotations, **counted),
+            metrics.hungarian_iou(samples, annotations, **counted),
+            metrics.reconstruction_iou(rebuilt, annotations, **counted),
             samples,
         )
         return self._of_all_hosts(mine, total)

@@ -8,9 +8,11 @@ from typing import Any
 
 from hpunet.atomic import written_whole
 from hpunet.errors import UserError
+from hpunet.intensities import BYTES, Intensities
 
 CONFIG = "config.json"
-CHECKSUM = "data.checksum"
+CHECKSUM, INTENSITIES = "data.checksum", "data.intensities"
+SPLITS = "splits.csv"
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"
 COURSE = "course.png"
@@ -82,7 +84,8 @@ def check(
     old = _read_config(workdir / CONFIG)
     if old is None:
         return
-    old.pop(CHECKSUM, None)
+    for fact in (CHECKSUM, INTENSITIES):
+        old.pop(fact, None)
     new = json.loads(json.dumps(config))
     changed = changed_keys(old, new)
     if changed:
@@ -133,13 +136,16 @@ def saved_steps(folder: Path) -> list[int]:
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
 
 
-def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:
+def claim(
+    workdir: Path, config: Mapping[str, Any], data_checksum: str, intensities: Intensities = BYTES
+) -> None:
     """Writes down, in a folder that was checked, which configuration and data it belongs to.
 
     Args:
         workdir: The folder; made if missing.
         config: The configuration, by full keys.
         data_checksum: Of the prepared data set.
+        intensities: How its values become what the network sees.
 
     Raises:
         UserError: If the run began with other data, or the folder cannot be written.
@@ -152,7 +158,8 @@ def claim(workdir: Path, config: Mapping[str, Any], data_checksum: str) -> None:
         )
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / CONFIG, {**config, CHECKSUM: data_checksum})
+        facts = {CHECKSUM: data_checksum, INTENSITIES: intensities}
+        write_json(workdir / CONFIG, {**config, **facts})
     except OSError as error:
         raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
 
@@ -164,6 +171,19 @@ def data_checksum(workdir: Path) -> str | None:
         UserError: If the run's configuration cannot be read.
     """
     return (_read_config(workdir / CONFIG) or {}).get(CHECKSUM)
+
+
+def data_intensities(workdir: Path) -> Intensities:
+    """How values of a run's data become what its network sees.
+
+    Raises:
+        UserError: If the run's configuration cannot be read.
+    """
+    found = (_read_config(workdir / CONFIG) or {}).get(INTENSITIES, BYTES)
+    try:
+        return Intensities.from_json(found)
+    except ValueError:
+        raise UserError(f"{workdir / CONFIG}: it has {INTENSITIES}={found!r}") from None
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:

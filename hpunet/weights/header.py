@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from hpunet.errors import UserError
+from hpunet.intensities import BYTES, Intensities
 from hpunet.model.model_config import ModelConfig
 
 FORMAT = "hpunet-1"
@@ -16,10 +17,6 @@ MOST_LEVELS = 16
 _MOST_CHARACTERS = 1 << 24
 _LONGEST_SHOWN = 200
 _LARGEST = 1 << 20  # Pixels of a side, classes.
-
-
-# Gray values of the files that become 0 and 1, by every command.
-INTENSITY_RANGE = [0, 255]
 
 
 class Header(NamedTuple):
@@ -45,6 +42,8 @@ def preprocessing_of(
     crop: int | None,
     classes: int,
     data_checksum: str | None = None,
+    intensities: Intensities = BYTES,
+    resized: bool = False,
 ) -> dict[str, Any]:
     """How images become a network's input, as headers say it.
 
@@ -53,14 +52,30 @@ def preprocessing_of(
         crop: Height and width of these in pixels, or None.
         classes: Background included.
         data_checksum: Of the data it learned from, or None.
+        intensities: How values become what it sees.
+        resized: Whether it saw whole images, resized to the crop.
     """
+    ranges = [list(limits) for limits in zip(*intensities[:2], strict=True)]
     return {
-        "intensity_range": INTENSITY_RANGE,
+        "intensity_range": ranges[0] if len(ranges) == 1 else ranges,
+        "intensity_clip": intensities.clip,
+        "resized": resized,
         "pixel_spacing_mm": pixel_spacing_mm,
         "crop": crop,
         "classes": classes,
         "data_checksum": data_checksum,
     }
+
+
+def intensities_of(preprocessing: Mapping[str, Any]) -> Intensities:
+    """How values become what a network sees, by the entries of a checked header."""
+    found = preprocessing.get("intensity_range")
+    if found is None:
+        return BYTES
+    ranges = [found] if _is_range(found) else found
+    low, high = zip(*((float(a), float(b)) for a, b in ranges), strict=True)
+    clip = preprocessing.get("intensity_clip")
+    return Intensities(low, high, (low, high) != BYTES[:2] if clip is None else clip)
 
 
 def encode(
@@ -160,11 +175,29 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_range(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(map(_is_number, value))
+        and value[0] < value[1]
+    )
+
+
+def _is_ranges(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(map(_is_range, value))
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 _PREPROCESSING: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "intensity_range": (lambda v: _is_range(v) and v[0] < v[1], "two numbers, the lower one first"),
+    "intensity_range": (
+        lambda v: _is_range(v) or _is_ranges(v),
+        "two numbers, the lower one first, or such a pair for each channel",
+    ),
+    "intensity_clip": (_is_flag, "true or false"),
+    "resized": (_is_flag, "true or false"),
     "pixel_spacing_mm": (lambda v: _is_number(v) and v > 0, "a number above 0"),
     "crop": (_is_count, "a number of pixels"),
     "classes": (_is_count, "a number of classes"),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hpunet.data import checksums
 from hpunet.data.lidc import builder as lidc
 from hpunet.data.lidc import download as lidc_download
 from hpunet.data.lidc import source as lidc_source
@@ -232,9 +233,9 @@ def test_settled_files_are_not_read_again_for_their_checksum(source, prepared, m
     write_folder(source, make_files(("1",)))
     splits = {"train": source}
     later = time.time() + 60
-    monkeypatch.setattr(lidc_source.time, "time", lambda: later)
+    monkeypatch.setattr(checksums.time, "time", lambda: later)
     checksum = lidc_source.source_checksum(splits, prepared)
-    monkeypatch.setattr(lidc_source, "_checksum", None)
+    monkeypatch.setattr(checksums, "_checksum", None)
     assert lidc_source.source_checksum(splits, prepared) == checksum
 
 

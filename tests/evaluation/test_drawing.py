@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from hpunet.evaluation.drawing import DrawnCases, Images, draw_all
+from hpunet.evaluation.drawing import DrawnCases, Images, Way, draw_all
 from hpunet.evaluation.store import Store
 from hpunet.training.devices import Devices
 from hpunet.training.predictor import UNIT, Predictor
@@ -16,7 +16,7 @@ NUM_IMAGES, NUM_SAMPLES = 10, 3
 
 def draw(folder, num_devices=1, images=None, limit=None, seed=0):
     """Draws all, or stops after `limit` images; gives the cases and how many were predicted."""
-    images = images or Images(tiny.Source(12), range(NUM_IMAGES), (tiny.SIZE, tiny.SIZE))
+    images = images or Images(tiny.Source(12), range(NUM_IMAGES), Way((tiny.SIZE, tiny.SIZE)))
     network = judging.network()
     devices = Devices(jax.devices()[:num_devices])
     predictor = Predictor(build_sampler(network.model), NUM_SAMPLES, seed, devices)
@@ -75,7 +75,7 @@ def test_another_seed_draws_other_samples_and_the_same_reconstructions(alone, tm
 
 
 def test_sample_depends_on_the_images_place_in_the_split_alone(alone, tmp_path):
-    some = Images(tiny.Source(12), [0, 1, 2, 3, 8], (tiny.SIZE, tiny.SIZE))
+    some = Images(tiny.Source(12), [0, 1, 2, 3, 8], Way((tiny.SIZE, tiny.SIZE)))
     cases, _ = draw(tmp_path / "kept", images=some)
     assert (cases[4].samples == alone[8].samples).all()
 
@@ -87,7 +87,7 @@ def test_images_with_different_numbers_of_graders_keep_their_own(alone, tmp_path
             number = 1 + index % 2
             return {**example, "annotations": example["annotations"][:number]}
 
-    images = Images(Uneven(12), range(NUM_IMAGES), (tiny.SIZE, tiny.SIZE))
+    images = Images(Uneven(12), range(NUM_IMAGES), Way((tiny.SIZE, tiny.SIZE)))
     cases, _ = draw(tmp_path / "kept", images=images)
     assert [len(case.reconstructions) for case in cases] == [1, 2] * 5
     for case, full in zip(cases, alone, strict=True):

@@ -11,9 +11,9 @@ import pytest
 
 from hpunet import command, config, metrics
 from hpunet.config_file import config_of_run
-from hpunet.data.open import open_dataset
 from hpunet.evaluation import judged
 from hpunet.evaluation.store import Store
+from hpunet.open_data import open_data
 from hpunet.training.devices import Devices
 from hpunet.weights.file import save_weights
 from hpunet.weights.published import load
@@ -180,9 +180,7 @@ def test_saved_predictions_score_the_same_when_read_again(workdir, evaluated, tm
 
 def source_of(workdir):
     settings = config.settings_of(config_of_run(workdir / "config.json"))
-    return open_dataset("synthetic", None, settings.prepared_dir, 32, settings.synthetic).splits[
-        "test"
-    ]
+    return open_data(settings).splits["test"]
 
 
 def test_result_is_kept_though_its_table_cannot_be_printed(workdir, tmp_path):

@@ -13,6 +13,7 @@ import safetensors
 from hpunet.errors import UserError
 from hpunet.evaluation import network as networks
 from hpunet.evaluation.judged import judge_network
+from hpunet.intensities import BYTES, Intensities
 from hpunet.model.build import build_model
 from hpunet.training.checkpoint import Checkpoints, Progress
 from hpunet.training.devices import Devices
@@ -134,10 +135,28 @@ def test_usual_or_unknown_intensity_range_is_taken(tmp_path, allowed):
     assert number_of(from_weights(path)) == {1}
 
 
-def test_other_intensity_range_is_refused_with_the_one_that_is_allowed(tmp_path):
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({}, BYTES),
+        ({"intensity_range": [0, 255]}, BYTES),
+        ({"intensity_range": [0, 1]}, Intensities((0,), (1,), clip=True)),
+        (
+            {"intensity_range": [100, 120], "intensity_clip": False},
+            Intensities((100,), (120,), clip=False),
+        ),
+    ],
+)
+def test_intensities_are_those_that_the_header_keeps(tmp_path, header, expected):
     path = tmp_path / "weights.safetensors"
-    save_weights(path, weights(1), judging.CONFIG, {"intensity_range": [0, 1]})
-    with pytest.raises(UserError, match=r"intensity_range=\[0, 1\]; allowed is \[0, 255\]") as e:
+    save_weights(path, weights(1), judging.CONFIG, header)
+    assert from_weights(path).intensities == expected
+
+
+def test_intensities_of_other_channels_than_the_network_has_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, weights(1), judging.CONFIG, {"intensity_range": [[0, 1], [0, 2]]})
+    with pytest.raises(UserError, match="intensity_range of 2 channels; allowed are 1 and 1") as e:
         from_weights(path)
     assert "\n" not in str(e.value)
 

@@ -7,7 +7,7 @@ import pytest
 from hpunet.errors import UserError
 from hpunet.hypotheses import draw
 from hpunet.hypotheses.draw import Drawer, Wish, portion_size
-from hpunet.hypotheses.fit import fit_crop, fit_whole
+from hpunet.imaging.fit import fit_crop, fit_whole
 from hpunet.model.build import build_model
 from tests import tiny
 from tests.evaluation import judging

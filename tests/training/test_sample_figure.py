@@ -6,7 +6,9 @@ import pytest
 from hpunet.training.validation import Cropped, Scored, sample_figure
 from tests.figures.looking import beside, labels, pictures, titles
 
-IMAGES = Cropped(np.random.default_rng(0).random((5, 8, 8, 1)), labels(4, 5, 8, 8), np.arange(5))
+IMAGES = Cropped(
+    np.random.default_rng(0).random((5, 8, 8, 1)), labels(4, 5, 8, 8).astype(np.uint8), np.arange(5)
+)
 SCORED = Scored(np.zeros(5), np.zeros(5), np.zeros(5), labels(10, 5, 8, 8, seed=1))
 
 

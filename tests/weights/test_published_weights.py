@@ -97,6 +97,8 @@ def test_header_says_where_they_come_from_and_what_they_learned_from(cache, serv
     assert header["source"]["scope"] == "model/HPUNet"
     assert header["preprocessing"] == {
         "intensity_range": [0, 255],
+        "intensity_clip": False,
+        "resized": False,
         "pixel_spacing_mm": 0.5,
         "crop": 128,
         "classes": 2,

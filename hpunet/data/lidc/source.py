@@ -1,21 +1,16 @@
 """Where LIDC crops come from: archives or folders, their files and their checksum."""
 
-import hashlib
-import json
 import os
 import pathlib
-import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from hpunet.atomic import written_whole
+from hpunet.data.checksums import combine, file_checksums
 from hpunet.data.lidc.archives import read_archive
 from hpunet.errors import UserError
 
 SPLITS = ("train", "val", "test")
 _STRAY = {"Thumbs.db", "desktop.ini", "__MACOSX"}
-# A file changed so shortly ago might change again without its times showing it.
-_SETTLED_SECONDS = 2.0
 
 
 class SplitFiles(NamedTuple):
@@ -67,26 +62,20 @@ def find_splits(data_dir: pathlib.Path) -> dict[str, pathlib.Path]:
 def source_checksum(splits: Mapping[str, pathlib.Path], memory: pathlib.Path) -> str:
     """SHA-256 over the splits' names and their archives' or files' paths and contents.
 
-    Reading everything takes a while, so the answer is kept in the folder `memory` under the names,
-    sizes and times of all files, and holds as long as none of these changes.
+    Args:
+        splits: Archive or folder of each.
+        memory: Folder in which checksums of files are remembered.
     """
-    files = [
-        (f"{split}/{name}", path)
-        for split, place in sorted(splits.items())
-        for name, path in (_walk(place) if place.is_dir() else [(place.name, place)])
-    ]
-    try:
-        listing, settled = _listing(files)
-        remembered = memory / hashlib.sha256(listing).hexdigest()
-        if (known := _recall(remembered)) is not None:
-            return known
-        checksum = _checksum(files)
-        unchanged = listing == _listing(files)[0]
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    if settled and unchanged:
-        _remember(remembered, checksum)
-    return checksum
+    return combine(
+        file_checksums(
+            {
+                f"{split}/{name}": path
+                for split, place in sorted(splits.items())
+                for name, path in (_walk(place) if place.is_dir() else [(place.name, place)])
+            },
+            memory,
+        )
+    )
 
 
 def load_split(split: str, place: pathlib.Path) -> SplitFiles:
@@ -153,41 +142,3 @@ def _walk(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
 
 def _refuse(error: OSError) -> None:
     raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
-
-
-def _listing(files: list[tuple[str, pathlib.Path]]) -> tuple[bytes, bool]:
-    """What changes with the files, and whether all were left alone long enough to rely on it."""
-    rows, latest = [], 0
-    for name, path in files:
-        stat = path.stat()
-        row = (name, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        rows.append(row)
-        latest = max(latest, stat.st_mtime_ns, stat.st_ctime_ns)
-    return json.dumps(rows).encode(), time.time() - latest / 1e9 > _SETTLED_SECONDS
-
-
-def _checksum(files: list[tuple[str, pathlib.Path]]) -> str:
-    whole = hashlib.sha256()
-    for name, path in files:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{digest} {name}\n".encode())
-    return whole.hexdigest()
-
-
-def _recall(path: pathlib.Path) -> str | None:
-    try:
-        text = path.read_text()
-    except (OSError, ValueError):
-        return None
-    return text if len(text) == 64 else None
-
-
-def _remember(path: pathlib.Path, checksum: str) -> None:
-    """Keeps a checksum; where that cannot be written, it is only worked out again."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as file:
-            file.write(checksum.encode())
-    except OSError:
-        return

@@ -5,7 +5,7 @@ import pytest
 
 from hpunet.data.crop import central
 from hpunet.errors import UserError
-from hpunet.hypotheses.fit import blends, fit_crop, fit_whole, to_grid
+from hpunet.imaging.fit import blends, fit_crop, fit_whole, to_grid
 
 RNG = np.random.default_rng(0)
 ONE = (1.0, 1.0)

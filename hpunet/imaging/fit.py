@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from scipy import ndimage
 
 from hpunet.errors import UserError
@@ -60,6 +60,35 @@ def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -
         # Whole pixels where nothing is resampled.
         start.append((length - side) // 2 if pixel == 1 else (length - side * pixel) / 2)
     return Fit(size, (grid[0], grid[1]), step, (start[0], start[1]), (0, 0, *size))
+
+
+def fit_resized(size: tuple[int, int], side: int, margin: int = 0) -> Fit:
+    """A square grid on which all of a picture just fits, in its middle, at its own proportions.
+
+    Args:
+        size: Height and width of the picture.
+        side: Of the grid, in its own pixels.
+        margin: More pixels of the grid on each of its sides.
+    """
+    step = max(size) / side
+    wide = side + 2 * margin
+    start = [(length - wide * step) / 2 for length in size]
+    return Fit(size, (wide, wide), (step, step), (start[0], start[1]), (0, 0, *size))
+
+
+def fit_window(size: tuple[int, int], start: tuple[int, int], side: int) -> Fit:
+    """A square grid of the picture's own pixels.
+
+    Args:
+        size: Height and width of the picture.
+        start: Row and column of its first pixel, which may lie outside the picture.
+        side: Height and width of the grid.
+    """
+    (top, left), (bottom, right) = (
+        [min(max(place + end, 0), length) for place, length in zip(start, size, strict=True)]
+        for end in (0, side)
+    )
+    return Fit(size, (side, side), (1.0, 1.0), start, (top, left, bottom, right))
 
 
 def fit_crop(
@@ -123,6 +152,44 @@ def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h
         for plane in np.moveaxis(image, -1, 0)
     ]
     return np.stack(planes, axis=-1)
+
+
+def labels_to_grid(
+    labels: Shaped[np.ndarray, "*G H W"], fit: Fit, outside: int
+) -> Shaped[np.ndarray, "*G h w"]:
+    """Masks on the network's grid: of each pixel's middle the nearest label.
+
+    Args:
+        labels: Class labels.
+        fit: Where the grid lies.
+        outside: The label of what lies beyond the picture.
+    """
+    places = [
+        np.floor(start + (np.arange(n) + 0.5) * step).astype(int)
+        for n, start, step in zip(fit.grid, fit.start, fit.step, strict=True)
+    ]
+    inside = [(at >= 0) & (at < length) for at, length in zip(places, fit.size, strict=True)]
+    rows, columns = (
+        np.clip(at, 0, length - 1) for at, length in zip(places, fit.size, strict=True)
+    )
+    found = labels[..., rows[:, None], columns]
+    return np.where(inside[0][:, None] & inside[1], found, labels.dtype.type(outside))
+
+
+def labels_from_grid(
+    labels: Shaped[np.ndarray, "*S h w"], fit: Fit
+) -> Shaped[np.ndarray, "*S H W"]:
+    """Masks of a grid that holds all of a picture, at the picture's pixels: the nearest label.
+
+    Args:
+        labels: Class labels.
+        fit: Where the grid lies.
+    """
+    rows, columns = (
+        np.clip(np.floor((np.arange(n) + 0.5 - start) / step).astype(int), 0, side - 1)
+        for n, start, step, side in zip(fit.size, fit.start, fit.step, fit.grid, strict=True)
+    )
+    return labels[..., rows[:, None], columns]
 
 
 class Blend(NamedTuple):

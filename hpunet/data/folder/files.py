@@ -1,0 +1,185 @@
+"""Which files are the annotations of which image, by their names or by a table."""
+
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hpunet.data.folder.faults import Faults
+from hpunet.errors import UserError
+from hpunet.imaging.labels import SUFFIXES as OF_MASKS
+from hpunet.imaging.naming import OF_PICTURES, suffix_of
+
+IMAGES, ANNOTATIONS = "images", "annotations"
+OF_IMAGES = (*OF_PICTURES, ".npy", ".npz", ".nii", ".nii.gz")
+NUMBERED = re.compile(r"(?P<name>.+)_(?P<annotator>a\d+)", re.DOTALL)
+STRAY = {"Thumbs.db", "desktop.ini", "__MACOSX"}
+
+
+class Entry(NamedTuple):
+    """An image's file, or that of a volume, with the files of its annotations.
+
+    Attributes:
+        name: Its path below `images`, without the suffix.
+        image: The file.
+        masks: A file by the name of each annotator who looked at it.
+        patient: Whose it is, or None if that is not known.
+        split: The split that is given for it, or None.
+    """
+
+    name: str
+    image: pathlib.Path
+    masks: dict[str, pathlib.Path]
+    patient: str | None
+    split: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The patient, or where that is not known the image itself."""
+        return self.name if self.patient is None else self.patient
+
+
+def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> list[Entry]:
+    """The entries of a folder with `images` and `annotations`.
+
+    Args:
+        root: The folder.
+        patient: A regular expression for the patient in an image's name, or None.
+        faults: What is wrong is added to them.
+    """
+    images = _by_name(files_below(root, IMAGES, faults), OF_IMAGES, faults)
+    masks: dict[str, dict[str, pathlib.Path]] = {name: {} for name in images}
+    for file, path in files_below(root, ANNOTATIONS, faults).items():
+        stem = _stem(file)
+        found = _image_and_annotator(stem, images)
+        if found is None:
+            faults.add(path, _unmatched(stem, images))
+        elif found[1] in masks[found[0]]:
+            faults.add(path, f"is of the same image and annotator as {masks[found[0]][found[1]]}")
+        else:
+            masks[found[0]][found[1]] = path
+    check_annotators(
+        root, {name for by_annotator in masks.values() for name in by_annotator}, faults
+    )
+    entries = [
+        Entry(name, path, dict(sorted(masks[name].items())), _patient(name, patient, path, faults))
+        for name, path in images.items()
+    ]
+    for entry in entries:
+        check_patient(entry, faults)
+    return entries
+
+
+def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> None:
+    """Notes annotators whose names differ in case only: they are one on some computers."""
+    lowered: dict[str, str] = {}
+    for name in sorted(names):
+        other = lowered.setdefault(name.casefold(), name)
+        if other != name:
+            faults.add(root, f"annotators {other!r} and {name!r} differ in case only")
+
+
+def check_patient(entry: Entry, faults: Faults) -> None:
+    """Notes a patient whose name is none of a folder of results."""
+    name = entry.patient
+    if name is not None and (name in (".", "..") or "/" in name or "\\" in name):
+        faults.add(entry.image, f"its patient is {name!r}; allowed are names without slashes")
+
+
+def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathlib.Path]:
+    """Every file below `root/top` that may be an image or a mask, by its path below that."""
+    found: dict[str, pathlib.Path] = {}
+    for path in _walk(root / top, faults):
+        if not is_inside(path, root):
+            faults.add(path, f"is a link that leads outside of {root}, or nowhere")
+            continue
+        if suffix_of(path) not in (*OF_IMAGES, *OF_MASKS):
+            continue
+        found[path.relative_to(root / top).as_posix()] = path
+    return found
+
+
+def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
+    """Whether a file is there and, with all links followed, lies in a folder."""
+    return path.exists() and path.resolve().is_relative_to(root.resolve())
+
+
+def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
+    """Every file that is not hidden, in order; links are followed, but to no folder twice."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(top, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            faults.add(place, "is a link to a folder that is there already")
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not _is_stray(name))
+        yield from (pathlib.Path(place, n) for n in sorted(names) if not _is_stray(n))
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _is_stray(name: str) -> bool:
+    return name.startswith(".") or name in STRAY
+
+
+def _stem(file: str) -> str:
+    suffix = suffix_of(pathlib.Path(file))
+    return file[: -len(suffix)]
+
+
+def _by_name(
+    files: dict[str, pathlib.Path], suffixes: tuple[str, ...], faults: Faults
+) -> dict[str, pathlib.Path]:
+    found: dict[str, pathlib.Path] = {}
+    lowered: dict[str, pathlib.Path] = {}
+    for file, path in files.items():
+        if suffix_of(path) not in suffixes:
+            continue
+        name = _stem(file)
+        other = lowered.setdefault(name.casefold(), path)
+        if name in found:
+            faults.add(path, f"has the same name as {other}; allowed is one image of a name")
+            continue
+        if other != path:
+            faults.add(path, f"differs from {other} in case only; allowed are different names")
+        found[name] = path
+    return found
+
+
+def _image_and_annotator(stem: str, images: dict[str, pathlib.Path]) -> tuple[str, str] | None:
+    """The image and the annotator that the name of a mask tells, or None."""
+    numbered = NUMBERED.fullmatch(stem)
+    if numbered and numbered["name"] in images:
+        return numbered["name"], numbered["annotator"]
+    annotator, _, name = stem.partition("/")
+    return (name, annotator) if name in images else None
+
+
+def _unmatched(stem: str, images: dict[str, pathlib.Path]) -> str:
+    numbered = NUMBERED.fullmatch(stem)
+    wanted = {stem.partition("/")[2], numbered["name"] if numbered else ""} - {""}
+    lowered = {name.casefold(): path for name, path in images.items()}
+    for name in wanted:
+        if name.casefold() in lowered:
+            return f"differs from {lowered[name.casefold()]} in case only; allowed is the same name"
+    named = " or ".join(sorted(f"{IMAGES}/{name}" for name in wanted)) or "its image"
+    return (
+        f"is of no image: there is no {named}; allowed are <annotator>/<name> and <name>_a<k> with "
+        "the name of an image"
+    )
+
+
+def _patient(name: str, expression: str | None, path: pathlib.Path, faults: Faults) -> str | None:
+    if expression is None:
+        folder, slash, _ = name.partition("/")
+        return folder if slash else None
+    found = re.search(expression, name)
+    if found is None or not found[1]:
+        faults.add(path, f"its name {name!r} has no patient by data.folder.patient={expression}")
+        return None
+    return found[1]

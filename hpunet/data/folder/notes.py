@@ -1,0 +1,41 @@
+"""What a user should know of a folder before training on it."""
+
+from collections.abc import Sequence
+
+SINGLE = (
+    "every image has a single annotation. From how annotations differ between images that look "
+    "alike, the network can still learn a distribution; whether annotators of one image would "
+    "differ in that way, nothing in these data can tell. GED² and HM-IoU compare samples with that "
+    "one annotation alone, so that they cannot tell it either"
+)
+FEW = (
+    "of {total} annotated images, {single} have a single annotation, which says nothing of how "
+    "annotators of one image differ"
+)
+UNKNOWN = (
+    "the patients of the images are not known: each counts as its own, and if several are of one, "
+    "splits share patients and scores are too good; folders below images, data.folder.patient or a "
+    "table say whose they are"
+)
+LEFT_OUT = "{count} images are left out: nobody annotated them"
+
+
+def notes_of(annotators: Sequence[int], patients_known: bool, left_out: int) -> tuple[str, ...]:
+    """Plain statements, the weightiest first.
+
+    Args:
+        annotators: How many annotations each example has.
+        patients_known: Whether the patient of every image is.
+        left_out: Images without annotations.
+    """
+    single = sum(count == 1 for count in annotators)
+    notes = []
+    if single == len(annotators):
+        notes.append(SINGLE)
+    elif single:
+        notes.append(FEW.format(total=len(annotators), single=single))
+    if not patients_known:
+        notes.append(UNKNOWN)
+    if left_out:
+        notes.append(LEFT_OUT.format(count=left_out))
+    return tuple(notes)

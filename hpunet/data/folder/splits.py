@@ -1,0 +1,131 @@
+"""Which patients are for training, validation and test: given, or drawn; and written down."""
+
+import collections
+import csv
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hpunet.data.folder.config import FolderConfig
+from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.files import Entry
+from hpunet.data.folder.table import read_table
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ("image", "patient", "split", "sha256")
+
+
+def assign(
+    entries: Sequence[Entry],
+    config: FolderConfig,
+    checksums: Mapping[str, str],
+    faults: Faults,
+) -> list[Entry]:
+    """The entries with their splits; a patient is in one of them with all images.
+
+    Given splits are those of `config.splits`, else those of the table; without any, patients are
+    drawn by seed.
+
+    Args:
+        entries: All of them.
+        config: How to split.
+        checksums: Of each entry's files, by its name.
+        faults: What is wrong is added to them.
+    """
+    if config.splits is not None:
+        entries = _from_file(entries, pathlib.Path(config.splits).expanduser(), checksums, faults)
+    elif any(entry.split for entry in entries):
+        for entry in entries:
+            if not entry.split:
+                faults.add(entry.image, "has no split, but others have; allowed are all or none")
+    else:
+        drawn = draw_splits({entry.group for entry in entries}, config)
+        entries = [entry._replace(split=drawn[entry.group]) for entry in entries]
+    _check(entries, faults)
+    return [entry for entry in entries if entry.split in SPLITS]
+
+
+def draw_splits(groups: set[str], config: FolderConfig) -> dict[str, str]:
+    """A split for each patient, by seed; of three or more patients none that is wanted is empty.
+
+    Args:
+        groups: Names of the patients.
+        config: Seed and shares.
+    """
+    ordered = sorted(groups)
+    order = np.random.default_rng(config.split_seed).permutation(len(ordered))
+    counts = [round(share * len(ordered)) for share in config.split_shares[1:]]
+    if len(ordered) >= len(SPLITS):
+        wanted = config.split_shares[1:]
+        counts = [max(n, int(share > 0)) for n, share in zip(counts, wanted, strict=True)]
+    counts = [min(n, len(ordered) - 1) for n in counts]
+    names = ["val"] * counts[0] + ["test"] * counts[1]
+    names = names[: len(ordered) - 1]
+    names += ["train"] * (len(ordered) - len(names))
+    return {ordered[place]: name for place, name in zip(order, names, strict=True)}
+
+
+def as_csv(entries: Sequence[Entry], checksums: Mapping[str, str]) -> str:
+    """The splits as a table that `data.folder.splits` takes again, with a checksum of each image.
+
+    Args:
+        entries: With their splits.
+        checksums: Of each entry's files, by its name.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        writer.writerow([entry.name, entry.patient or "", entry.split, checksums[entry.name]])
+    return file.getvalue()
+
+
+def _from_file(
+    entries: Sequence[Entry], path: pathlib.Path, checksums: Mapping[str, str], faults: Faults
+) -> list[Entry]:
+    by_image: dict[str, str] = {}
+    by_patient: dict[str, set[str]] = collections.defaultdict(set)
+    known = {entry.name: entry for entry in entries}
+    for number, row in read_table(path, ("split",), ("image", "patient", "sha256")):
+        place = f"{path}, line {number}"
+        if row["patient"]:
+            by_patient[row["patient"]].add(row["split"])
+        if row["image"]:
+            by_image[row["image"]] = row["split"]
+            if row["image"] not in known:
+                faults.add(place, f"names an image {row['image']} that is not there")
+            elif row["sha256"] not in ("", checksums[row["image"]]):
+                faults.add(
+                    known[row["image"]].image,
+                    f"it or its masks changed since {path} was written; allowed are the same "
+                    "files, or a table without the column sha256",
+                )
+    result = []
+    for entry in entries:
+        split = by_image.get(entry.name)
+        if split is None and len(by_patient.get(entry.group, ())) == 1:
+            (split,) = by_patient[entry.group]
+        if split is None:
+            faults.add(entry.image, f"is in no split of {path}, nor is its patient {entry.group}")
+        result.append(entry._replace(split=split))
+    return result
+
+
+def _check(entries: Sequence[Entry], faults: Faults) -> None:
+    homes: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.split is None:
+            continue
+        if entry.split not in SPLITS:
+            listed = ", ".join(SPLITS)
+            faults.add(entry.image, f"has the split {entry.split!r}; allowed are {listed}")
+            continue
+        other = homes.setdefault(entry.group, entry)
+        if other.split != entry.split:
+            faults.add(
+                entry.image,
+                f"patient {entry.group!r} is in two splits, {other.split} ({other.image}) and "
+                f"{entry.split}",
+            )

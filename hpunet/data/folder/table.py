@@ -1,0 +1,120 @@
+"""Which files belong together, by a CSV table."""
+
+import csv
+import pathlib
+from collections.abc import Iterator
+
+from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.files import Entry, check_annotators, check_patient, is_inside
+from hpunet.errors import UserError
+from hpunet.imaging.naming import suffix_of
+
+NEEDED = ("image", "annotator", "mask")
+OPTIONAL = ("patient", "split")
+
+
+def find_by_table(root: pathlib.Path, table: pathlib.Path, faults: Faults) -> list[Entry]:
+    """The entries that a table lists, whose paths are those below `root`.
+
+    Args:
+        root: The folder.
+        table: The CSV file. A line without a mask says that its annotator did not look at the
+            image.
+        faults: What is wrong is added to them.
+
+    Raises:
+        UserError: If the table cannot be read or lacks a column.
+    """
+    entries: dict[str, Entry] = {}
+    for number, row in read_table(table, NEEDED, OPTIONAL):
+        place = f"{table}, line {number}"
+        if not row["image"]:
+            faults.add(place, "has no image")
+            continue
+        image = root / row["image"]
+        if row["image"] not in entries:
+            if not _is_fine(row["image"], root, place, faults):
+                continue
+            suffix = suffix_of(image)
+            name = row["image"].removeprefix("images/")
+            name = name[: -len(suffix)] if suffix else name
+            entries[row["image"]] = Entry(
+                name, image, {}, row["patient"] or None, row["split"] or None
+            )
+        entry = entries[row["image"]]
+        for column in OPTIONAL:
+            if (row[column] or None) != getattr(entry, column):
+                faults.add(place, f"has another {column} than the lines of {image} before it")
+        _add_mask(entry, row, root, place, faults)
+    for entry in entries.values():
+        check_patient(entry, faults)
+    _check_names(entries, faults)
+    check_annotators(table, {name for entry in entries.values() for name in entry.masks}, faults)
+    return [entry._replace(masks=dict(sorted(entry.masks.items()))) for entry in entries.values()]
+
+
+def _add_mask(
+    entry: Entry, row: dict[str, str], root: pathlib.Path, place: str, faults: Faults
+) -> None:
+    if not row["mask"]:
+        return
+    if not row["annotator"]:
+        faults.add(place, "has a mask, but no annotator")
+    elif row["annotator"] in entry.masks:
+        faults.add(place, f"is the second one of {entry.image} by {row['annotator']}")
+    elif _is_fine(row["mask"], root, place, faults):
+        entry.masks[row["annotator"]] = root / row["mask"]
+
+
+def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool:
+    """Whether a path of the table is that of a file below the folder."""
+    path, parts = root / named, pathlib.PurePath(named).parts
+    if not path.is_file():
+        faults.add(path, f"is no file ({place})")
+    elif ".." in parts or pathlib.PurePath(named).is_absolute() or not is_inside(path, root):
+        faults.add(path, f"leads outside of {root}; allowed are paths below it ({place})")
+    else:
+        return True
+    return False
+
+
+def _check_names(entries: dict[str, Entry], faults: Faults) -> None:
+    """Names tell images apart on every computer, and in the folders of results."""
+    seen: dict[str, Entry] = {}
+    for entry in entries.values():
+        other = seen.setdefault(entry.name.casefold(), entry)
+        if other is not entry:
+            how = "in case only" if other.name != entry.name else "in its suffix only"
+            faults.add(entry.image, f"differs from {other.image} {how}; allowed are other names")
+
+
+def read_table(
+    path: pathlib.Path, needed: tuple[str, ...], optional: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a CSV file with their numbers; what is optional and not there is empty.
+
+    Columns are separated by commas or, if the first line has any, by semicolons.
+
+    Raises:
+        UserError: If it cannot be read, or lacks a column that is needed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise UserError(f"{path}: cannot be read: {reason}") from error
+    lines = text.splitlines()
+    delimiter = ";" if lines and ";" in lines[0] else ","
+    reader = csv.DictReader(lines, delimiter=delimiter)
+    columns = [name.strip() for name in reader.fieldnames or []]
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise UserError(
+            f"{path}: lacks the column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"
+        )
+    reader.fieldnames = columns
+    for row in reader:
+        yield (
+            reader.line_num,
+            {name: (row.get(name) or "").strip() for name in (*needed, *optional)},
+        )

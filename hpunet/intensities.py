@@ -1,0 +1,56 @@
+"""How the values that an image's file holds become what a network sees."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Intensities(NamedTuple):
+    """A linear map of values, the same for every image; one entry a channel, or one for all.
+
+    Attributes:
+        low: The values that become 0.
+        high: The values that become 1.
+        clip: Whether what lies beyond becomes 0 or 1.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    clip: bool
+
+    def apply(self, image: Any) -> Any:
+        """What a network sees of an image.
+
+        Args:
+            image: float32 `[..., C]` of NumPy or JAX.
+        """
+        shape = (1,) * (image.ndim - 1) + (-1,)
+        low, high = (np.asarray(x, np.float32).reshape(shape) for x in (self.low, self.high))
+        seen = (image - low) / (high - low)
+        return seen.clip(0, 1) if self.clip else seen
+
+    @property
+    def text(self) -> str:
+        """What it does, as a line for people."""
+        if self.clip:
+            pairs = zip(self.low, self.high, strict=True)
+            return ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+        pairs = zip(self.low, self.high, strict=True)
+        return ", ".join(f"mean {low:g} and deviation {high - low:g}" for low, high in pairs)
+
+    @staticmethod
+    def from_json(value: Any) -> "Intensities":
+        """The same, from what JSON makes of it.
+
+        Raises:
+            ValueError: If it is something else.
+        """
+        try:
+            low, high, clip = value
+            return Intensities(tuple(map(float, low)), tuple(map(float, high)), bool(clip))
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+
+# Of files of 8 bits, whose values lie within anyway.
+BYTES = Intensities((0.0,), (255.0,), clip=False)

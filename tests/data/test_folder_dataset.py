@@ -1,0 +1,146 @@
+"""A folder prepared and opened: whole or not at all, once, and as training and scoring need it."""
+
+import numpy as np
+import pytest
+
+from hpunet.data.folder import builder
+from hpunet.data.folder.config import FolderConfig
+from hpunet.data.pipeline import training_batches
+from hpunet.data.window import Window
+from hpunet.errors import UserError
+from tests.data.folder_files import mask, picture, write, write_folder
+
+WINDOW = Window(8, "crop", augment=False)
+
+
+def opened(root, window=WINDOW, **settings):
+    config = FolderConfig(**settings)
+    return builder.open_dataset(str(root), str(root.parent / "prepared"), config, window)
+
+
+def examples(dataset):
+    return [source[n] for source in dataset.splits.values() for n in range(len(source))]
+
+
+def test_examples_are_those_of_the_files(tmp_path):
+    root = write_folder(tmp_path / "own", suffix=".tif")
+    dataset = opened(root)
+    found = {example["name"]: example for example in examples(dataset)}
+    assert set(found) == {f"p{p}/i{n}" for p in range(6) for n in range(2)}
+    example = found["p3/i1"]
+    np.testing.assert_array_equal(example["image"][..., 0], picture(31))
+    expected = mask()
+    np.testing.assert_array_equal(example["annotations"][0], expected)
+    expected[2, 3] = 0
+    np.testing.assert_array_equal(example["annotations"][1], expected)
+    assert example["annotators"] == ["anna", "ben"]
+    assert example["patient"] == "p3"
+
+
+def test_second_opening_reads_no_image_and_changed_files_are_read_anew(tmp_path, monkeypatch):
+    root = write_folder(tmp_path / "own")
+    first = opened(root)
+    real = builder.read_entry
+
+    def refuse(*arguments):
+        raise AssertionError("an image is read again")
+
+    monkeypatch.setattr(builder, "read_entry", refuse)
+    again = opened(root)
+    assert (again.checksum, again.split_table) == (first.checksum, first.split_table)
+    # What sees the records otherwise needs no other records.
+    opened(root, annotator_weights="anna=3", sizes="resize")
+    monkeypatch.setattr(builder, "read_entry", real)
+    write(root / "images" / "p0" / "i0.png", picture(99))
+    assert opened(root).checksum != first.checksum
+    assert opened(root, split_seed=5).checksum != first.checksum
+
+
+@pytest.mark.parametrize("broken", ["images/p5/i1.png", "annotations/ben/p5/i1.png"])
+def test_a_broken_file_leaves_nothing_prepared(tmp_path, broken):
+    root = write_folder(tmp_path / "own")
+    (root / broken).write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"p5/i1\.png: not a readable") as refused:
+        opened(root)
+    assert "python -m hpunet.inspect lists all" in str(refused.value)
+    assert list((tmp_path / "prepared").rglob("*.array_record*")) == []
+
+
+def test_first_fault_of_names_is_raised_with_the_number_of_the_others(tmp_path):
+    root = write_folder(tmp_path / "own")
+    for name in ("x", "y", "z"):
+        write(root / "annotations" / "anna" / f"{name}.png", mask())
+    with pytest.raises(UserError, match=r"x\.png: is of no image.*2 more faults"):
+        opened(root)
+    assert not list((tmp_path / "prepared").rglob("*.array_record*"))
+
+
+def test_intensities_are_those_of_the_training_split(tmp_path):
+    dataset = opened(write_folder(tmp_path / "own"), intensities="range")
+    source = dataset.splits["train"]
+    values = np.stack([source[n]["image"] for n in range(len(source))])
+    assert dataset.intensities.low == (values.min(),)
+    assert dataset.intensities.high == (values.max(),)
+
+
+def test_gray_image_among_coloured_ones_has_three_equal_channels(tmp_path):
+    root = write_folder(tmp_path / "own")
+    for path in (root / "images").rglob("*.png"):
+        if path.name == "i0.png":
+            write(path, picture(3, (9, 12, 3)))
+    shapes = {example["image"].shape for example in examples(opened(root))}
+    assert shapes == {(9, 12, 3)}
+
+
+def test_two_and_three_channels_do_not_go_together(tmp_path):
+    root = write_folder(tmp_path / "own", suffix=".npy")
+    write(root / "images" / "p0" / "i0.npy", picture(0, (9, 12, 2)))
+    write(root / "images" / "p1" / "i0.npy", picture(0, (9, 12, 3)))
+    with pytest.raises(UserError, match="channels, images before it"):
+        opened(root)
+
+
+@pytest.mark.parametrize(
+    ("annotators", "expected"),
+    [(("anna",), "every image has a single annotation"), (("anna", "ben"), None)],
+)
+def test_single_annotations_are_told_plainly(tmp_path, annotators, expected):
+    notes = opened(write_folder(tmp_path / "own", annotators)).notes
+    assert [expected in note for note in notes] == ([] if expected is None else [True])
+
+
+def test_unknown_patients_and_images_left_out_are_told(tmp_path):
+    root = tmp_path / "own"
+    for name in "abcd":
+        write(root / "images" / f"{name}.png", picture())
+    for name in "abc":
+        for annotator in ("anna", "ben"):
+            write(root / "annotations" / annotator / f"{name}.png", mask())
+    dataset = opened(root)
+    assert not dataset.patients_known
+    notes = " ".join(dataset.notes)
+    assert "the patients of the images are not known" in notes
+    assert "1 images are left out" in notes
+
+
+def drawn_labels(dataset, count=200):
+    batches = training_batches(dataset.splits["train"], 20, 0, window=dataset.window)
+    return np.concatenate([next(batches).labels for _ in range(count // 20)])
+
+
+def test_training_draws_annotators_as_often_as_their_weights_say(tmp_path):
+    root = write_folder(tmp_path / "own", ("anna", "ben"))
+    whole = Window(16, "crop", augment=False)
+    is_anna = (drawn_labels(opened(root, whole))[:, :, :] == 1).sum(axis=(1, 2)) == mask().sum()
+    assert 0.4 < is_anna.mean() < 0.6
+    weighted = opened(root, whole, annotator_weights="anna=0")
+    assert not ((drawn_labels(weighted) == 1).sum(axis=(1, 2)) == mask().sum()).any()
+
+
+def test_batches_are_the_same_from_reading_processes(tmp_path):
+    dataset = opened(write_folder(tmp_path / "own"), Window(8, "annotated", augment=True))
+    here = training_batches(dataset.splits["train"], 4, 0, window=dataset.window)
+    there = training_batches(dataset.splits["train"], 4, 0, num_workers=1, window=dataset.window)
+    for _ in range(3):
+        for own, other in zip(next(here), next(there), strict=True):
+            np.testing.assert_array_equal(own, other)

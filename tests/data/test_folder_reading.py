@@ -1,0 +1,221 @@
+"""What the files of an entry hold, and what is wrong with them."""
+
+import numpy as np
+import pytest
+
+from hpunet.data.folder.config import FolderConfig
+from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.files import Entry
+from hpunet.data.folder.reading import read_entry
+from hpunet.data.labels import IGNORED
+from tests.data.folder_files import HEIGHT, WIDTH, mask, picture, write
+
+THREE = FolderConfig(num_classes=3)
+
+
+def entry_of(image, **masks):
+    return Entry("x", image, masks, None)
+
+
+def read(entry, config=THREE):
+    faults = Faults()
+    return list(read_entry(entry, config, faults)), faults
+
+
+def problem_of(entry, config=THREE):
+    examples, faults = read(entry, config)
+    assert examples == []
+    ((file, problem),) = faults
+    return file, problem
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy", ".npz", ".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_values_of_an_image_are_those_of_its_file(tmp_path, suffix, dtype):
+    if suffix == ".png" and dtype == np.float32:
+        pytest.skip("PNG holds no fractions")
+    pixels = picture(dtype=dtype)
+    labels = mask(2)
+    if suffix.startswith(".nii"):
+        # Shown from the patient's right to left and anterior to posterior.
+        stored, masks = (x[::-1, ::-1].T[..., None] for x in (pixels, labels))
+    else:
+        stored, masks = pixels, labels
+    image = write(tmp_path / f"x{suffix}", stored)
+    anna = write(tmp_path / f"m{suffix}", masks)
+    (example,), faults = read(entry_of(image, anna=anna))
+    assert faults == []
+    np.testing.assert_array_equal(example["image"][..., 0], pixels)
+    np.testing.assert_array_equal(example["annotations"], labels[None])
+
+
+def test_colour_image_keeps_its_three_channels(tmp_path):
+    pixels = picture(size=(HEIGHT, WIDTH, 3))
+    image, anna = write(tmp_path / "x.png", pixels), write(tmp_path / "m.png", mask())
+    (example,), _ = read(entry_of(image, anna=anna))
+    np.testing.assert_array_equal(example["image"], pixels)
+
+
+def test_empty_mask_is_an_annotation_and_an_absent_one_is_none(tmp_path):
+    image = write(tmp_path / "x.png", picture())
+    empty = write(tmp_path / "m.png", np.zeros((HEIGHT, WIDTH), np.uint8))
+    (example,), _ = read(entry_of(image, anna=empty))
+    assert example["annotators"] == ("anna",)
+    assert not example["annotations"].any()
+    assert read(entry_of(image)) == ([], [])
+
+
+def test_volumes_are_read_slice_by_slice_and_may_be_those_annotated_only(tmp_path):
+    volume = np.stack([picture(n) for n in range(3)])
+    masks = np.stack([mask(0), mask(1), mask(0)])
+    image, anna = write(tmp_path / "x.npy", volume), write(tmp_path / "m.npy", masks)
+    examples, _ = read(entry_of(image, anna=anna))
+    assert [example["name"] for example in examples] == [f"x/slice_{n}" for n in range(3)]
+    assert {example["patient"] for example in examples} == {"x"}
+    for n, example in enumerate(examples):
+        np.testing.assert_array_equal(example["image"][..., 0], volume[n])
+    marked = FolderConfig(num_classes=3, slices="annotated")
+    assert [e["name"] for e in read(entry_of(image, anna=anna), marked)[0]] == ["x/slice_1"]
+    file, problem = problem_of(entry_of(image, anna=write(tmp_path / "n.npy", masks[:2])))
+    assert file.endswith("n.npy")
+    assert "has 2 slices, but its image" in problem
+
+
+def test_classes_are_given_as_values_and_ignored_pixels_are_marked(tmp_path):
+    numbers = np.zeros((HEIGHT, WIDTH), np.uint8)
+    numbers[0, :4] = (128, 200, 7, 0)
+    image, anna = write(tmp_path / "x.png", picture()), write(tmp_path / "m.png", numbers)
+    config = FolderConfig(num_classes=3, classes="0,128=edema,200=core", ignore="7")
+    (example,), _ = read(entry_of(image, anna=anna), config)
+    assert example["annotations"][0, 0, :4].tolist() == [1, 2, IGNORED, 0]
+    assert config.class_table.names == ("class 0", "edema", "core")
+
+
+@pytest.mark.parametrize("palette", [False, True])
+def test_classes_are_given_as_colours(tmp_path, palette):
+    from PIL import Image
+
+    colours = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    colours[1, 1], colours[2, 2], colours[3, 3] = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+    drawn = Image.fromarray(colours)
+    path = tmp_path / "m.png"
+    (drawn.quantize(4) if palette else drawn).save(path)
+    image = write(tmp_path / "x.png", picture())
+    config = FolderConfig(num_classes=3, classes="#000000,#ff0000,#0000FF", ignore="#ffffff")
+    (example,), faults = read(entry_of(image, anna=path), config)
+    assert faults == []
+    labels = example["annotations"][0]
+    assert [labels[n, n] for n in range(4)] == [0, 1, 2, IGNORED]
+
+
+def test_black_and_white_are_two_classes_and_a_palettes_indices_are_labels(tmp_path):
+    from PIL import Image
+
+    image = write(tmp_path / "x.png", picture())
+    white = write(tmp_path / "w.png", mask(255))
+    (example,), _ = read(entry_of(image, anna=white), FolderConfig())
+    np.testing.assert_array_equal(example["annotations"][0], mask(1))
+    indexed = Image.fromarray(mask(2)).convert("P")
+    indexed.putpalette([9, 9, 9, 90, 0, 0, 0, 0, 90])
+    indexed.save(tmp_path / "p.png")
+    (example,), _ = read(entry_of(image, anna=tmp_path / "p.png"))
+    np.testing.assert_array_equal(example["annotations"][0], mask(2))
+
+
+def test_gray_levels_of_few_bits_are_labels(tmp_path):
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    # Four pixels of two bits each: 0, 1, 2, 1.
+    header = struct.pack(">IIBBBBB", 4, 1, 2, 0, 0, 0, 0)
+    rows = zlib.compress(bytes([0, 0b00011001]))
+    file = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    (tmp_path / "m.png").write_bytes(file)
+    image = write(tmp_path / "x.png", picture(size=(1, 4)))
+    (example,), _ = read(entry_of(image, anna=tmp_path / "m.png"))
+    assert example["annotations"][0, 0].tolist() == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "expected"),
+    [
+        ("m.png", mask(3), "holds 3, which is no class; allowed are 0 to 2"),
+        ("m.png", picture(), "as photographs do"),
+        ("m.jpg", mask(1), "JPEG alters values"),
+        ("m.png", picture(size=(HEIGHT, WIDTH, 3)), "is in colour"),
+        ("m.npy", mask(1) / 2, "fractions"),
+        ("m.npy", np.full((HEIGHT, WIDTH), np.nan), "fractions"),
+        ("m.png", mask(1, (HEIGHT, WIDTH + 1)), f"is {HEIGHT}x{WIDTH + 1} pixels, but its image"),
+    ],
+)
+def test_mask_that_is_none_is_a_fault_of_its_file(tmp_path, name, pixels, expected):
+    image = write(tmp_path / "x.png", picture())
+    file, problem = problem_of(entry_of(image, anna=write(tmp_path / name, pixels)))
+    assert file == str(tmp_path / name)
+    assert expected in problem
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy", ".npz", ".nii.gz"])
+@pytest.mark.parametrize("which", ["image", "mask"])
+def test_file_cut_short_is_a_fault_of_that_file(tmp_path, suffix, which):
+    large = (64, 64)
+    pixels = picture(size=large), mask(1, large)
+    files = [write(tmp_path / f"{n}{suffix}", p) for n, p in zip("xm", pixels, strict=True)]
+    broken = files[which == "mask"]
+    contents = broken.read_bytes()
+    broken.write_bytes(contents[: len(contents) // 2])
+    file, problem = problem_of(entry_of(files[0], anna=files[1]))
+    assert file == str(broken)
+    assert "readable" in problem
+
+
+def test_image_with_values_that_are_not_finite_is_a_fault(tmp_path):
+    pixels = picture(dtype=np.float32)
+    pixels[0, 0] = np.nan
+    image, anna = write(tmp_path / "x.npy", pixels), write(tmp_path / "m.png", mask())
+    _, problem = problem_of(entry_of(image, anna=anna))
+    assert "1 values are NaN or infinite" in problem
+
+
+def test_all_faults_of_an_entry_are_found(tmp_path):
+    image = write(tmp_path / "x.png", picture())
+    masks = {
+        "anna": write(tmp_path / "a.png", mask(9)),
+        "ben": write(tmp_path / "b.png", mask(1, (8, 12))),
+        "cleo": tmp_path / "c.png",
+    }
+    masks["cleo"].write_bytes(b"no picture")
+    examples, faults = read(entry_of(image, **masks))
+    assert examples == []
+    assert {fault.file for fault in faults} >= {str(masks["anna"]), str(masks["cleo"])}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"classes": "0,1"}, "has 2 classes, but model.num_classes=3"),
+        ({"classes": "0,1,1"}, "each value is allowed once"),
+        ({"classes": "0,1,red"}, "allowed are values such as"),
+        ({"classes": "0,1,#ff0000"}, "allowed are values for all of them, or colours"),
+        ({"ignore": "1"}, "each value is allowed once"),
+        ({"ignore": "#ffffff"}, "allowed are values for all of them, or colours"),
+        ({"patient": "("}, "patient="),
+        ({"patient": "p"}, "with a group"),
+        ({"split_shares": (0.5, 0.5)}, "three numbers that sum to 1"),
+        ({"split_shares": (0.0, 0.5, 0.5)}, "above 0"),
+        ({"percentiles": (5.0, 5.0)}, "the lower one first"),
+        ({"annotator_weights": "anna"}, "allowed are names with numbers"),
+        ({"annotator_weights": "anna=-1"}, "allowed are names with numbers"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(settings, expected):
+    with pytest.raises(ValueError, match=expected) as refused:
+        FolderConfig(num_classes=3, **settings)
+    assert next(iter(settings)) in str(refused.value)

@@ -1,0 +1,224 @@
+"""One's own images through all commands: trained on, scored whole, sampled alike."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpunet import evaluate, sample, train
+from hpunet.config import settings_of
+from hpunet.config_file import config_of_run
+from hpunet.evaluation.drawing import Images
+from hpunet.evaluation.judged import way_of
+from hpunet.hypotheses.look import Wanted, look_at
+from hpunet.imaging.fit import fit_whole, to_grid
+from hpunet.imaging.read import find_scans
+from hpunet.open_data import open_data
+from hpunet.training.trained import from_weights
+from tests.data.folder_files import write
+
+SIZES = ((90, 140), (300, 200))
+ANNOTATORS = ("anna", "ben", "cleo")
+TINY = {
+    "num_steps": 2,
+    "batch_size": 4,
+    "log_every": 1,
+    "evaluate_every": 2,
+    "data.name": "folder",
+    "data.crop": 32,
+    "data.num_workers": 0,
+    "model.latent_dims": "1",
+    "model.channels_per_block": "4,4,4",
+    "model.convs_per_block": 1,
+    "model.blocks_per_level": 1,
+    "evaluation.num_images": 2,
+    "evaluation.num_samples": 2,
+}
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def ring(size, label, hole):
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    distance = np.hypot(rows - size[0] / 2, columns - size[1] / 2)
+    labels = np.where(distance < 20, 1, 0)
+    labels[distance < 12] = label
+    labels[distance < hole] = 0
+    return labels.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Three classes, three annotators, holes, 16-bit TIFF, two sizes; not all annotate all."""
+    root = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    for patient in range(7):
+        for number, size in enumerate(SIZES):
+            name = f"p{patient}/i{number}"
+            pixels = rng.normal(20_000, 500, size) + 9_000 * (ring(size, 2, 0) > 0)
+            write(root / "images" / f"{name}.tif", pixels.astype(np.uint16))
+            for k, annotator in enumerate(ANNOTATORS):
+                if (patient + number + k) % 4:
+                    labels = ring(size, 2, 3 * k)
+                    labels[0, :5] = 255
+                    write(root / "annotations" / annotator / f"{name}.png", labels)
+    return root
+
+
+def settings(root, prepared, **changed):
+    values = TINY | {"data.dir": root, "data.prepared_dir": prepared}
+    values |= {name.replace("__", "."): value for name, value in changed.items()}
+    return [f"--config.{name}={value}" for name, value in values.items()]
+
+
+@pytest.fixture
+def prepared(tmp_path_factory):
+    return tmp_path_factory.getbasetemp() / "prepared_own"
+
+
+THREE_CLASSES = {"model__num_classes": 3, "data__folder__ignore": 255}
+
+
+@pytest.mark.parametrize("sizes", ["crop", "annotated", "resize"])
+@pytest.mark.parametrize("intensities", ["percentiles", "zscore"])
+def test_training_scoring_and_sampling_go_together(
+    root, prepared, run_command, tmp_path, sizes, intensities
+):
+    workdir = tmp_path / "run"
+    changed = THREE_CLASSES | {
+        "data__folder__sizes": sizes,
+        "data__folder__intensities": intensities,
+    }
+    words = settings(root, prepared, **changed)
+    code, _, err = run_command(train, "--config=synthetic", f"--workdir={workdir}", *words)
+    assert code == 0, err
+    assert "nan" not in (workdir / "metrics.jsonl").read_text().lower()
+    network = from_weights(workdir / "weights.safetensors")
+    assert network.resized == (sizes == "resize")
+    assert network.intensities.clip == (intensities == "percentiles")
+    assert 18_000 < network.intensities.low[0] < network.intensities.high[0] < 32_000
+
+    words = [f"--workdir={workdir}", "--num_samples=2", "--split=test"]
+    saved = tmp_path / "saved"
+    code, out, err = run_command(evaluate, *words, f"--save_predictions={saved}")
+    assert code == 0, err
+    assert "graders an image: " in out
+    names = {path.relative_to(saved).with_suffix("").as_posix() for path in saved.rglob("*.npz")}
+    with (workdir / "splits.csv").open() as table:
+        assert names == {row["image"] for row in csv.DictReader(table) if row["split"] == "test"}
+    for name in names:
+        samples = np.load(saved / f"{name}.npz")["samples"]
+        assert samples.shape[1:] == SIZES[int(name[-1])]
+
+    image = root / "images" / "p0" / "i0.tif"
+    out_dir = tmp_path / "samples"
+    code, _, err = run_command(
+        sample, f"--workdir={workdir}", f"--out={out_dir}", "--num_samples=2", image
+    )
+    assert code == 0, err
+    with Image.open(out_dir / "i0" / "sample_001.png") as drawn:
+        assert drawn.size == SIZES[0][::-1]
+    facts = json.loads((out_dir / "results.json").read_text())["images"][0]["pictures"][0]
+    if intensities == "percentiles":
+        assert facts["window"] == [network.intensities.low[0], network.intensities.high[0]]
+
+
+@pytest.fixture(scope="module")
+def trained(root, tmp_path_factory):
+    """The folder of a run."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    prepared = tmp_path_factory.getbasetemp() / "prepared_own"
+    words = settings(root, prepared, **THREE_CLASSES)
+    command = [sys.executable, "-m", "hpunet.train", "--config=synthetic", f"--workdir={workdir}"]
+    subprocess.run([*command, *words], check=True, capture_output=True)
+    return workdir
+
+
+def test_scoring_and_sampling_see_the_same_numbers(root, trained):
+    """What `evaluate` hands to the network of a TIFF is to the bit what `sample` does."""
+    network = from_weights(trained / "weights.safetensors")
+    dataset = open_data(settings_of(config_of_run(trained / "config.json")))
+    images = Images(dataset.splits["test"], range(2), way_of(network, dataset))
+    for seen in (images[0], images[1]):
+        (scan,) = find_scans([root / "images" / f"{seen.name}.tif"]).scans
+        look = look_at(scan, 0, network, Wanted())
+        assert look.fit == seen.fit == fit_whole(seen.image.shape[:2], (1.0, 1.0), 4)
+        np.testing.assert_array_equal(to_grid(look.image, look.fit), to_grid(seen.image, seen.fit))
+
+
+def test_weights_bring_their_intensities_to_data_that_have_others(
+    root, trained, run_command, tmp_path
+):
+    config = tmp_path / "other.py"
+    config.write_text(
+        "from hpunet.config import default_config\n"
+        "def get_config():\n"
+        "    config = default_config()\n"
+        "    config.data.name, config.data.crop, config.model.num_classes = 'folder', 32, 3\n"
+        "    config.model.channels_per_block, config.model.latent_dims = (4, 4, 4), (1,)\n"
+        "    config.data.folder.ignore, config.data.folder.intensities = '255', 'zscore'\n"
+        f"    config.data.dir, config.data.prepared_dir = {str(root)!r}, {str(tmp_path / 'p')!r}\n"
+        "    return config\n"
+    )
+    weights, out = trained / "weights.safetensors", tmp_path / "scores.json"
+    words = [f"--weights={weights}", f"--config={config}", "--num_samples=1", f"--out={out}"]
+    code, _, err = run_command(evaluate, *words)
+    assert code == 0
+    assert "learned from other data" in err
+    used = json.loads(out.read_text())["data"]["intensities"]
+    assert used == [list(limits) for limits in from_weights(weights).intensities[:2]] + [True]
+
+
+def test_single_annotations_are_told_when_training_begins(prepared, run_command, tmp_path):
+    root = tmp_path / "own"
+    for number in range(8):
+        write(root / "images" / f"p{number}" / "x.png", ring((40, 50), 200, 3))
+        write(root / "annotations" / "anna" / f"p{number}" / "x.png", ring((40, 50), 1, 3))
+    words = settings(root, tmp_path / "prepared")
+    code, out, err = run_command(train, "--config=synthetic", f"--workdir={tmp_path / 'r'}", *words)
+    assert code == 0
+    assert "note: every image has a single annotation" in err
+    assert "GED^2" in out
+
+
+def test_the_same_command_goes_on_and_other_data_are_refused(
+    root, prepared, run_command, refusal_of, tmp_path
+):
+    workdir = tmp_path / "run"
+    words = [
+        "--config=synthetic",
+        f"--workdir={workdir}",
+        *settings(root, prepared, **THREE_CLASSES),
+    ]
+    assert run_command(train, *words)[0] == 0
+    table = (workdir / "splits.csv").read_text()
+    assert run_command(train, *words, "--config.num_steps=3")[0] == 0
+    assert (workdir / "splits.csv").read_text() == table
+    line = refusal_of(train, *words, "--config.data.folder.split_seed=3")
+    assert "data.folder.split_seed" in line
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"data__dir": "none"}, "data.dir is missing"),
+        ({"data__dir": "/nowhere"}, "no such folder"),
+        ({"model__num_classes": 2}, "holds 2"),
+        ({"data__folder__classes": "0,1"}, "has 2 classes, but model.num_classes=3"),
+        ({"data__folder__ignore": "none"}, "holds 255, which is no class; allowed are 0 to 2"),
+        ({"data__folder__sizes": "whole"}, "'crop' or 'annotated' or 'resize'"),
+        ({"data__folder__split_shares": "0.5,0.5"}, "three numbers that sum to 1"),
+        ({"data__folder__splits": "/nowhere.csv"}, "/nowhere.csv: cannot be read"),
+        ({"data__folder__range": "5,1"}, "two finite numbers, ascending"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_leave_nothing(root, refusal_of, tmp_path, changed, expected):
+    words = settings(root, tmp_path / "prepared", **(THREE_CLASSES | changed))
+    line = refusal_of(train, "--config=synthetic", f"--workdir={tmp_path / 'run'}", *words)
+    assert expected in line
+    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.rglob("*.array_record*"))
