@@ -8,6 +8,7 @@ import pytest
 from hpunet.config import KEYS, check, default_config, flatten, settings_of
 from hpunet.config_file import config_files, load_config, override
 from hpunet.data.augment import AugmentConfig
+from hpunet.data.folder.config import FolderConfig
 from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.errors import UserError
 from hpunet.model.build import build_model
@@ -19,7 +20,7 @@ from hpunet.objective.hierarchical import LossConfig
 from hpunet.training.loop import LoopConfig
 from hpunet.training.optimizer import OptimizerConfig
 
-NUM_PARAMETERS = {"lidc": 21_877_230, "synthetic": 177_898}
+NUM_PARAMETERS = {"folder": 21_877_230, "lidc": 21_877_230, "synthetic": 177_898}
 
 # What is not allowed, one value a kind of check at least, and a piece of what is.
 ILLEGAL = {
@@ -39,6 +40,10 @@ ILLEGAL = {
     "data.augmentation.scale": ((0.0, 1.0), "two numbers above 0, ascending"),
     "data.synthetic.p_drawn": (1.5, "numbers from 0 to 1"),
     "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1"),
+    "data.folder.split_shares": ((0.5, 1.5), "a list of numbers from 0 to 1"),
+    "data.folder.sizes": ("whole", "'crop' or 'annotated' or 'resize'"),
+    "data.folder.range": ((4, 3), "None or two finite numbers, ascending"),
+    "data.folder.percentiles": ((0, 101), "two numbers from 0 up to 100, ascending"),
     "model.latent_dims": ((1, 0), "a list of whole numbers from 1 to"),
     "model.down_channels_per_block": ((1, "a"), "None or a list of whole numbers from 1 to"),
     "model.num_classes": (1, "whole numbers from 2 to 2147483647"),
@@ -214,6 +219,7 @@ def test_override_leaves_the_given_configuration_alone():
         ("model", ModelConfig()),
         ("data.augmentation", AugmentConfig()),
         ("data.synthetic", SyntheticConfig()),
+        ("data.folder", FolderConfig()),
         ("optimizer", OptimizerConfig()),
         ("objective", GecoConfig()),
         ("objective", ElboConfig()),
@@ -224,6 +230,7 @@ def test_override_leaves_the_given_configuration_alone():
 def test_defaults_of_the_keys_are_those_of_the_dataclasses(group, settings):
     for field in dataclasses.fields(settings):
         name = f"{group}.{field.name}".lstrip(".")
+        name = name.replace("data.folder.num_classes", "model.num_classes")
         key = KEYS.get(name) or KEYS[f"evaluation.{field.name}"]
         # The dataclass fills in the halves that None stands for.
         if name != "model.down_channels_per_block":

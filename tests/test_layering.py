@@ -10,19 +10,20 @@ import pytest
 import hpunet
 
 PACKAGE = Path(hpunet.__file__).parent
-COMMANDS = {"train", "evaluate", "sample", "convert"}
+COMMANDS = {"train", "evaluate", "sample", "convert", "inspect"}
 # Shared by all and left out below.
-SHARED = {"errors", "atomic", "download"}
+SHARED = {"errors", "atomic", "download", "intensities"}
 ALLOWED = {
     "model": set(),
     "metrics": set(),
-    "data": set(),
+    "data": {"imaging"},
     "imaging": set(),
     "hypotheses": {"model", "metrics", "imaging", "training"},
     "objective": {"model"},
     "weights": {"model"},
     "figures": {"metrics"},
-    "evaluation": {"model", "metrics", "data", "weights", "figures", "training"},
+    "evaluation": {"model", "metrics", "data", "imaging", "weights", "figures", "training"},
+    "inspection": {"model", "metrics", "data", "figures"},
     "training": {"model", "metrics", "data", "objective", "weights", "figures"},
 }
 COLLECTIVES = {

@@ -6,6 +6,8 @@ import pathlib
 import time
 from collections.abc import Mapping
 
+from tqdm import tqdm
+
 from hpunet.atomic import written_whole
 from hpunet.errors import UserError
 
@@ -31,7 +33,8 @@ def file_checksums(files: Mapping[str, pathlib.Path], memory: pathlib.Path) -> d
         remembered = memory / f"{hashlib.sha256(listing).hexdigest()}.json"
         if (known := _recall(remembered, files)) is not None:
             return known
-        checksums = {name: _checksum(path) for name, path in files.items()}
+        watched = tqdm(files.items(), "reading for checksums", disable=None, leave=False)
+        checksums = {name: _checksum(path) for name, path in watched}
         unchanged = listing == _listing(files)[0]
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error

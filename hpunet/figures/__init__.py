@@ -8,6 +8,7 @@ apart by colour-blind readers and in grey print.
 from hpunet.figures.animation import scale_animation
 from hpunet.figures.augmentation import augmentation_grid
 from hpunet.figures.calibration import calibration_plot
+from hpunet.figures.contact_sheet import contact_sheet
 from hpunet.figures.course import training_course
 from hpunet.figures.hypotheses import hypothesis_grid
 from hpunet.figures.sample_counts import ged_by_samples
@@ -17,6 +18,7 @@ from hpunet.figures.scales import scale_grid
 __all__ = [
     "augmentation_grid",
     "calibration_plot",
+    "contact_sheet",
     "ged_by_samples",
     "hypothesis_grid",
     "save",

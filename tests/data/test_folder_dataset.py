@@ -120,7 +120,7 @@ def test_unknown_patients_and_images_left_out_are_told(tmp_path):
     assert not dataset.patients_known
     notes = " ".join(dataset.notes)
     assert "the patients of the images are not known" in notes
-    assert "1 images are left out" in notes
+    assert "nobody annotated them: 1 of 4 images" in notes
 
 
 def drawn_labels(dataset, count=200):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hpunet.data.folder import statistics
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.errors import UserError
@@ -78,3 +79,14 @@ def test_intensities_come_back_from_json_and_what_is_none_is_refused():
     for wrong in (None, 5, [1, 2], [[1], ["a"], True]):
         with pytest.raises(ValueError, match=r"."):
             Intensities.from_json(wrong)
+
+
+def test_values_that_are_kept_are_bounded_and_still_of_all_images(monkeypatch):
+    monkeypatch.setattr(statistics, "MOST_KEPT", 2000)
+    found = ValueStatistics()
+    for n in range(200):
+        found.add(np.full((10, 10, 1), n, np.float32))
+    (channel,) = found.channels
+    assert sum(map(len, channel._kept)) <= 2000
+    np.testing.assert_allclose(channel.percentiles((1, 50, 99)), (2, 99.5, 197), atol=4)
+    assert (channel.low, channel.high, channel.mean) == (0, 199, 99.5)

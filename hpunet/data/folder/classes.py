@@ -91,6 +91,8 @@ def class_table(classes: str | None, ignore: str | None, num_classes: int) -> Cl
     Raises:
         ValueError: Naming the key, if a text is none of that, or it does not fit the network.
     """
+    if num_classes > IGNORED:
+        raise ValueError(f"classes: model.num_classes={num_classes}, allowed are at most {IGNORED}")
     texts = [str(label) for label in range(num_classes)] if classes is None else _split(classes)
     rows = [_entry("classes", classes, text) for text in texts]
     if len(rows) != num_classes:

@@ -9,7 +9,7 @@ SINGLE = (
     "one annotation alone, so that they cannot tell it either"
 )
 FEW = (
-    "of {total} annotated images, {single} have a single annotation, which says nothing of how "
+    "{single} of {total} annotated images have a single annotation, which says nothing of how "
     "annotators of one image differ"
 )
 UNKNOWN = (
@@ -17,7 +17,7 @@ UNKNOWN = (
     "splits share patients and scores are too good; folders below images, data.folder.patient or a "
     "table say whose they are"
 )
-LEFT_OUT = "{count} images are left out: nobody annotated them"
+LEFT_OUT = "left out, as nobody annotated them: {count} of {total} images"
 
 
 def notes_of(annotators: Sequence[int], patients_known: bool, left_out: int) -> tuple[str, ...]:
@@ -37,5 +37,5 @@ def notes_of(annotators: Sequence[int], patients_known: bool, left_out: int) -> 
     if not patients_known:
         notes.append(UNKNOWN)
     if left_out:
-        notes.append(LEFT_OUT.format(count=left_out))
+        notes.append(LEFT_OUT.format(count=left_out, total=left_out + len(annotators)))
     return tuple(notes)

@@ -23,7 +23,7 @@ def assign(
     checksums: Mapping[str, str],
     faults: Faults,
 ) -> list[Entry]:
-    """The entries with their splits; a patient is in one of them with all images.
+    """The entries with their splits; unless there is a fault, a patient is in one of them.
 
     Given splits are those of `config.splits`, else those of the table; without any, patients are
     drawn by seed.
@@ -44,7 +44,7 @@ def assign(
         drawn = draw_splits({entry.group for entry in entries}, config)
         entries = [entry._replace(split=drawn[entry.group]) for entry in entries]
     _check(entries, faults)
-    return [entry for entry in entries if entry.split in SPLITS]
+    return list(entries)
 
 
 def draw_splits(groups: set[str], config: FolderConfig) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Which values the images of a split have, and which of them become 0 and 1."""
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Float
 
@@ -11,51 +9,63 @@ from hpunet.intensities import Intensities
 
 # Values of an image and channel that percentiles are taken of, evenly spaced; all if it has fewer.
 KEPT_VALUES = 4096
+# Of all images; beyond, every second value is dropped, and of later images as well.
+MOST_KEPT = 2**22
 
 
-class ChannelStatistics(NamedTuple):
+class ChannelStatistics:
     """Values of one channel of many images.
 
     Attributes:
         pixels: How many.
-        total: Sum of the values.
-        squares: Sum of their squares.
-        low: The least.
+        low: The least value.
         high: The largest.
-        kept: Some of each image's, evenly spaced.
     """
 
-    pixels: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    low: float = np.inf
-    high: float = -np.inf
-    kept: tuple[Float[np.ndarray, " n"], ...] = ()
+    def __init__(self) -> None:
+        """Has seen no image yet."""
+        self.pixels = 0
+        self.low, self.high = np.inf, -np.inf
+        self._total = self._squares = 0.0
+        self._kept: list[Float[np.ndarray, " n"]] = []
+        self._num_kept, self._stride = 0, 1
 
-    def __add__(self, other: "ChannelStatistics") -> "ChannelStatistics":  # type: ignore[override]
+    def add(self, values: Float[np.ndarray, " P"]) -> None:
+        """Counts the values of an image in."""
+        exact = values.astype(np.float64)
+        self.pixels += len(values)
+        self.low, self.high = min(self.low, float(exact.min())), max(self.high, float(exact.max()))
+        self._total += float(exact.sum())
+        self._squares += float((exact**2).sum())
+        places = np.linspace(0, len(values) - 1, min(KEPT_VALUES, len(values))).round().astype(int)
+        self._kept.append(values[places[:: self._stride]])
+        self._num_kept += len(self._kept[-1])
+        if self._num_kept > MOST_KEPT:
+            self._kept = [np.concatenate(self._kept)[::2]]
+            self._num_kept, self._stride = len(self._kept[0]), 2 * self._stride
+
+    def with_values_of(self, other: "ChannelStatistics") -> "ChannelStatistics":
         """The values of both."""
-        return ChannelStatistics(
-            self.pixels + other.pixels,
-            self.total + other.total,
-            self.squares + other.squares,
-            min(self.low, other.low),
-            max(self.high, other.high),
-            self.kept + other.kept,
-        )
+        both = ChannelStatistics()
+        both.pixels = self.pixels + other.pixels
+        both.low, both.high = min(self.low, other.low), max(self.high, other.high)
+        both._total, both._squares = self._total + other._total, self._squares + other._squares
+        both._kept = self._kept + other._kept
+        return both
 
     @property
     def mean(self) -> float:
         """Mean of the values."""
-        return self.total / self.pixels
+        return self._total / self.pixels
 
     @property
     def deviation(self) -> float:
         """Standard deviation of the values."""
-        return max(0.0, self.squares / self.pixels - self.mean**2) ** 0.5
+        return max(0.0, self._squares / self.pixels - self.mean**2) ** 0.5
 
     def percentiles(self, wanted: tuple[float | int, ...]) -> tuple[float, ...]:
         """Percentiles of the values that were kept."""
-        return tuple(float(x) for x in np.percentile(np.concatenate(self.kept), wanted))
+        return tuple(float(x) for x in np.percentile(np.concatenate(self._kept), wanted))
 
 
 class ValueStatistics:
@@ -67,20 +77,21 @@ class ValueStatistics:
 
     def add(self, image: Float[np.ndarray, "H W C"]) -> None:
         """Counts an image in."""
-        known = self._by_channels.setdefault(
-            image.shape[-1], [ChannelStatistics()] * image.shape[-1]
-        )
-        for channel, values in enumerate(np.moveaxis(image, -1, 0)):
-            known[channel] = known[channel] + _of(values.ravel())
+        number = image.shape[-1]
+        known = self._by_channels.setdefault(number, [ChannelStatistics() for _ in range(number)])
+        for channel, values in zip(known, np.moveaxis(image, -1, 0), strict=True):
+            channel.add(values.ravel())
 
     @property
     def channels(self) -> list[ChannelStatistics]:
         """What is known of each channel; empty before the first image."""
-        most = max(self._by_channels, default=0)
-        gray = self._by_channels.get(1, [ChannelStatistics()])[0]
-        if most <= 1:
-            return [gray][:most]
-        return [channel + gray for channel in self._by_channels[most]]
+        if not self._by_channels:
+            return []
+        found = self._by_channels[max(self._by_channels)]
+        gray = self._by_channels.get(1)
+        if gray is None or found is gray:
+            return found
+        return [channel.with_values_of(gray[0]) for channel in found]
 
     def intensities(self, config: FolderConfig) -> Intensities:
         """Which values become 0 and 1, as the configuration asks for.
@@ -106,16 +117,3 @@ class ValueStatistics:
                 )
         lows, highs = zip(*pairs, strict=True)
         return Intensities(lows, highs, clip=config.intensities != "zscore")
-
-
-def _of(values: Float[np.ndarray, " P"]) -> ChannelStatistics:
-    exact = values.astype(np.float64)
-    places = np.linspace(0, len(values) - 1, min(KEPT_VALUES, len(values))).round().astype(int)
-    return ChannelStatistics(
-        len(values),
-        float(exact.sum()),
-        float((exact**2).sum()),
-        float(values.min()),
-        float(values.max()),
-        (values[places],),
-    )

@@ -1,0 +1,162 @@
+"""Images of any sizes with what each annotator outlined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import colormaps, patheffects
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hpunet.figures.gallery import Caption, gallery
+
+# Light ones: a dark edge lets them be seen on white, too.
+COLOURS = ("#56B4E9", "#F0E442", "#FF7F50", "#33CC99", "#FF99DD", "#FFFFFF", "#B2A1FF", "#C8A165")
+# By class, of those beside the background; the first again after the last.
+# Lengths of dashes and of the gaps behind them, in points.
+STYLES: tuple[tuple[float, ...], ...] = ((), (4.0, 1.6), (1.5, 1.5), (6.0, 1.5, 1.5, 1.5))
+# Points. Outlines that lie on each other are all seen if each is thinner than the one below.
+_THINNEST, _THICKEST, _THINNER = 0.9, 3.2, 1.5
+_ALONE, _EDGE = 1.3, 0.8
+_BLACK = "#202020"
+# Share of a spectrum's colour in a line, the rest being white.
+_LIGHT = 0.75
+
+
+class Outlined(NamedTuple):
+    """An image with masks.
+
+    Attributes:
+        name: Under it.
+        size: What is said of its size.
+        image: `[h, w, 1]` or `[h, w, 3]`, from 0 to 1.
+        masks: Class labels `[h, w]` by annotator; those who did not look at it are not in it.
+    """
+
+    name: str
+    size: str
+    image: NDArray
+    masks: Mapping[str, NDArray]
+
+
+def contact_sheet(pictures: Sequence[Outlined], classes: Sequence[str] = ()) -> Figure:
+    """A page of images, outlined in a colour for each annotator.
+
+    Who marked nothing is named under the image. With several classes beside the background, these
+    differ in their dashes: the outline of a class goes around it and later classes that lie in it.
+
+    Args:
+        pictures: In order, line by line.
+        classes: Names of all classes, background first; explained where there are more than two.
+
+    Raises:
+        ValueError: If there is no picture, or masks do not fit their image.
+    """
+    _check(pictures)
+    annotators = sorted({name for picture in pictures for name in picture.masks}, key=_natural)
+    colours = dict(zip(annotators, _colours(len(annotators)), strict=True))
+    lines = [Line2D([], [], color=colours[n], linewidth=2.5, label=n) for n in annotators]
+    for line in lines:
+        line.set_path_effects(_edged(2.5))
+    figure, axes = gallery(
+        shapes=[picture.image.shape[:2] for picture in pictures],
+        captions=[_caption(picture) for picture in pictures],
+        legends=[lines, _class_lines(classes)],
+    )
+    for axis, picture in zip(axes, pictures, strict=True):
+        _draw(axis, picture, colours)
+    return figure
+
+
+def _check(pictures: Sequence[Outlined]) -> None:
+    if not pictures:
+        raise ValueError("no pictures; allowed is one or more")
+    for picture in pictures:
+        shape = picture.image.shape
+        if len(shape) != 3 or shape[-1] not in (1, 3):
+            raise ValueError(f"{picture.name}: image {shape}; allowed are [h, w, 1] and [h, w, 3]")
+        for annotator, labels in picture.masks.items():
+            if labels.shape != shape[:2]:
+                raise ValueError(
+                    f"{picture.name}: mask {labels.shape} by {annotator}; allowed is {shape[:2]}"
+                )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts a2 before a10."""
+    words = re.split(r"(\d+)", name)
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+
+
+def _colours(count: int) -> list[str]:
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    spectrum = colormaps["turbo"](np.linspace(0.08, 0.95, count))[:, :3]
+    return [to_hex(colour) for colour in 1 - _LIGHT * (1 - spectrum)]
+
+
+def _dashes(label: int, width: float) -> Any:
+    """Dashes of a class for a line of some width, by which matplotlib multiplies them."""
+    style = STYLES[(label - 1) % len(STYLES)]
+    return (0, [length / width for length in style]) if style else "-"
+
+
+def _class_lines(classes: Sequence[str]) -> list[Line2D]:
+    if len(classes) <= 2:
+        return []
+    return [
+        Line2D([], [], color=_BLACK, linewidth=1.2, linestyle=_dashes(label, 1.2), label=name)
+        for label, name in enumerate(classes[1:], start=1)
+    ]
+
+
+def _edged(width: float) -> list[patheffects.AbstractPathEffect]:
+    return [patheffects.withStroke(linewidth=width + _EDGE, foreground=_BLACK)]
+
+
+def _caption(picture: Outlined) -> Caption:
+    empty = [name for name, labels in picture.masks.items() if not (labels > 0).any()]
+    return Caption(picture.name, picture.size, sorted(empty, key=_natural), "empty")
+
+
+def _draw(axis: Axes, picture: Outlined, colours: Mapping[str, str]) -> None:
+    image = picture.image if picture.image.shape[-1] == 3 else picture.image[..., 0]
+    axis.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1, aspect="auto")
+    drawn = [name for name in colours if name in picture.masks and picture.masks[name].any()]
+    thickest = min(_THICKEST, _THINNEST + _THINNER * (len(drawn) - 1))
+    widths = np.linspace(thickest, _THINNEST, len(drawn)) if len(drawn) != 1 else [_ALONE]
+    # All edges first: those of thin outlines would hide thick ones below.
+    for edge in (_EDGE, 0.0):
+        for name, width in zip(drawn, widths, strict=True):
+            _outline(axis, picture.masks[name], _BLACK if edge else colours[name], width + edge)
+    height, width = image.shape[:2]
+    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def _outline(axis: Axes, labels: NDArray, colour: str, width: float) -> None:
+    height, wide = labels.shape
+    for label in np.unique(labels[labels > 0]):
+        # A margin of background closes outlines at the border of the image.
+        region = np.pad(_with_inner(labels, label), 1)
+        axis.contour(
+            np.arange(-1, wide + 1),
+            np.arange(-1, height + 1),
+            region,
+            levels=[0.5],
+            colors=colour,
+            linewidths=width,
+            linestyles=[_dashes(int(label), width)],
+        )
+
+
+def _with_inner(labels: NDArray, label: int) -> NDArray[np.bool_]:
+    """Pixels of a class, and of later classes where these touch it."""
+    parts, _ = ndimage.label(labels >= label)
+    return np.isin(parts, np.unique(parts[labels == label]))
