@@ -1,6 +1,6 @@
 """The paper's network on one's own images, in crops of 128 x 128 pixels.
 
-    python -m hpunet.train --config=configs/folder.py --config.data.dir=DIR --workdir=runs/own
+    python -m hpunet.train --config=configs/folder.py --workdir=runs/own --config.data.dir=DIR
 
 DIR holds `images` and `annotations`. `python -m hpunet.inspect`, with the same flags, says what is
 in it, what is wrong with it, and which crop and network fit it better than these. How long to train

@@ -43,7 +43,7 @@ ILLEGAL = {
     "data.folder.split_shares": ((0.5, 1.5), "a list of numbers from 0 to 1"),
     "data.folder.sizes": ("whole", "'crop' or 'annotated' or 'resize'"),
     "data.folder.range": ((4, 3), "None or two finite numbers, ascending"),
-    "data.folder.percentiles": ((0, 101), "two numbers from 0 up to 100, ascending"),
+    "data.folder.percentiles": ((0, 101), "two numbers from 0 to 100, ascending"),
     "model.latent_dims": ((1, 0), "a list of whole numbers from 1 to"),
     "model.down_channels_per_block": ((1, "a"), "None or a list of whole numbers from 1 to"),
     "model.num_classes": (1, "whole numbers from 2 to 2147483647"),

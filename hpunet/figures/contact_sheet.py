@@ -23,7 +23,7 @@ COLOURS = ("#56B4E9", "#F0E442", "#FF7F50", "#33CC99", "#FF99DD", "#FFFFFF", "#B
 # Lengths of dashes and of the gaps behind them, in points.
 STYLES: tuple[tuple[float, ...], ...] = ((), (4.0, 1.6), (1.5, 1.5), (6.0, 1.5, 1.5, 1.5))
 # Points. Outlines that lie on each other are all seen if each is thinner than the one below.
-_THINNEST, _THICKEST, _THINNER = 0.9, 3.2, 1.5
+_THINNEST, _THICKEST, _THINNER = 0.7, 2.2, 0.8
 _ALONE, _EDGE = 1.3, 0.8
 _BLACK = "#202020"
 # Share of a spectrum's colour in a line, the rest being white.

@@ -24,9 +24,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
 SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
-TRAINING = [line for line in COMMANDS if line.startswith("python -m hpunet.train")]
-SCORING = [line for line in COMMANDS if line.startswith("python -m hpunet.evaluate")]
-SAMPLING = [line for line in COMMANDS if line.startswith("python -m hpunet.sample")]
+# The example of one's own images: files that the README holds, and commands in one folder.
+FILES = {found[1]: text for text in SNIPPETS if (found := re.match(r"# (\w+\.py)\n", text))}
+OWN = [line for line in COMMANDS if re.search(r"\bown\b|make_own", line)]
+OTHERS = [line for line in COMMANDS if line not in OWN]
+TRAINING = [line for line in OTHERS if line.startswith("python -m hpunet.train")]
+SCORING = [line for line in OTHERS if line.startswith("python -m hpunet.evaluate")]
+SAMPLING = [line for line in OTHERS if line.startswith("python -m hpunet.sample")]
 CONVERSION = [line for line in COMMANDS if line.startswith("python -m hpunet.convert")]
 SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev,medical]'"]
 TESTS = "python -m pytest -q -n 2"
@@ -99,7 +103,7 @@ def test_readme_has_set_up_tests_and_commands_and_none_that_no_test_knows():
     assert SCORING
     assert SAMPLING
     assert CONVERSION
-    known = [*SET_UP, TESTS, *TRAINING, *SCORING, *SAMPLING, *CONVERSION]
+    known = [*SET_UP, TESTS, *TRAINING, *SCORING, *SAMPLING, *CONVERSION, *OWN]
     assert [c for c in COMMANDS if c not in known] == []
     assert [c for c in COMMANDS if c in SET_UP] == SET_UP
 
@@ -211,6 +215,38 @@ def test_sampling_command_leaves_what_the_readme_says(command, tmp_path):
     assert found == maps | {"nodule/sample_001.png", "nodule/sample_002.png"}
     for name in ("index.html", "results.json"):
         assert (tmp_path / "samples" / name).is_file()
+
+
+def test_commands_on_ones_own_images_leave_what_the_readme_says(tmp_path):
+    commands = [name for line in OWN for name in re.findall(r"^python (?:-m )?(\S+)", line)]
+    names = ("inspect", "train", "evaluate", "sample")
+    assert commands == ["make_own.py", *(f"hpunet.{name}" for name in names)]
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text.replace("(8, 16, 32, 64, 64, 64, 64)", "(4,) * 7"))
+    quick = {**IN_ROOT, "JAX_DISABLE_MOST_OPTIMIZATIONS": "true"}
+    few = {"num_steps": 2, "log_every": 1, "evaluate_every": 2, "data.num_workers": 0}
+    few |= {"evaluation.num_images": 2, "evaluation.num_samples": 2}
+    for line in OWN:
+        words = [sys.executable, *shlex.split(line)[1:]]
+        if "--config=own.py" in words:
+            words.append(f"--config.data.prepared_dir={tmp_path / 'prepared'}")
+        if "hpunet.train" in words:
+            words += [f"--config.{name}={value}" for name, value in few.items()]
+        if "hpunet.evaluate" in words or "hpunet.sample" in words:
+            words.append("--num_samples=2")
+        done = subprocess.run(
+            words, cwd=tmp_path, env=quick, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert {
+        "inspection/contact_sheet.png",
+        "runs/own/splits.csv",
+        "runs/own/weights.safetensors",
+        "runs/own/scores_test_num_samples_2_classes_1-2.json",
+        "figures_own/samples.png",
+        "samples_own/index.html",
+    } <= found
 
 
 @pytest.mark.parametrize("command", CONVERSION, ids=range(len(CONVERSION)))
