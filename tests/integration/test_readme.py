@@ -222,10 +222,14 @@ def test_commands_on_ones_own_images_leave_what_the_readme_says(tmp_path):
     names = ("inspect", "train", "evaluate", "sample")
     assert commands == ["make_own.py", *(f"hpunet.{name}" for name in names)]
     for name, text in FILES.items():
-        (tmp_path / name).write_text(text.replace("(8, 16, 32, 64, 64, 64, 64)", "(4,) * 7"))
+        small = text.replace("(8, 16, 32, 64, 64, 64, 64)", "(4, 4, 4)").replace(
+            "(1, 1, 1)", "(1, 1)"
+        )
+        (tmp_path / name).write_text(small)
     quick = {**IN_ROOT, "JAX_DISABLE_MOST_OPTIMIZATIONS": "true"}
     few = {"num_steps": 2, "log_every": 1, "evaluate_every": 2, "data.num_workers": 0}
     few |= {"evaluation.num_images": 2, "evaluation.num_samples": 2}
+    few |= {"model.convs_per_block": 1, "model.blocks_per_level": 1}
     for line in OWN:
         words = [sys.executable, *shlex.split(line)[1:]]
         if "--config=own.py" in words:
