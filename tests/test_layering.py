@@ -12,7 +12,7 @@ import hpunet
 PACKAGE = Path(hpunet.__file__).parent
 COMMANDS = {"train", "evaluate", "sample", "convert", "inspect"}
 # Shared by all and left out below.
-SHARED = {"errors", "atomic", "download", "intensities"}
+SHARED = {"errors", "atomic", "download", "intensities", "terminal_text"}
 ALLOWED = {
     "model": set(),
     "metrics": set(),

@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from hpunet import metrics
 from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, Group
 from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
 from hpunet.evaluation.scoring import ImageScores
+from hpunet.terminal_text import number, table
 
 # What a table by groups of images shows, and which of it with intervals.
 GROUPED = {"ged": True, "hungarian_iou": True, "reconstruction_iou": False}
@@ -95,13 +96,13 @@ def _by_num_samples(group: Group) -> str:
     rows = [
         [
             f"{info.label} {ARROWS[info.better]}",
-            *(_number(group.scores[n][name].value, _digits(name)) for n in numbers[:-1]),
+            *(number(group.scores[n][name].value, _digits(name)) for n in numbers[:-1]),
             _with_interval(group.scores[numbers[-1]][name], _digits(name)),
         ]
         for name, info in metrics.SCORES.items()
         if any(math.isfinite(group.scores[n][name].value) for n in numbers)
     ]
-    return _aligned([header, *rows])
+    return table(header, rows)
 
 
 def _by_group(estimated: Mapping[str, Group], num_samples: int) -> str:
@@ -116,11 +117,11 @@ def _by_group(estimated: Mapping[str, Group], num_samples: int) -> str:
         title = "all (subset B)" if name == SUBSET_B else name.removeprefix("drawn_by_")
         estimates = {score: group.scores[num_samples][score] for score in shown}
         scores = [
-            _with_interval(estimate) if GROUPED[score] else _number(estimate.value)
+            _with_interval(estimate) if GROUPED[score] else number(estimate.value)
             for score, estimate in estimates.items()
         ]
         rows.append([title, f"{group.num_images:,}", f"{group.num_patients:,}", *scores])
-    return _aligned(rows)
+    return table(rows[0], rows[1:])
 
 
 def _published(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
@@ -144,8 +145,8 @@ def _published(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
     every, subset_b = estimated[ALL].scores[PUBLISHED_SAMPLES], estimated.get(SUBSET_B)
     in_b = subset_b.scores[PUBLISHED_SAMPLES]["hungarian_iou"] if subset_b else None
     own = [every["ged"], every["hungarian_iou"], in_b, every["reconstruction_iou"]]
-    rows.append(["this result", *("-" if e is None else _number(e.value) for e in own), ""])
-    return f"{_aligned(rows)}\n\n  ± is the spread over several trainings"
+    rows.append(["this result", *("-" if e is None else number(e.value) for e in own), ""])
+    return f"{table(rows[0], rows[1:])}\n\n  ± is the spread over several trainings"
 
 
 def _digits(score: str) -> int:
@@ -154,22 +155,6 @@ def _digits(score: str) -> int:
 
 
 def _with_interval(estimate: metrics.Estimate, digits: int = 3) -> str:
-    value, low, high = (_number(x, digits) for x in estimate[:3])
+    value, low, high = (number(x, digits) for x in estimate[:3])
     enough = estimate.num_patients >= MIN_PATIENTS and math.isfinite(estimate.low)
     return f"{value} [{low}, {high}]" if enough else value
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns under each other, the first to the left and the others to the right."""
-    first, *others = ([*column] for column in zip(*rows, strict=True))
-    columns = [_padded(first, str.ljust), *(_padded(column, str.rjust) for column in others)]
-    return "\n".join(f"  {'  '.join(line)}".rstrip() for line in zip(*columns, strict=True))
-
-
-def _padded(cells: Sequence[str], pad: Callable[[str, int], str]) -> list[str]:
-    width = max(map(len, cells))
-    return [pad(cell, width) for cell in cells]

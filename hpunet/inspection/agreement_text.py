@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hpunet.inspection.agreement import Agreement
 from hpunet.inspection.mean import Mean
-from hpunet.inspection.table import number, table
+from hpunet.terminal_text import number, table
 
 # With more, a matrix is wider than a terminal.
 MOST_ANNOTATORS = 8

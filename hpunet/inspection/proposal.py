@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hpunet.inspection.table import some
 from hpunet.model.model_config import LIDC_CHANNELS, ModelConfig
+from hpunet.terminal_text import some
 
 CROP, CHANNELS, LATENTS = "data.crop", "model.channels_per_block", "model.latent_dims"
 SIZES, INNER = "data.folder.sizes", "model.down_channels_per_block"
@@ -93,7 +93,7 @@ def propose(facts: Facts, configured: Mapping[str, Any], refused: str = "") -> P
     levels = crop.value.bit_length()
     choices = {
         CROP: crop,
-        CHANNELS: _channels(facts.images, crop.value, levels),
+        CHANNELS: _channels(facts, crop.value, resized, levels),
         LATENTS: _latents(facts, crop.value, resized, levels),
     }
     if facts.any_size:
@@ -128,14 +128,16 @@ def _crop(facts: Facts) -> tuple[Choice, bool]:
     return Choice(fitting, held + cut), False
 
 
-def _channels(images: int, crop: int, levels: int) -> Choice:
-    _, divisor, said = next((row for row in WIDTHS if images >= row[0]), FEW)
+def _channels(facts: Facts, crop: int, resized: bool, levels: int) -> Choice:
+    _, divisor, said = next((row for row in WIDTHS if facts.images >= row[0]), FEW)
     repeated = (*LIDC_CHANNELS, *LIDC_CHANNELS[-1:] * levels)[:levels]
+    larger = facts.any_size and not resized and facts.long_side > crop
+    parts = ", and in larger images for each such part" if larger else ""
     return Choice(
         tuple(width // divisor for width in repeated),
         f"{levels} levels halve {crop} px to a single pixel, where one latent for the whole crop "
-        f"decides whether and how much is outlined; {said} for "
-        f"{some(images, 'training image')}, by our rule of thumb",
+        f"decides whether and how much is outlined{parts}; {said} for "
+        f"{some(facts.images, 'training image')}, by our rule of thumb",
     )
 
 

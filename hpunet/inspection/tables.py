@@ -4,8 +4,8 @@ from collections import Counter
 
 from hpunet.data.folder.statistics import ChannelStatistics
 from hpunet.inspection.survey import SPLITS, Survey
-from hpunet.inspection.table import INDENT, paragraph, percent, short, some, table
 from hpunet.intensities import BYTES
+from hpunet.terminal_text import INDENT, paragraph, percent, short, some, table
 
 # More numbers of annotators are summed up.
 MOST_NUMBERS = 6
