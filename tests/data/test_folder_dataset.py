@@ -37,6 +37,25 @@ def test_examples_are_those_of_the_files(tmp_path):
     assert example["patient"] == "p3"
 
 
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        picture(0, dtype=np.uint8),
+        picture(0, dtype=np.uint16),
+        picture(0, dtype=np.uint16).astype(np.int32) - 5,
+        picture(0, dtype=np.uint16).astype(np.int32) + 1000,
+        picture(0, dtype=np.float32) + np.float32(0.25),
+    ],
+    ids=["8-bit", "16-bit", "negative", "above 16 bits", "fractions"],
+)
+def test_values_come_back_exactly(tmp_path, pixels):
+    root = write_folder(tmp_path / "own", patients=1, images=1, suffix=".npy")
+    write(root / "images" / "p0" / "i0.npy", pixels)
+    (example,) = examples(opened(root))
+    assert example["image"].dtype == np.float32
+    np.testing.assert_array_equal(example["image"][..., 0], pixels)
+
+
 def test_second_opening_reads_no_image_and_changed_files_are_read_anew(tmp_path, monkeypatch):
     root = write_folder(tmp_path / "own")
     first = opened(root)

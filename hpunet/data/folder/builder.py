@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from jaxtyping import Float
 
 from hpunet.data.checksums import combine, file_checksums
 from hpunet.data.dataset import Dataset
@@ -192,16 +194,11 @@ class Folder(tfds.core.GeneratorBasedBuilder):
         super().__init__(data_dir=str(place / digest(listing, config)[:16]))
 
     def _info(self) -> tfds.core.DatasetInfo:
+        # Images are npy files, which TFDS takes for texts: inflating them would slow down reading.
         text = tfds.features.Text()
-        arrays = {
-            "image": tfds.features.Tensor(
-                shape=(None, None, None), dtype=np.float32, encoding="zlib"
-            ),
-            "annotations": tfds.features.Tensor(
-                shape=(None, None, None), dtype=np.uint8, encoding="zlib"
-            ),
-        }
-        features = {**arrays, "annotators": text, "patient": text, "name": text}
+        masks = tfds.features.Tensor(shape=(None, None, None), dtype=np.uint8, encoding="zlib")
+        names = dict.fromkeys(("image", "annotators", "patient", "name"), text)
+        features = {**names, "annotations": masks}
         return LocalInfo(
             builder=self,
             features=tfds.features.FeaturesDict(features),
@@ -224,8 +221,12 @@ class Folder(tfds.core.GeneratorBasedBuilder):
                 self._check_channels(example["image"].shape[-1], entry, faults)
                 values.add(example["image"])
                 counts.append(len(example["annotators"]))
-                kept = {name: example[name] for name in ("image", "annotations", "patient", "name")}
-                yield example["name"], {**kept, "annotators": json.dumps(example["annotators"])}
+                encoded = {
+                    "image": _as_npy(example["image"]),
+                    "annotators": json.dumps(example["annotators"]),
+                }
+                kept = {name: example[name] for name in ("annotations", "patient", "name")}
+                yield example["name"], {**kept, **encoded}
             faults.refuse()
         if split == "train":
             if not values.channels:
@@ -243,6 +244,16 @@ class Folder(tfds.core.GeneratorBasedBuilder):
         self.info.metadata[CHANNELS] = max(channels, known)
 
 
+def _as_npy(image: Float[np.ndarray, "H W C"]) -> bytes:
+    """A npy file of the smallest type that holds all values exactly."""
+    low, high = image.min(), image.max()
+    whole = low >= 0 and high <= np.iinfo(np.uint16).max and (image == np.rint(image)).all()
+    kind = np.min_scalar_type(int(high)) if whole else np.float32
+    file = io.BytesIO()
+    np.save(file, image.astype(kind))
+    return file.getvalue()
+
+
 class FolderSource(RecordSource):
     """One split of a folder; an example also holds `annotators` and their `weights`."""
 
@@ -257,7 +268,8 @@ class FolderSource(RecordSource):
         self._channels = builder.info.metadata[CHANNELS]
 
     def _example(self, record: dict[str, Any]) -> dict[str, Any]:
-        image, annotators = record["image"], json.loads(record["annotators"])
+        image = np.load(io.BytesIO(record["image"])).astype(np.float32)
+        annotators = json.loads(record["annotators"])
         if image.shape[-1] < self._channels:
             image = image.repeat(self._channels, axis=-1)
         return {

@@ -28,8 +28,8 @@ def read_entry(entry: Entry, config: FolderConfig, faults: Faults) -> Iterator[d
 
     Yields:
         `image` float32 `[H, W, C]`, values as in the file; `annotations` uint8 classes `[G, H, W]`,
-        `IGNORED` where pixels count nowhere; `annotators`, the names of the G; `patient`, `name`
-        and `quantity`, what the values are.
+        `IGNORED` where pixels count nowhere; `annotators`, the names of the G; `patient` and
+        `name`.
     """
     volume = _open_image(entry, faults)
     masks = {
@@ -63,7 +63,6 @@ def read_entry(entry: Entry, config: FolderConfig, faults: Faults) -> Iterator[d
             "annotators": tuple(masks),
             "patient": entry.group,
             "name": _slice_name(entry.name, volume, number),
-            "quantity": picture.quantity,
         }
 
 
