@@ -11,9 +11,9 @@ from types import ModuleType
 from absl import flags, logging
 from ml_collections import ConfigDict
 
-from hpunet.config import KEYS
 from hpunet.config_file import config_files, find_config, load_config, override
 from hpunet.errors import UserError
+from hpunet.keys import KEYS
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -80,7 +80,7 @@ def help_text(module: ModuleType) -> str:
     lines += [f"  --{_with_default(own[name])}: {own[name].help}" for name in sorted(own)]
     if "config" in own:
         lines += ["", f"Configurations known by name: {', '.join(sorted(config_files()))}"]
-        lines += ["", "Keys, changed by --config.KEY=VALUE, with the defaults of hpunet/config.py:"]
+        lines += ["", "Keys, changed by --config.KEY=VALUE, with the defaults of hpunet/keys.py:"]
         lines += [
             f"  {name}={key.default}: {key.meaning} Allowed: {key.allowed.text}."
             for name, key in KEYS.items()

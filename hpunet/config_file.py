@@ -13,8 +13,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from hpunet.config import KEYS, check, default_config, flatten
+from hpunet.config import check, default_config, flatten
 from hpunet.errors import UserError
+from hpunet.keys import KEYS
 from hpunet.model.model_config import ModelConfig
 
 PACKAGE = Path(__file__).parent

@@ -25,9 +25,10 @@ from hpunet.evaluation.pictures import Log, write_figures
 from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
 from hpunet.evaluation.truth import compare_with_known
 from hpunet.open_data import open_data
+from hpunet.open_run import open_run
 from hpunet.training import metrics_log
 from hpunet.training import workdir as folder
-from hpunet.training.trained import TrainedNetwork, from_weights, from_workdir
+from hpunet.training.trained import TrainedNetwork, from_weights
 from hpunet.training.truth_report import TruthReport
 
 SPLITS = ("train", "val", "test")
@@ -273,15 +274,7 @@ def _network() -> tuple[TrainedNetwork, config.Settings]:
         return network, settings
     workdir = folder.of_run(WORKDIR.value or "")
     settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
-    network = from_workdir(
-        workdir,
-        CHECKPOINT.value,
-        settings.model,
-        settings.crop,
-        settings.pixel_spacing,
-        settings.resized,
-    )
-    return network, settings
+    return open_run(workdir, CHECKPOINT.value, settings), settings
 
 
 def _log() -> Log | None:

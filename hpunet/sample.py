@@ -26,8 +26,9 @@ from hpunet.hypotheses.look import Wanted, check_looks
 from hpunet.imaging.read import find_scans
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import check_formats, formats_of
+from hpunet.open_run import open_run
 from hpunet.training import workdir as folder
-from hpunet.training.trained import TrainedNetwork, from_weights, from_workdir
+from hpunet.training.trained import TrainedNetwork, from_weights
 
 # More are better drawn in several commands: grouping takes their number squared.
 MOST_SAMPLES = 1000
@@ -162,14 +163,7 @@ def _network() -> TrainedNetwork:
         return from_weights(WEIGHTS.value)
     workdir = folder.of_run(WORKDIR.value or "")
     settings = config.settings_of(config_of_run(workdir / folder.CONFIG))
-    return from_workdir(
-        workdir,
-        CHECKPOINT.value,
-        settings.model,
-        settings.crop,
-        settings.pixel_spacing,
-        settings.resized,
-    )
+    return open_run(workdir, CHECKPOINT.value, settings)
 
 
 def _wish(network: TrainedNetwork) -> Wish:

@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from hpunet import command, train
-from hpunet.config import KEYS
+from hpunet.keys import KEYS
 from hpunet.model.build import build_model
 from hpunet.model.model_config import ModelConfig
 from hpunet.weights.file import save_weights

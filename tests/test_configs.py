@@ -5,12 +5,13 @@ import math
 
 import pytest
 
-from hpunet.config import KEYS, check, default_config, flatten, settings_of
+from hpunet.config import check, default_config, flatten, settings_of
 from hpunet.config_file import config_files, load_config, override
 from hpunet.data.augment import AugmentConfig
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.errors import UserError
+from hpunet.keys import KEYS
 from hpunet.model.build import build_model
 from hpunet.model.model_config import ModelConfig
 from hpunet.objective.cross_entropy import TopK

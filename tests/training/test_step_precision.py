@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.config import KEYS
+from hpunet.keys import KEYS
 from hpunet.model.build import build_model
 from hpunet.model.network import build_network
 from hpunet.model.precision import PRECISIONS
