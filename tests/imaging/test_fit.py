@@ -5,7 +5,16 @@ import pytest
 
 from hpunet.data.crop import central
 from hpunet.errors import UserError
-from hpunet.imaging.fit import blends, fit_crop, fit_whole, to_grid
+from hpunet.imaging.fit import (
+    blends,
+    fit_crop,
+    fit_resized,
+    fit_whole,
+    fit_window,
+    labels_from_grid,
+    labels_to_grid,
+    to_grid,
+)
 
 RNG = np.random.default_rng(0)
 ONE = (1.0, 1.0)
@@ -140,3 +149,45 @@ def test_way_back_looks_between_neighbours_on_the_grid():
             assert blend.share.max() <= 1
             assert 0 <= blend.below.min() <= blend.above.max() < side
             assert set(blend.above - blend.below) <= {0, 1}
+
+
+@pytest.mark.parametrize("size", [(9, 13), (90, 140), (1, 1), (16, 8)])
+def test_labels_of_a_whole_picture_come_back_unchanged(size):
+    labels = RNG.integers(0, 5, (3, *size), dtype=np.uint8)
+    fit = fit_whole(size, ONE, 8)
+    on_grid = labels_to_grid(labels, fit, outside=99)
+    assert on_grid.shape == (3, *fit.grid)
+    assert (on_grid == 99).sum() == 3 * (fit.grid[0] * fit.grid[1] - size[0] * size[1])
+    np.testing.assert_array_equal(labels_from_grid(on_grid, fit), labels)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (128, 32), (48, 96), (20, 13)])
+def test_resized_picture_and_its_labels_lie_on_each_other(size):
+    """A disc stays where it is, in the picture and in the mask, there and back."""
+    rows, columns = np.mgrid[: size[0], : size[1]] + 0.5
+    disc = np.hypot(rows - size[0] / 3, columns - size[1] / 2) < min(size) / 4
+    fit = fit_resized(size, 32)
+    assert fit.grid == (32, 32)
+    image = to_grid(disc[..., None].astype(np.float32), fit)[..., 0] > 0.5
+    labels = labels_to_grid(disc.astype(np.uint8)[None], fit, outside=0)[0] > 0
+    # Apart by the pixels of the outline at most.
+    outline = 2 * np.pi * min(size) / 4 / fit.step[0]
+    assert (image != labels).sum() <= outline / 4 + 1
+    returned = labels_from_grid(labels[None], fit)[0]
+    assert (returned != disc).sum() <= 2 * np.pi * min(size) / 4 * max(1, fit.step[0]) / 2 + 1
+
+
+def test_resized_picture_fills_the_grid_along_its_longer_side():
+    on_grid = labels_to_grid(np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), 10), 0)[0]
+    assert on_grid.any(axis=1).all()
+    assert on_grid.any(axis=0).sum() == 5
+    with_margin = labels_to_grid(np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), 10, 3), 0)[0]
+    np.testing.assert_array_equal(with_margin[3:-3, 3:-3], on_grid)
+
+
+def test_window_repeats_the_border_beyond_the_picture():
+    image = ramp((5, 6))
+    fit = fit_window((5, 6), (-2, 3), 4)
+    expected = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")[0:4, 5:9]
+    np.testing.assert_array_equal(to_grid(image, fit), expected)
+    assert fit.region == (0, 3, 2, 6)
