@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from hpunet.data.augment import AugmentConfig, CentredAugmentConfig
 from hpunet.data.folder.config import FolderConfig
@@ -64,7 +65,8 @@ def default_config() -> ConfigDict:
             if group not in place:
                 place[group] = ConfigDict()
             place = place[group]
-        place[last] = UNSET.get(name, key.default)
+        # A placeholder anew: configurations that share one share its value.
+        place[last] = placeholder(UNSET[name]) if name in UNSET else key.default
     return config.lock()
 
 

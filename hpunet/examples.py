@@ -24,11 +24,13 @@ class Examples(NamedTuple):
 
     Attributes:
         image: `[B, H, W, C]`, float32, as the network takes it.
-        annotations: Class labels `[G, B, H, W]`, 255 where a pixel counts nowhere.
+        annotations: Class labels `[G, B, H, W]`, the background at ignored pixels.
         patients: Whose image each is, for intervals over patients.
         names: Of the images.
         weights: 1 for the graders that an image has, 0 for those that only fill up the array, as
             `hpunet.metrics` takes them `[G, B]`; None where all images have G.
+        ignored: Pixels that count nowhere `[B, H, W]`, as `hpunet.metrics` takes them, such as
+            those beyond an image that is smaller than the crop; None where all count.
     """
 
     image: NDArray[np.float32]
@@ -36,6 +38,7 @@ class Examples(NamedTuple):
     patients: tuple[str, ...]
     names: tuple[str, ...]
     weights: NDArray[np.float64] | None = None
+    ignored: NDArray[np.bool_] | None = None
 
 
 def load_examples(
@@ -79,8 +82,9 @@ def _cropped(examples: Sequence[dict[str, Any]], crop: int, dataset: Dataset) ->
     cropped = crop_examples(examples, (crop, crop), dataset.intensities, dataset.window)
     return Examples(
         cropped.image,
-        cropped.annotations,
+        cropped.labels,
         tuple(example["patient"] for example in examples),
         tuple(example["name"] for example in examples),
         cropped.weights,
+        cropped.ignored if cropped.ignored.any() else None,
     )

@@ -3,8 +3,6 @@
 The files in `configs/` state what differs from here.
 """
 
-from ml_collections.config_dict import placeholder
-
 from hpunet.allowed import (
     BOOLEAN,
     FINITE,
@@ -44,7 +42,9 @@ KEYS: dict[str, Key] = {
     ),
     "data.crop": Key(128, whole(1), "Height and width that the network sees, in pixels."),
     "data.augment": Key(
-        True, BOOLEAN, "Deforms and crops at random; False takes the central crop."
+        True,
+        BOOLEAN,
+        "Deforms and crops at random; False takes the central crop, of a folder one as sizes says.",
     ),
     "data.pixel_spacing": Key(
         None, optional(number(0, above=True)), "Millimetres a pixel, kept with the weights."
@@ -166,16 +166,16 @@ KEYS: dict[str, Key] = {
 
 # Keys without a default value still have a type, by which a flag is read.
 UNSET = {
-    "data.dir": placeholder(str),
-    "data.pixel_spacing": placeholder(float),
-    "data.folder.table": placeholder(str),
-    "data.folder.classes": placeholder(str),
-    "data.folder.ignore": placeholder(str),
-    "data.folder.patient": placeholder(str),
-    "data.folder.splits": placeholder(str),
-    "data.folder.range": placeholder(tuple),
-    "data.folder.annotator_weights": placeholder(str),
-    "model.down_channels_per_block": placeholder(tuple),
+    "data.dir": str,
+    "data.pixel_spacing": float,
+    "data.folder.table": str,
+    "data.folder.classes": str,
+    "data.folder.ignore": str,
+    "data.folder.patient": str,
+    "data.folder.splits": str,
+    "data.folder.range": tuple,
+    "data.folder.annotator_weights": str,
+    "model.down_channels_per_block": tuple,
 }
 
 # What may differ when a run goes on, for it does not change what a step computes; precision does.

@@ -238,6 +238,13 @@ def test_defaults_of_the_keys_are_those_of_the_dataclasses(group, settings):
             assert getattr(settings, field.name) == key.default, name
 
 
+def test_configurations_do_not_share_the_values_that_have_no_default():
+    config = default_config()
+    config.data.dir, config.data.folder.patient = "somewhere", "(.*)"
+    assert flatten(default_config())["data.dir"] is None
+    assert flatten(default_config())["data.folder.patient"] is None
+
+
 def test_settings_of_the_defaults_are_the_dataclasses_defaults():
     settings = settings_of(default_config())
     assert settings.model == ModelConfig()

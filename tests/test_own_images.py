@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import hpunet
 from hpunet import evaluate, sample, train
 from hpunet.config import settings_of
 from hpunet.config_file import config_of_run
@@ -222,3 +223,32 @@ def test_mistakes_end_in_one_line_and_leave_nothing(root, refusal_of, tmp_path, 
     assert expected in line
     assert not (tmp_path / "run").exists()
     assert not list(tmp_path.rglob("*.array_record*"))
+
+
+def test_examples_of_images_of_any_size_come_with_what_counts_of_them(root, prepared):
+    config = root / "examples.py"
+    config.write_text(
+        "from hpunet.config import default_config\n"
+        "def get_config():\n"
+        "    config = default_config()\n"
+        "    config.data.name, config.data.crop, config.model.num_classes = 'folder', 128, 3\n"
+        "    config.data.folder.ignore = '255'\n"
+        f"    config.data.dir, config.data.prepared_dir = {str(root)!r}, {str(prepared)!r}\n"
+        "    return config\n"
+    )
+    found = hpunet.load_examples(config, split="train")
+    graders, images = found.annotations.shape[:2]
+    assert graders == 3
+    assert found.annotations.max() == 2
+    # Images of 90 x 140 are padded to the crop, and what is added counts nowhere.
+    padded = found.ignored[:, 0].all(axis=1)
+    assert 0 < padded.sum() < images
+    same = hpunet.metrics.ged(
+        found.annotations, found.annotations, weights=found.weights, ignored=found.ignored
+    )
+    assert same.shape == (images,)
+    score = hpunet.metrics.score(
+        found.annotations, found.annotations, weights=found.weights, ignored=found.ignored
+    )
+    assert np.isfinite(score[graders].ged).all()
+    assert set(found.weights.sum(axis=0)) <= {1, 2, 3}

@@ -21,8 +21,7 @@ class Window(NamedTuple):
     Attributes:
         crop: Height and width that the network is trained on, in pixels.
         sizes: `crop`, `annotated` or `resize`, as the configuration's key says.
-        augment: Whether images are deformed afterwards: then crops are taken at random places, and
-            with a margin.
+        augment: Whether crops are deformed afterwards, and have a margin for that.
     """
 
     crop: int
@@ -42,7 +41,7 @@ class Window(NamedTuple):
             rng: Of the place.
         """
         size = example["image"].shape[:2]
-        if self.sizes == "crop" and self.augment:
+        if self.sizes == "crop":
             free = [max(0, length - self.crop) for length in size]
             return self._at(size, [int(rng.integers(room + 1)) for room in free])
         if self.sizes == "annotated":

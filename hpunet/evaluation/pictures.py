@@ -16,6 +16,7 @@ from hpunet.evaluation.estimates import ALL, Estimates
 from hpunet.evaluation.judged import DrawWays, Judged
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores
+from hpunet.evaluation.table import has_interval
 
 NUM_SHOWN = 3
 # As many as fill a page three rows an image.
@@ -124,7 +125,8 @@ def ranks(ged: Sequence[float], what: str = "images") -> dict[int, str]:
     order = sorted(range(len(ged)), key=lambda n: ged[n])
     named = {order[0]: "best", order[(len(order) - 1) // 2]: "median", order[-1]: "worst"}
     if len(order) < 3:
-        named = {order[0]: "best", order[-1]: "worst" if len(order) > 1 else "the only one"}
+        alone = "the only one" if what == "images" else "no other is alike in size and graders"
+        named = {order[0]: "best", order[-1]: "worst" if len(order) > 1 else alone}
     total = f" of {len(order)} {what}" if len(order) > 1 else ""
     return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}
 
@@ -134,7 +136,7 @@ def _ged_by_samples(scores: ImageScores, found: Estimates, show_published: bool)
     return figures.ged_by_samples(
         {n: values.ged for n, values in scores.by_num_samples.items()},
         PU_NET_PAPER_GED if show_published else None,
-        intervals={n: (e.low, e.high) for n, e in estimates.items() if np.isfinite(e.low)},
+        intervals={n: (e.low, e.high) for n, e in estimates.items() if has_interval(e)},
         level=found.conventions.level,
         source=f"published means,\n{PU_NET_PAPER}",
     )

@@ -156,5 +156,9 @@ def _digits(score: str) -> int:
 
 def _with_interval(estimate: metrics.Estimate, digits: int = 3) -> str:
     value, low, high = (number(x, digits) for x in estimate[:3])
-    enough = estimate.num_patients >= MIN_PATIENTS and math.isfinite(estimate.low)
-    return f"{value} [{low}, {high}]" if enough else value
+    return f"{value} [{low}, {high}]" if has_interval(estimate) else value
+
+
+def has_interval(estimate: metrics.Estimate) -> bool:
+    """Whether there are patients enough for an interval that can be believed."""
+    return estimate.num_patients >= MIN_PATIENTS and math.isfinite(estimate.low)

@@ -73,6 +73,8 @@ def fit_resized(size: tuple[int, int], side: int, margin: int = 0) -> Fit:
     step = max(size) / side
     wide = side + 2 * margin
     start = [(length - wide * step) / 2 for length in size]
+    if step == 1:
+        start = [(length - wide) // 2 for length in size]  # Whole pixels: nothing is resampled.
     return Fit(size, (wide, wide), (step, step), (start[0], start[1]), (0, 0, *size))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 from PIL import Image
 
 from hpunet.errors import UserError
@@ -25,10 +25,12 @@ PALETTE = "P"
 DEPTH_AND_KIND = slice(24, 26)
 STRETCH = {b"\x02\x00": 85, b"\x04\x00": 17}
 # What a pixel's number is made of: red, green, blue.
-COLOUR = np.array([1 << 16, 1 << 8, 1])
+COLOUR = np.array([1 << 16, 1 << 8, 1], np.int32)
+# Number of a class.
+LARGEST = 2**31 - 1
 
 
-def read_labels(path: Path, colours: bool) -> Int[np.ndarray, "N H W"]:
+def read_labels(path: Path, colours: bool) -> Integer[np.ndarray, "N H W"]:
     """The numbers in a file of masks, plane by plane as `open_*` shows its pictures.
 
     Args:
@@ -73,7 +75,7 @@ def _read_raster(path: Path, colours: bool) -> np.ndarray:
 
 
 def _colours(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("RGB")).astype(np.int64) @ COLOUR
+    return np.asarray(image.convert("RGB")).astype(np.int32) @ COLOUR
 
 
 def _numbers(path: Path, image: Image.Image) -> np.ndarray:
@@ -86,7 +88,7 @@ def _numbers(path: Path, image: Image.Image) -> np.ndarray:
             f"{path}: is in colour ({number} of them), but classes are integers; allowed are gray "
             "masks, or classes given as colours"
         )
-    return pixels[..., 0].astype(np.int64)
+    return pixels[..., 0]
 
 
 def _read_array(path: Path) -> np.ndarray:
@@ -102,6 +104,17 @@ def _read_array(path: Path) -> np.ndarray:
 
 def _whole(path: Path, values: np.ndarray) -> np.ndarray:
     """Values as integers, also of floats that are whole."""
-    if values.dtype.kind not in "biuf" or not (values == np.rint(values)).all():
-        raise UserError(f"{path}: holds fractions or texts; allowed are whole numbers, one a class")
-    return values.astype(np.int64)
+    if values.dtype.kind not in "biuf":
+        raise UserError(f"{path}: holds {values.dtype} values; allowed are whole numbers")
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    low, high = values.min(), values.max()
+    if not (low >= -LARGEST and high <= LARGEST):
+        raise UserError(
+            f"{path}: holds {low:g} to {high:g}; allowed are whole numbers, one a class"
+        )
+    if values.dtype.kind != "f":
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+    if (values != np.rint(values)).any():
+        raise UserError(f"{path}: holds fractions; allowed are whole numbers, one a class")
+    return values.astype(np.int32)

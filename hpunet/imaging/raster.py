@@ -28,7 +28,7 @@ FORMATS = ("PNG", "TIFF", "JPEG", "MPO")
 WHAT = "PNG, TIFF or JPEG"
 GRAY = {"1", "L", "I", "F", "I;16", "I;16L", "I;16B"}
 COLOUR = {"RGB", "RGBA", "LA", "P", "PA"}
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 STDERR = 2
 
 
@@ -107,6 +107,16 @@ def _read_page(path: Path, page: int) -> np.ndarray:
         values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
         return np.iinfo(values.dtype).max - values if upside_down else values
+
+
+def has_deep_colours(path: Path) -> bool:
+    """Whether a file has several channels of more than 8 bits, of which Pillow keeps 8."""
+    with open_image(path) as image:
+        if image.format == "PNG":
+            depth, kind = path.read_bytes()[24:26]
+            return depth == 16 and bool(kind & 2)
+        bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
+        return len(bits) > 1 and max(bits) > 8
 
 
 def load(image: Image.Image) -> None:

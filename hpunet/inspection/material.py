@@ -95,7 +95,7 @@ def of_folder(place: str, listing: Listing, config: FolderConfig) -> Material:
         left_out=left_out,
         patients_known=known,
         intensities=lambda values: _intensities(values, config),
-        notes=lambda counts: notes_of(counts, known, left_out),
+        notes=lambda counts: notes_of(counts, known, left_out, listing.others),
     )
 
 

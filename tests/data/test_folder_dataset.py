@@ -163,3 +163,12 @@ def test_batches_are_the_same_from_reading_processes(tmp_path):
     for _ in range(3):
         for own, other in zip(next(here), next(there), strict=True):
             np.testing.assert_array_equal(own, other)
+
+
+def test_files_of_other_formats_are_told_of(tmp_path):
+    root = write_folder(tmp_path / "own")
+    (root / "annotations" / "ben" / "p0" / "i0.bmp").write_bytes(b"BM")
+    (root / "images" / ".hidden").write_bytes(b"")
+    (note,) = opened(root).notes
+    assert "1 files, the first of them" in note
+    assert note.endswith("i0.bmp")

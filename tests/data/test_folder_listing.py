@@ -180,8 +180,9 @@ def test_annotators_without_weight_are_refused_where_they_are_alone(tmp_path):
     write_folder(tmp_path, annotators=("anna",), patients=1, images=1)
     ((_, problem),) = problems(tmp_path, annotator_weights="anna=0")
     assert "weight 0" in problem
-    with pytest.raises(UserError, match="there is no zoe; allowed are anna"):
-        listed(tmp_path, annotator_weights="zoe=2")
+    ((file, problem),) = problems(tmp_path, annotator_weights="zoe=2")
+    assert file == "data.folder.annotator_weights"
+    assert "there is no zoe; allowed are anna" in problem
 
 
 @pytest.mark.parametrize(
@@ -208,3 +209,72 @@ def test_table_that_lacks_a_column_is_refused_with_those_it_has(tmp_path):
         listed(tmp_path)
     with pytest.raises(UserError, match="there is no file"):
         listed(tmp_path, table="other.csv")
+
+
+def write_own_table(root, rows, columns=("image", "annotator", "mask")):
+    for name in ("p0/x", "p1/x", "m"):
+        write(root / "images" / f"{name}.png", mask())
+    return write_table(root / "annotations.csv", rows, columns)
+
+
+def test_table_without_patients_takes_them_from_folders_or_by_an_expression(tmp_path):
+    rows = [[f"images/{name}/x.png", "anna", "images/m.png"] for name in ("p0", "p1")]
+    write_own_table(tmp_path, rows)
+    assert [entry.patient for entry in listed(tmp_path).entries] == ["p0", "p1"]
+    assert [entry.patient for entry in listed(tmp_path, patient="^(p)").entries] == ["p", "p"]
+    assert len(problems(tmp_path, patient="^(p0)")) == 1
+
+
+def test_one_file_under_two_paths_of_a_table_is_one_image(tmp_path):
+    columns = ("image", "annotator", "mask", "patient", "split")
+    rows = [
+        ["images/p0/x.png", "anna", "images/m.png", "p0", "train"],
+        ["./images//p0/x.png", "ben", "images/m.png", "p0", "test"],
+    ]
+    write_own_table(tmp_path, rows, columns)
+    ((_, problem),) = problems(tmp_path)
+    assert "another split" in problem
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "x" * 200_000, "\0"])
+def test_path_that_no_file_can_have_ends_in_one_line(tmp_path, path):
+    write_own_table(tmp_path, [["images/p0/x.png", "anna", path]])
+    try:
+        found = problems(tmp_path)
+    except UserError as error:
+        found = [("", str(error))]
+    assert len(found) >= 1
+    assert all(len(text.splitlines()) == 1 for row in found for text in row if text)
+
+
+def test_name_that_is_no_text_is_a_fault(tmp_path):
+    root = write_folder(tmp_path / "own")
+    odd = os.fsencode(root / "images") + b"/\xff.png"
+    with open(odd, "wb") as file:
+        file.write((root / "images" / "p0" / "i0.png").read_bytes())
+    ((file, problem),) = problems(root)
+    assert "not UTF-8" in problem
+    file.encode()
+
+
+def test_what_is_no_regular_file_is_a_fault_and_never_opened(tmp_path):
+    root = write_folder(tmp_path / "own")
+    os.mkfifo(root / "images" / "p0" / "f.png")
+    ((_, problem),) = problems(root)
+    assert "no regular file" in problem
+
+
+def test_image_in_a_folder_called_as_another_image_is_a_fault(tmp_path):
+    root = write_folder(tmp_path / "own")
+    write(root / "images" / "p0" / "i0" / "slice_0.png", picture())
+    ((file, problem),) = problems(root)
+    assert file.endswith("i0/slice_0.png")
+    assert "is called as" in problem
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is kept from root")
+def test_files_that_may_not_be_read_are_faults_beside_the_others(tmp_path):
+    root = write_folder(tmp_path / "own")
+    (root / "images" / "p0" / "i0.png").chmod(0)
+    write(root / "annotations" / "anna" / "lost.png", mask())
+    assert len(problems(root)) >= 2

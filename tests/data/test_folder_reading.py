@@ -1,5 +1,8 @@
 """What the files of an entry hold, and what is wrong with them."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -123,21 +126,8 @@ def test_black_and_white_are_two_classes_and_a_palettes_indices_are_labels(tmp_p
 
 
 def test_gray_levels_of_few_bits_are_labels(tmp_path):
-    import struct
-    import zlib
-
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
     # Four pixels of two bits each: 0, 1, 2, 1.
-    header = struct.pack(">IIBBBBB", 4, 1, 2, 0, 0, 0, 0)
-    rows = zlib.compress(bytes([0, 0b00011001]))
-    file = (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
-    (tmp_path / "m.png").write_bytes(file)
+    (tmp_path / "m.png").write_bytes(png(4, 1, 2, 0, bytes([0, 0b00011001])))
     image = write(tmp_path / "x.png", picture(size=(1, 4)))
     (example,), _ = read(entry_of(image, anna=tmp_path / "m.png"))
     assert example["annotations"][0, 0].tolist() == [0, 1, 2, 1]
@@ -151,7 +141,11 @@ def test_gray_levels_of_few_bits_are_labels(tmp_path):
         ("m.jpg", mask(1), "JPEG alters values"),
         ("m.png", picture(size=(HEIGHT, WIDTH, 3)), "is in colour"),
         ("m.npy", mask(1) / 2, "fractions"),
-        ("m.npy", np.full((HEIGHT, WIDTH), np.nan), "fractions"),
+        ("m.npy", np.full((HEIGHT, WIDTH), np.nan), "holds nan to nan; allowed are whole numbers"),
+        ("m.npy", np.full((HEIGHT, WIDTH), np.inf), "holds inf to inf; allowed are whole numbers"),
+        ("m.npy", np.full((HEIGHT, WIDTH), 2**63, np.uint64), "holds 9.22337e+18"),
+        ("m.npy", mask(1).astype(np.int16) - 1, "holds -1, which is no class"),
+        ("m.npy", mask(1).astype(str), "allowed are whole numbers"),
         ("m.png", mask(1, (HEIGHT, WIDTH + 1)), f"is {HEIGHT}x{WIDTH + 1} pixels, but its image"),
     ],
 )
@@ -182,6 +176,50 @@ def test_image_with_values_that_are_not_finite_is_a_fault(tmp_path):
     image, anna = write(tmp_path / "x.npy", pixels), write(tmp_path / "m.png", mask())
     _, problem = problem_of(entry_of(image, anna=anna))
     assert "1 values are NaN or infinite" in problem
+
+
+def chunk(kind, data):
+    """A part of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, depth, kind, rows):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
+
+
+def test_colours_of_16_bits_are_a_fault_as_half_of_them_would_be_lost(tmp_path):
+    image = tmp_path / "x.png"
+    image.write_bytes(png(4, 1, 16, 2, bytes(1 + 4 * 6)))
+    anna = write(tmp_path / "m.png", np.zeros((1, 4), np.uint8))
+    assert "colours of 16 bits" in problem_of(entry_of(image, anna=anna))[1]
+    image.write_bytes(png(4, 1, 8, 2, bytes(range(13))))
+    assert len(read(entry_of(image, anna=anna))[0]) == 1
+
+
+@pytest.mark.parametrize("changed", [(0, 3, 40.0), (0, 0, -1.0), (2, 2, -1.0)])
+def test_nifti_mask_that_lies_elsewhere_than_its_image_is_a_fault(tmp_path, changed):
+    import nibabel
+
+    image = write(tmp_path / "x.nii.gz", np.zeros((WIDTH, HEIGHT, 3), np.float32))
+    row, column, value = changed
+    affine = np.eye(4)
+    affine[row, column] = value
+    path = tmp_path / "m.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((WIDTH, HEIGHT, 3), np.uint8), affine), path)
+    file, problem = problem_of(entry_of(image, anna=path))
+    assert file == str(path)
+    assert "their affines differ" in problem
+
+
+def test_mask_that_ignores_everything_and_an_empty_file_are_faults(tmp_path):
+    image = write(tmp_path / "x.png", picture())
+    everything = write(tmp_path / "m.png", np.full((HEIGHT, WIDTH), 9, np.uint8))
+    config = FolderConfig(ignore="9")
+    assert "ignores all" in problem_of(entry_of(image, anna=everything), config)[1]
+    everything.write_bytes(b"")
+    assert problem_of(entry_of(image, anna=everything), config)[1] == "is empty"
 
 
 def test_all_faults_of_an_entry_are_found(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpunet.data.folder.builder import list_folder
+from hpunet.data.folder.builder import digest, list_folder
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.splits import SPLITS, as_csv, draw_splits
 from tests.data.folder_files import mask, write, write_folder, write_table
@@ -77,7 +77,7 @@ def test_new_patient_and_lost_image_are_faults_of_written_splits(root, tmp_path)
     for annotator in ("anna", "ben"):
         (root / "annotations" / annotator / "p3" / "i1.png").unlink()
     problems = [fault.problem for fault in listed(root, splits=str(table)).faults]
-    assert any("names an image p3/i1 that is not there" in problem for problem in problems)
+    assert any("names the image 'p3/i1', which is not there" in problem for problem in problems)
     assert any("is in no split of" in problem for problem in problems)
 
 
@@ -88,6 +88,48 @@ def test_splits_may_be_given_by_patient_alone(root, tmp_path):
     assert {name: split for name, split in found.items() if name.endswith("i0")} == {
         f"p{n}/i0": SPLITS[n % 3] for n in range(12)
     }
+
+
+def test_written_splits_are_the_same_data_wherever_their_file_lies(root, tmp_path):
+    first = listed(root)
+    digests = {digest(first, FolderConfig())}
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(as_csv(first.entries, first.checksums))
+        config = FolderConfig(splits=str(tmp_path / name), split_seed=9)
+        digests.add(digest(listed(root, splits=config.splits, split_seed=9), config))
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["p0/i0", "", "train"], ["p0/i0", "", "test"]],
+        [["", "p0", "train"], ["", "p0", "test"]],
+        [["p0/i0", "p0", "train"], ["p0/i1", "p0", "test"]],
+        [["", "nobody", "test"]],
+    ],
+)
+def test_splits_that_contradict_themselves_are_faults_with_their_line(root, tmp_path, rows):
+    rest = [["", f"p{n}", "train"] for n in range(1, 12)]
+    table = write_table(tmp_path / "s.csv", [*rest, *rows], ("image", "patient", "split"))
+    file, problem = listed(root, splits=str(table)).faults[0]
+    assert file == f"{table}, line {12 + len(rows)}"
+    assert "a line before it" in problem or "is not there" in problem
+
+
+def test_images_may_be_given_with_folder_and_suffix(root, tmp_path):
+    rows = [[f"images/p{n}/i{k}.png", "train" if n else "test"] for n in range(12) for k in (0, 1)]
+    table = write_table(tmp_path / "s.csv", rows, ("image", "split"))
+    listing = listed(root, splits=str(table))
+    assert listing.faults == []
+    assert splits_of(listing)["p0/i1"] == "test"
+
+
+def test_splits_are_drawn_over_patients_of_whom_something_is_annotated(root):
+    for number in range(12, 60):
+        write(root / "images" / f"p{number}" / "i0.png", mask())
+    annotated = {entry.name: entry.split for entry in listed(root).annotated}
+    assert set(annotated.values()) == set(SPLITS)
 
 
 def test_patient_in_two_given_splits_is_a_fault(root, tmp_path):

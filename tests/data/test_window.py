@@ -53,9 +53,10 @@ def test_crop_lies_within_images_that_hold_it(size):
     assert len(places) == 1 if size == (8, 8) else len(places) > 40
 
 
-def test_without_augmentation_the_crop_is_the_middle():
-    of = example((30, 21))
-    image, _ = seen(Window(CROP, "crop", augment=False), of)
+def test_without_augmentation_crops_come_from_anywhere_too_and_the_middle_is_looked_at():
+    of, window = example((30, 21)), Window(CROP, "crop", augment=False)
+    assert len({seen(window, of, seed)[0].tobytes() for seed in range(30)}) > 20
+    image, _ = cut(of["image"], of["annotations"], window.middle(of))
     np.testing.assert_array_equal(image, of["image"][11:19, 6:14])
 
 

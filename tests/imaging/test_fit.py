@@ -177,6 +177,16 @@ def test_resized_picture_and_its_labels_lie_on_each_other(size):
     assert (returned != disc).sum() <= 2 * np.pi * min(size) / 4 * max(1, fit.step[0]) / 2 + 1
 
 
+@pytest.mark.parametrize("size", [(101, 128), (128, 101), (99, 128), (128, 128)])
+def test_picture_as_long_as_the_grid_is_moved_by_whole_pixels(size):
+    fit = fit_resized(size, 128)
+    labels = RNG.integers(0, 5, (1, *size), dtype=np.uint8)
+    on_grid = labels_to_grid(labels, fit, outside=99)
+    np.testing.assert_array_equal(labels_from_grid(on_grid, fit), labels)
+    image = to_grid(labels[0, ..., None].astype(np.float32), fit)[..., 0]
+    np.testing.assert_array_equal(image[on_grid[0] != 99], on_grid[0][on_grid[0] != 99])
+
+
 def test_resized_picture_fills_the_grid_along_its_longer_side():
     on_grid = labels_to_grid(np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), 10), 0)[0]
     assert on_grid.any(axis=1).all()

@@ -16,7 +16,14 @@ from hpunet.data.checksums import combine, file_checksums
 from hpunet.data.dataset import Dataset
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import ANNOTATIONS, IMAGES, Entry, find_by_name
+from hpunet.data.folder.files import (
+    ANNOTATIONS,
+    IMAGES,
+    Entry,
+    check_nesting,
+    find_by_name,
+    other_files,
+)
 from hpunet.data.folder.notes import notes_of
 from hpunet.data.folder.reading import read_entry
 from hpunet.data.folder.splits import SPLITS, as_csv, assign
@@ -34,8 +41,11 @@ ANNOTATORS, PATIENTS_KNOWN, INTENSITIES, CHANNELS = (
     "intensities",
     "channels",
 )
-# Settings that prepared data do not depend on.
-FREE = ("sizes", "annotator_weights")
+# Settings that prepared data do not depend on, but by the entries that follow from them.
+FREE = (
+    *("sizes", "annotator_weights"),
+    *("table", "patient", "splits", "split_seed", "split_shares"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +56,13 @@ class Listing:
         entries: Images with the files of their annotations, and their splits.
         checksums: Of each entry's files, by its name.
         faults: What is wrong with names, links, tables and splits.
+        others: Files of formats that are not read.
     """
 
     entries: Sequence[Entry]
     checksums: Mapping[str, str]
     faults: Faults
+    others: Sequence[pathlib.Path] = ()
 
     @property
     def annotated(self) -> list[Entry]:
@@ -91,17 +103,15 @@ def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -
     if not faults and not any(e.split == "train" and e.masks for e in split):
         faults.add(root, "has no annotated image in the split train")
     _check_weights(config.weights, split, faults)
-    return Listing(split, checksums, faults)
+    return Listing(split, checksums, faults, other_files(root))
 
 
 def _check_weights(weights: Mapping[str, float], entries: Sequence[Entry], faults: Faults) -> None:
     annotators = sorted({name for entry in entries for name in entry.masks})
     for name in weights:
         if annotators and name not in annotators:
-            raise UserError(
-                f"data.folder.annotator_weights: there is no {name}; allowed are "
-                f"{', '.join(annotators)}"
-            )
+            listed = ", ".join(annotators)
+            faults.add("data.folder.annotator_weights", f"there is no {name}; allowed are {listed}")
     for entry in entries:
         if (
             entry.split == "train"
@@ -124,7 +134,7 @@ def _find(root: pathlib.Path, config: FolderConfig, faults: Faults) -> list[Entr
     if config.table is not None and not table.is_file():
         raise UserError(f"data.folder.table={config.table}: there is no file {table}")
     if table.is_file():
-        entries = find_by_table(root, table, faults)
+        entries = find_by_table(root, table, config.patient, faults)
     elif (root / IMAGES).is_dir() and (root / ANNOTATIONS).is_dir():
         entries = find_by_name(root, config.patient, faults)
     else:
@@ -133,6 +143,7 @@ def _find(root: pathlib.Path, config: FolderConfig, faults: Faults) -> list[Entr
         )
     if not entries and not faults:
         raise UserError(f"data.dir={root}: holds no image")
+    check_nesting(entries, faults)
     return sorted(entries, key=lambda entry: entry.name)
 
 
@@ -167,7 +178,7 @@ def open_dataset(
         intensities=Intensities.from_json(noted[INTENSITIES]),
         window=window,
         patients_known=noted[PATIENTS_KNOWN],
-        notes=notes_of(noted[ANNOTATORS], noted[PATIENTS_KNOWN], noted["left_out"]),
+        notes=notes_of(noted[ANNOTATORS], noted[PATIENTS_KNOWN], noted["left_out"], listing.others),
         split_table=as_csv(listing.entries, listing.checksums),
     )
 

@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Integer, UInt8
 
 from hpunet.data.labels import IGNORED
 from hpunet.errors import UserError
@@ -34,7 +34,7 @@ class ClassTable(NamedTuple):
     white: bool
 
     def classes_of(
-        self, numbers: Int[np.ndarray, "N H W"], file: pathlib.Path
+        self, numbers: Integer[np.ndarray, "N H W"], file: pathlib.Path
     ) -> UInt8[np.ndarray, "N H W"]:
         """The classes of pixels, `IGNORED` where they count nowhere.
 
@@ -45,17 +45,19 @@ class ClassTable(NamedTuple):
         Raises:
             UserError: If a number is in no row of the table.
         """
-        found, places = np.unique(numbers, return_inverse=True)
+        found = np.unique(numbers).tolist()
         table = {value: label for label, value in enumerate(self.values)}
         if self.white and 1 not in found:
             table[255] = 1
         if self.ignore is not None:
             table[self.ignore] = IGNORED
-        wrong = [number for number in found.tolist() if number not in table]
+        wrong = [number for number in found if number not in table]
         if wrong:
             raise UserError(f"{file}: {self._problem(wrong, len(found))}")
-        labels = np.array([table[number] for number in found.tolist()], np.uint8)
-        return labels[places].reshape(numbers.shape)
+        labels = np.zeros(numbers.shape, np.uint8)
+        for number in found:
+            labels[numbers == number] = table[number]
+        return labels
 
     def _problem(self, wrong: list[int], different: int) -> str:
         if different > MOST_NUMBERS:

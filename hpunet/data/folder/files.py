@@ -3,11 +3,10 @@
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.data.folder.faults import Faults
-from hpunet.errors import UserError
 from hpunet.imaging.labels import SUFFIXES as OF_MASKS
 from hpunet.imaging.naming import OF_PICTURES, suffix_of
 
@@ -63,12 +62,20 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
         root, {name for by_annotator in masks.values() for name in by_annotator}, faults
     )
     entries = [
-        Entry(name, path, dict(sorted(masks[name].items())), _patient(name, patient, path, faults))
+        Entry(
+            name, path, dict(sorted(masks[name].items())), patient_of(name, patient, path, faults)
+        )
         for name, path in images.items()
     ]
     for entry in entries:
         check_patient(entry, faults)
     return entries
+
+
+def other_files(root: pathlib.Path) -> list[pathlib.Path]:
+    """Files beside images and annotations that are of no format that is read."""
+    files = (path for top in (IMAGES, ANNOTATIONS) for path in _walk(root / top, Faults()))
+    return [path for path in files if suffix_of(path) not in (*OF_IMAGES, *OF_MASKS)]
 
 
 def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> None:
@@ -78,6 +85,16 @@ def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> Non
         other = lowered.setdefault(name.casefold(), name)
         if other != name:
             faults.add(root, f"annotators {other!r} and {name!r} differ in case only")
+
+
+def check_nesting(entries: Iterable[Entry], faults: Faults) -> None:
+    """Notes images whose name is that of a folder of others, as slices of a volume would be."""
+    by_name = {entry.name: entry for entry in entries}
+    for entry in by_name.values():
+        for folder in pathlib.PurePosixPath(entry.name).parents:
+            if str(folder) in by_name:
+                other = by_name[str(folder)].image
+                faults.add(entry.image, f"lies in a folder that is called as {other} is")
 
 
 def check_patient(entry: Entry, faults: Faults) -> None:
@@ -91,24 +108,50 @@ def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathl
     """Every file below `root/top` that may be an image or a mask, by its path below that."""
     found: dict[str, pathlib.Path] = {}
     for path in _walk(root / top, faults):
-        if not is_inside(path, root):
-            faults.add(path, f"is a link that leads outside of {root}, or nowhere")
-            continue
         if suffix_of(path) not in (*OF_IMAGES, *OF_MASKS):
+            continue
+        problem = _problem(path, root)
+        if problem:
+            faults.add(_printable(path), problem)
             continue
         found[path.relative_to(root / top).as_posix()] = path
     return found
 
 
+def _problem(path: pathlib.Path, root: pathlib.Path) -> str:
+    """Why a file cannot be used, or nothing."""
+    if not is_inside(path, root):
+        return f"is a link that leads outside of {root} or nowhere, or no regular file"
+    if not os.access(path, os.R_OK):
+        return "cannot be read: permission denied"
+    return "" if _printable(path) == str(path) else "has a name that is not UTF-8"
+
+
+def _printable(path: pathlib.Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
 def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
-    """Whether a file is there and, with all links followed, lies in a folder."""
-    return path.exists() and path.resolve().is_relative_to(root.resolve())
+    """Whether a regular file is there and, with all links followed, lies in a folder."""
+    return is_file(path) and path.resolve().is_relative_to(root.resolve())
+
+
+def is_file(path: pathlib.Path) -> bool:
+    """Whether there is a regular file of a name, which may be none that a file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
     """Every file that is not hidden, in order; links are followed, but to no folder twice."""
     seen: set[str] = set()
-    for place, folders, names in os.walk(top, onerror=_refuse, followlinks=True):
+
+    def note(error: OSError) -> None:
+        faults.add(str(error.filename), f"cannot be read: {error.strerror}")
+
+    for place, folders, names in os.walk(top, onerror=note, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             faults.add(place, "is a link to a folder that is there already")
@@ -117,10 +160,6 @@ def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not _is_stray(name))
         yield from (pathlib.Path(place, n) for n in sorted(names) if not _is_stray(n))
-
-
-def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def _is_stray(name: str) -> bool:
@@ -167,14 +206,16 @@ def _unmatched(stem: str, images: dict[str, pathlib.Path]) -> str:
     for name in wanted:
         if name.casefold() in lowered:
             return f"differs from {lowered[name.casefold()]} in case only; allowed is the same name"
-    named = " or ".join(sorted(f"{IMAGES}/{name}" for name in wanted)) or "its image"
+    named = " or ".join(sorted(f"{IMAGES}/{name}" for name in wanted))
+    missing = f": there is no {named}" if named else ""
     return (
-        f"is of no image: there is no {named}; allowed are <annotator>/<name> and <name>_a<k> with "
+        f"is of no image{missing}; allowed are <annotator>/<name> and <name>_a<k> with "
         "the name of an image"
     )
 
 
-def _patient(name: str, expression: str | None, path: pathlib.Path, faults: Faults) -> str | None:
+def patient_of(name: str, expression: str | None, path: pathlib.Path, faults: Faults) -> str | None:
+    """The patient that an image's name tells: by an expression, else its first folder."""
     if expression is None:
         folder, slash, _ = name.partition("/")
         return folder if slash else None

@@ -1,5 +1,6 @@
 """What a user should know of a folder before training on it."""
 
+import pathlib
 from collections.abc import Sequence
 
 SINGLE = (
@@ -19,14 +20,22 @@ UNKNOWN = (
 )
 LEFT_OUT = "left out, as nobody annotated them: {count} of {total} images"
 
+OTHERS = "passed over, as their formats are not read: {count} files, the first of them {first}"
 
-def notes_of(annotators: Sequence[int], patients_known: bool, left_out: int) -> tuple[str, ...]:
+
+def notes_of(
+    annotators: Sequence[int],
+    patients_known: bool,
+    left_out: int,
+    others: Sequence[pathlib.Path] = (),
+) -> tuple[str, ...]:
     """Plain statements, the weightiest first.
 
     Args:
         annotators: How many annotations each example has.
         patients_known: Whether the patient of every image is.
         left_out: Images without annotations.
+        others: Files of formats that are not read.
     """
     single = sum(count == 1 for count in annotators)
     notes = []
@@ -38,4 +47,6 @@ def notes_of(annotators: Sequence[int], patients_known: bool, left_out: int) -> 
         notes.append(UNKNOWN)
     if left_out:
         notes.append(LEFT_OUT.format(count=left_out, total=left_out + len(annotators)))
+    if others:
+        notes.append(OTHERS.format(count=len(others), first=others[0]))
     return tuple(notes)

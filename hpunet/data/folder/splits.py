@@ -1,6 +1,5 @@
 """Which patients are for training, validation and test: given, or drawn; and written down."""
 
-import collections
 import csv
 import io
 import pathlib
@@ -10,8 +9,9 @@ import numpy as np
 
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import Entry
+from hpunet.data.folder.files import IMAGES, Entry
 from hpunet.data.folder.table import read_table
+from hpunet.imaging.naming import suffix_of
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "patient", "split", "sha256")
@@ -41,8 +41,9 @@ def assign(
             if not entry.split:
                 faults.add(entry.image, "has no split, but others have; allowed are all or none")
     else:
-        drawn = draw_splits({entry.group for entry in entries}, config)
-        entries = [entry._replace(split=drawn[entry.group]) for entry in entries]
+        drawn = draw_splits({entry.group for entry in entries if entry.masks}, config)
+        # Patients of whom nothing is annotated are in none that counts.
+        entries = [entry._replace(split=drawn.get(entry.group, SPLITS[0])) for entry in entries]
     _check(entries, faults)
     return list(entries)
 
@@ -85,32 +86,41 @@ def as_csv(entries: Sequence[Entry], checksums: Mapping[str, str]) -> str:
 def _from_file(
     entries: Sequence[Entry], path: pathlib.Path, checksums: Mapping[str, str], faults: Faults
 ) -> list[Entry]:
-    by_image: dict[str, str] = {}
-    by_patient: dict[str, set[str]] = collections.defaultdict(set)
-    known = {entry.name: entry for entry in entries}
+    images = {entry.name: entry for entry in entries}
+    given: dict[tuple[str, str], str] = {}
     for number, row in read_table(path, ("split",), ("image", "patient", "sha256")):
         place = f"{path}, line {number}"
-        if row["patient"]:
-            by_patient[row["patient"]].add(row["split"])
-        if row["image"]:
-            by_image[row["image"]] = row["split"]
-            if row["image"] not in known:
-                faults.add(place, f"names an image {row['image']} that is not there")
-            elif row["sha256"] not in ("", checksums[row["image"]]):
-                faults.add(
-                    known[row["image"]].image,
-                    f"it or its masks changed since {path} was written; allowed are the same "
-                    "files, or a table without the column sha256",
-                )
+        row["image"] = _name_of(row["image"], images)
+        there = {"image": images, "patient": {entry.group for entry in entries}}
+        for what, names in there.items():
+            name = row[what]
+            if name and name not in names:
+                faults.add(place, f"names the {what} {name!r}, which is not there")
+            elif name and given.setdefault((what, name), row["split"]) != row["split"]:
+                other = given[what, name]
+                faults.add(place, f"puts {name!r} in {row['split']}, a line before it in {other}")
+        entry = images.get(row["image"])
+        if entry is not None and row["sha256"] not in ("", checksums[entry.name]):
+            faults.add(
+                entry.image,
+                f"it or its masks changed since {path} was written; allowed are the same files, "
+                "or a table without the column sha256",
+            )
     result = []
     for entry in entries:
-        split = by_image.get(entry.name)
-        if split is None and len(by_patient.get(entry.group, ())) == 1:
-            (split,) = by_patient[entry.group]
+        split = given.get(("image", entry.name), given.get(("patient", entry.group)))
         if split is None:
             faults.add(entry.image, f"is in no split of {path}, nor is its patient {entry.group}")
         result.append(entry._replace(split=split))
     return result
+
+
+def _name_of(text: str, known: Mapping[str, Entry]) -> str:
+    """The name of an image that may be given with its folder and suffix."""
+    short = text.removeprefix(f"{IMAGES}/")
+    suffix = suffix_of(pathlib.Path(short))
+    names = (text, short, short[: len(short) - len(suffix)])
+    return next((name for name in names if name in known), text)
 
 
 def _check(entries: Sequence[Entry], faults: Faults) -> None:

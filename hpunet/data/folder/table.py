@@ -2,55 +2,73 @@
 
 import csv
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import Entry, check_annotators, check_patient, is_inside
+from hpunet.data.folder.files import (
+    IMAGES,
+    Entry,
+    check_annotators,
+    check_patient,
+    is_file,
+    is_inside,
+    patient_of,
+)
 from hpunet.errors import UserError
 from hpunet.imaging.naming import suffix_of
 
+# Letters of a path that may be anything.
+MOST_SHOWN = 300
 NEEDED = ("image", "annotator", "mask")
 OPTIONAL = ("patient", "split")
 
 
-def find_by_table(root: pathlib.Path, table: pathlib.Path, faults: Faults) -> list[Entry]:
+def find_by_table(
+    root: pathlib.Path, table: pathlib.Path, patient: str | None, faults: Faults
+) -> list[Entry]:
     """The entries that a table lists, whose paths are those below `root`.
 
     Args:
         root: The folder.
         table: The CSV file. A line without a mask says that its annotator did not look at the
             image.
+        patient: A regular expression for the patient in an image's name where the table has no
+            column of patients, or None.
         faults: What is wrong is added to them.
 
     Raises:
         UserError: If the table cannot be read or lacks a column.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[pathlib.Path, Entry] = {}
     for number, row in read_table(table, NEEDED, OPTIONAL):
         place = f"{table}, line {number}"
         if not row["image"]:
             faults.add(place, "has no image")
             continue
         image = root / row["image"]
-        if row["image"] not in entries:
-            if not _is_fine(row["image"], root, place, faults):
-                continue
-            suffix = suffix_of(image)
-            name = row["image"].removeprefix("images/")
-            name = name[: -len(suffix)] if suffix else name
-            entries[row["image"]] = Entry(
-                name, image, {}, row["patient"] or None, row["split"] or None
-            )
-        entry = entries[row["image"]]
-        for column in OPTIONAL:
-            if (row[column] or None) != getattr(entry, column):
-                faults.add(place, f"has another {column} than the lines of {image} before it")
+        if not _is_fine(row["image"], root, place, faults):
+            continue
+        # One file, however its path is written.
+        key = image.resolve()
+        owner = row["patient"] or patient_of(_name(row["image"]), patient, image, Faults())
+        own = Entry(_name(row["image"]), image, {}, owner, row["split"] or None)
+        entry = entries.setdefault(key, own)
+        for field in ("name", "patient", "split"):
+            if getattr(own, field) != getattr(entry, field):
+                faults.add(place, f"has another {field} than the lines of {entry.image} before it")
         _add_mask(entry, row, root, place, faults)
     for entry in entries.values():
         check_patient(entry, faults)
-    _check_names(entries, faults)
+        if entry.patient is None and patient is not None:
+            patient_of(entry.name, patient, entry.image, faults)
+    _check_names(entries.values(), faults)
     check_annotators(table, {name for entry in entries.values() for name in entry.masks}, faults)
     return [entry._replace(masks=dict(sorted(entry.masks.items()))) for entry in entries.values()]
+
+
+def _name(image: str) -> str:
+    path = pathlib.PurePosixPath(image).as_posix().removeprefix(f"{IMAGES}/")
+    return path[: len(path) - len(suffix_of(pathlib.Path(path)))]
 
 
 def _add_mask(
@@ -69,8 +87,8 @@ def _add_mask(
 def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool:
     """Whether a path of the table is that of a file below the folder."""
     path, parts = root / named, pathlib.PurePath(named).parts
-    if not path.is_file():
-        faults.add(path, f"is no file ({place})")
+    if not is_file(path):
+        faults.add(str(path)[:MOST_SHOWN], f"is no file ({place})")
     elif ".." in parts or pathlib.PurePath(named).is_absolute() or not is_inside(path, root):
         faults.add(path, f"leads outside of {root}; allowed are paths below it ({place})")
     else:
@@ -78,10 +96,10 @@ def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool
     return False
 
 
-def _check_names(entries: dict[str, Entry], faults: Faults) -> None:
+def _check_names(entries: Iterable[Entry], faults: Faults) -> None:
     """Names tell images apart on every computer, and in the folders of results."""
     seen: dict[str, Entry] = {}
-    for entry in entries.values():
+    for entry in entries:
         other = seen.setdefault(entry.name.casefold(), entry)
         if other is not entry:
             how = "in case only" if other.name != entry.name else "in its suffix only"
@@ -113,8 +131,9 @@ def read_table(
             f"{path}: lacks the column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"
         )
     reader.fieldnames = columns
-    for row in reader:
-        yield (
-            reader.line_num,
-            {name: (row.get(name) or "").strip() for name in (*needed, *optional)},
-        )
+    try:
+        for row in reader:
+            values = {name: (row.get(name) or "").strip() for name in (*needed, *optional)}
+            yield reader.line_num, values
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}") from error
