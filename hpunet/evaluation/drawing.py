@@ -227,5 +227,5 @@ class DrawnCases:
             np.where(seen.annotations == IGNORED, np.uint8(0), seen.annotations),
             rebuilt,
             ignored=ignored if ignored.any() else None,
-            image=seen.image[..., 0],
+            image=seen.image.mean(axis=-1),
         )

@@ -63,7 +63,7 @@ def write_augmented(
     keys = jax.random.split(jax.random.key(0), (AUGMENTED_COLUMNS, len(examples)))
     deform = jax.vmap(lambda key, x, y: augment(key, x, y, crop, config), (0, None, None))
     images, masks = jax.jit(deform)(keys, image, labels)
-    figure = figures.augmentation_grid(image[..., 0], labels, images[..., 0], masks)
+    figure = figures.augmentation_grid(image.mean(-1), labels, images.mean(-1), masks)
     figures.save(figure, workdir / folder.AUGMENTED)
 
 

@@ -114,7 +114,7 @@ def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> 
         title: What stands in front of each image's number.
     """
     shown = slice(SHOWN_IMAGES)
-    image = images.image[shown, ..., 0]
+    image = images.image[shown].mean(axis=-1)
     before = "" if title is None else f"{title}, "
     # Of graders so many as every one of these images has.
     graders = slice(None)

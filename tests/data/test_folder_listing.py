@@ -278,3 +278,13 @@ def test_files_that_may_not_be_read_are_faults_beside_the_others(tmp_path):
     (root / "images" / "p0" / "i0.png").chmod(0)
     write(root / "annotations" / "anna" / "lost.png", mask())
     assert len(problems(root)) >= 2
+
+
+def test_images_that_results_could_not_tell_apart_are_a_fault(tmp_path):
+    for name in ("x", "p/x", "m"):
+        write(tmp_path / "images" / f"{name}.png", mask())
+    rows = [[f"images/{name}.png", "anna", "images/m.png", "p"] for name in ("x", "p/x")]
+    write_table(tmp_path / "annotations.csv", rows, ("image", "annotator", "mask", "patient"))
+    ((file, problem),) = problems(tmp_path)
+    assert file.endswith("p/x.png")
+    assert "the same name among results" in problem

@@ -100,10 +100,19 @@ def _check_names(entries: Iterable[Entry], faults: Faults) -> None:
     """Names tell images apart on every computer, and in the folders of results."""
     seen: dict[str, Entry] = {}
     for entry in entries:
-        other = seen.setdefault(entry.name.casefold(), entry)
+        inside = entry.name.startswith(f"{entry.group}/")
+        label = entry.name if inside else f"{entry.group}/{entry.name}"
+        other = seen.setdefault(label.casefold(), entry)
         if other is not entry:
-            how = "in case only" if other.name != entry.name else "in its suffix only"
-            faults.add(entry.image, f"differs from {other.image} {how}; allowed are other names")
+            faults.add(entry.image, _too_alike(entry.name, other))
+
+
+def _too_alike(name: str, other: Entry) -> str:
+    if name == other.name:
+        return f"differs from {other.image} in its suffix only; allowed are other names"
+    if name.casefold() == other.name.casefold():
+        return f"differs from {other.image} in case only; allowed are other names"
+    return f"would have the same name among results as {other.image}; allowed are other names"
 
 
 def read_table(
