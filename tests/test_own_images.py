@@ -84,8 +84,10 @@ def prepared(tmp_path_factory):
 THREE_CLASSES = {"model__num_classes": 3, "data__folder__ignore": 255}
 
 
-@pytest.mark.parametrize("sizes", ["crop", "annotated", "resize"])
-@pytest.mark.parametrize("intensities", ["percentiles", "zscore"])
+@pytest.mark.parametrize(
+    ("sizes", "intensities"),
+    [("crop", "percentiles"), ("annotated", "zscore"), ("resize", "percentiles")],
+)
 def test_training_scoring_and_sampling_go_together(
     root, prepared, run_command, tmp_path, sizes, intensities
 ):
