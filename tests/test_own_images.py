@@ -76,6 +76,21 @@ def settings(root, prepared, **changed):
     return [f"--config.{name}={value}" for name, value in values.items()]
 
 
+def write_config(path, root, prepared, **changed):
+    """A configuration file of three classes for a folder."""
+    values = {
+        "data.name": "folder",
+        "data.dir": str(root),
+        "data.prepared_dir": str(prepared),
+        "data.folder.ignore": "255",
+        "model.num_classes": 3,
+    }
+    lines = [f"    config.{name} = {value!r}\n" for name, value in (values | changed).items()]
+    start = "from hpunet.config import default_config\ndef get_config():\n"
+    path.write_text(f"{start}    config = default_config()\n{''.join(lines)}    return config\n")
+    return path
+
+
 @pytest.fixture
 def prepared(tmp_path_factory):
     return tmp_path_factory.getbasetemp() / "prepared_own"
@@ -156,16 +171,12 @@ def test_scoring_and_sampling_see_the_same_numbers(root, trained):
 def test_weights_bring_their_intensities_to_data_that_have_others(
     root, trained, run_command, tmp_path
 ):
-    config = tmp_path / "other.py"
-    config.write_text(
-        "from hpunet.config import default_config\n"
-        "def get_config():\n"
-        "    config = default_config()\n"
-        "    config.data.name, config.data.crop, config.model.num_classes = 'folder', 32, 3\n"
-        "    config.model.channels_per_block, config.model.latent_dims = (4, 4, 4), (1,)\n"
-        "    config.data.folder.ignore, config.data.folder.intensities = '255', 'zscore'\n"
-        f"    config.data.dir, config.data.prepared_dir = {str(root)!r}, {str(tmp_path / 'p')!r}\n"
-        "    return config\n"
+    config = write_config(
+        tmp_path / "other.py",
+        root,
+        tmp_path / "p",
+        **{"data.crop": 32, "data.folder.intensities": "zscore"},
+        **{"model.channels_per_block": (4, 4, 4), "model.latent_dims": (1,)},
     )
     weights, out = trained / "weights.safetensors", tmp_path / "scores.json"
     words = [f"--weights={weights}", f"--config={config}", "--num_samples=1", f"--out={out}"]
@@ -227,17 +238,8 @@ def test_mistakes_end_in_one_line_and_leave_nothing(root, refusal_of, tmp_path, 
     assert not list(tmp_path.rglob("*.array_record*"))
 
 
-def test_examples_of_images_of_any_size_come_with_what_counts_of_them(root, prepared):
-    config = root / "examples.py"
-    config.write_text(
-        "from hpunet.config import default_config\n"
-        "def get_config():\n"
-        "    config = default_config()\n"
-        "    config.data.name, config.data.crop, config.model.num_classes = 'folder', 128, 3\n"
-        "    config.data.folder.ignore = '255'\n"
-        f"    config.data.dir, config.data.prepared_dir = {str(root)!r}, {str(prepared)!r}\n"
-        "    return config\n"
-    )
+def test_examples_of_images_of_any_size_come_with_what_counts_of_them(root, prepared, tmp_path):
+    config = write_config(tmp_path / "examples.py", root, prepared, **{"data.crop": 128})
     found = hpunet.load_examples(config, split="train")
     graders, images = found.annotations.shape[:2]
     assert graders == 3

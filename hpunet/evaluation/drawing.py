@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, PyTree, UInt8
 
 from hpunet.data.augment import center_crop
 from hpunet.data.dataset import Source
-from hpunet.data.labels import IGNORED
+from hpunet.data.labels import without_ignored
 from hpunet.data.window import Window, cut
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.store import Store
@@ -124,7 +124,7 @@ def predict(
 
     Args:
         images: All of them.
-        indices: Which, at most `predictor.images_at_once`.
+        indices: Which.
         predictor: Draws.
         replicated_params: A copy on each device.
 
@@ -135,12 +135,17 @@ def predict(
     grids = dict.fromkeys(x.fit.grid for x in seen.values())
     found: dict[int, Predicted] = {}
     for grid in grids:
-        alike = {index: x for index, x in seen.items() if x.fit.grid == grid}
-        positions = np.array([images.positions[index] for index in alike])
-        parts = _predict_alike(
-            list(alike.values()), positions, images.most_graders, predictor, replicated_params
-        )
-        found |= dict(zip(alike, parts, strict=True))
+        alike = [index for index, x in seen.items() if x.fit.grid == grid]
+        for start in range(0, len(alike), predictor.images_at_once):
+            chosen = alike[start : start + predictor.images_at_once]
+            parts = _predict_alike(
+                [seen[index] for index in chosen],
+                np.array([images.positions[index] for index in chosen]),
+                images.most_graders,
+                predictor,
+                replicated_params,
+            )
+            found |= dict(zip(chosen, parts, strict=True))
     return [found[index] for index in indices]
 
 
@@ -151,7 +156,7 @@ def _predict_alike(
     predictor: Predictor,
     replicated_params: PyTree,
 ) -> list[Predicted]:
-    """Predicts for images whose grids have one size."""
+    """Predicts for images whose grids have one size, at most `predictor.images_at_once`."""
     on_grid = [cut(x.image, x.annotations, x.fit) for x in seen]
     # Images with fewer graders rebuild some annotations twice: one program for all.
     masks = [np.resize(labels, (most_graders, *labels.shape[1:])) for _, labels in on_grid]
@@ -219,12 +224,12 @@ class DrawnCases:
         """The case at `index`."""
         seen = self._images[index]
         samples, rebuilt = self._store.read(seen.name)
-        ignored = (seen.annotations == IGNORED).any(axis=0)
+        annotations, ignored = without_ignored(seen.annotations)
         return Case(
             seen.name,
             seen.patient,
             samples,
-            np.where(seen.annotations == IGNORED, np.uint8(0), seen.annotations),
+            annotations,
             rebuilt,
             ignored=ignored if ignored.any() else None,
             image=seen.image.mean(axis=-1),

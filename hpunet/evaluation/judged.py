@@ -96,13 +96,7 @@ def judge_network(
     whole = len(images) == len(source)
     subject = _subject_of_network(network, dataset, split, whole, seed)
     devices = Devices()
-    made_with = provenance()
-    made_of = {
-        **subject,
-        "images": positions,
-        "num_samples": max(num_samples),
-        **{name: made_with[name] for name in ("code", "device", "packages")},
-    }
+    made_of = {**subject, "images": positions, "num_samples": max(num_samples), **_made_with()}
     store = Store(kept, made_of, may_replace=may_replace)
     unit = UNIT if dataset.window is None else 1
     sampler = build_sampler(network.model)
@@ -126,6 +120,12 @@ def judge_network(
         ways,
         store,
     )
+
+
+def _made_with() -> dict[str, Any]:
+    """What may change the rounding of samples."""
+    made_with = provenance()
+    return {name: made_with[name] for name in ("code", "device", "packages")}
 
 
 def _subject_of_network(
@@ -188,12 +188,7 @@ def _ways(
 
     def draw(indices: Sequence[int]) -> dict[str, np.ndarray]:
         params = devices.replicate(network.params)
-        drawn = {
-            way: [predict(images, [index], p, params)[0] for index in indices]
-            if unit == 1
-            else predict(images, indices, p, params)
-            for way, p in predictors.items()
-        }
+        drawn = {way: predict(images, indices, p, params) for way, p in predictors.items()}
         return {way: np.stack([p.samples for p in parts], axis=1) for way, parts in drawn.items()}
 
     return draw

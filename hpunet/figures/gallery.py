@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from hpunet.figures.lettering import writable
+from hpunet.figures.page import Page
 from hpunet.figures.style import RESOLUTION, SMALL, WIDTH
 
 # Inches: around and between pictures; a line of text; a legend's line and what it has beside text.
@@ -46,31 +47,6 @@ class Caption(NamedTuple):
         return 3 if self.listed else 2
 
 
-class _Page:
-    """A figure on which places are inches from the left and from the top."""
-
-    def __init__(self, wide: float, tall: float) -> None:
-        self.figure = Figure(figsize=(wide, tall), dpi=RESOLUTION)
-        self._size = wide, tall
-
-    def axes(self, x: float, y: float, wide: float, tall: float) -> Axes:
-        """Axes that fill a rectangle whose upper left corner is given."""
-        width, height = self._size
-        place = (x / width, 1 - (y + tall) / height, wide / width, tall / height)
-        axis = self.figure.add_axes(place)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set(color=_FRAME, linewidth=0.5)
-        return axis
-
-    def write(self, x: float, y: float, texts: Iterable[str], wide: float, **style: Any) -> None:
-        """The first of some texts that is no wider, the middle of its top at a place."""
-        width, height = self._size
-        place = x / width, 1 - y / height
-        written = self.figure.text(*place, "", fontsize=SMALL, parse_math=False)
-        written.set(ha="center", va="top", **style)
-        _write_fitting(written, texts, wide)
-
-
 def gallery(
     shapes: Sequence[tuple[int, int]],
     captions: Sequence[Caption],
@@ -92,14 +68,17 @@ def gallery(
     texts = [max(captions[n].lines for n in row) * _LINE for row in rows]
     foot = [_Legend.of(lines, page_wide - 2 * _GAP) for lines in legends if lines]
     tall = sum(talls) + sum(texts) + (len(rows) + 1) * _GAP + sum(group.tall for group in foot)
-    page = _Page(page_wide, tall)
+    page = Page(page_wide, tall)
     axes, top = [], _GAP
     for row, row_tall, text in zip(rows, talls, texts, strict=True):
         for column, number in enumerate(row):
             left = _GAP + column * (wide + _GAP)
             own_wide, own_tall = sizes[number]
             corner = left + (wide - own_wide) / 2, top + row_tall - own_tall
-            axes.append(page.axes(*corner, own_wide, own_tall))
+            axis = page.axes(*corner, own_wide, own_tall)
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set(color=_FRAME, linewidth=0.5)
+            axes.append(axis)
             _write(page, captions[number], left + wide / 2, top + row_tall, wide + _GAP / 2)
         top += row_tall + text + _GAP
     for group in foot:
@@ -122,12 +101,16 @@ def _within(shape: tuple[int, int], wide: float) -> tuple[float, float]:
     return width * scale, height * scale
 
 
-def _write(page: _Page, caption: Caption, x: float, y: float, wide: float) -> None:
-    page.write(x, y + 0.03, _shortened(caption.name), wide)
-    page.write(x, y + 0.03 + _LINE, [caption.size], wide, color=_GREY)
+def _write(page: Page, caption: Caption, x: float, y: float, wide: float) -> None:
+    lines: list[tuple[Iterable[str], dict[str, Any]]] = [
+        (_shortened(caption.name), {}),
+        ([caption.size], {"color": _GREY}),
+    ]
     if caption.listed:
-        texts = _listed(caption.listed, caption.what)
-        page.write(x, y + 0.03 + 2 * _LINE, texts, wide, style="italic")
+        lines.append((_listed(caption.listed, caption.what), {"style": "italic"}))
+    for number, (texts, style) in enumerate(lines):
+        written = page.write(x, y + 0.03 + number * _LINE, "", ha="center", va="top", **style)
+        _write_fitting(written, texts, wide)
 
 
 def _write_fitting(written: Text, texts: Iterable[str], wide: float) -> None:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from hpunet.figures.colouring import Colouring
 from hpunet.figures.lettering import writable
-from hpunet.figures.style import PAGE, RESOLUTION, SMALL
+from hpunet.figures.page import Page
+from hpunet.figures.style import PAGE, SMALL
 
 # Inches: between panels; height of a line and width of a letter; above captions; foot of the page.
 _GAP = 0.035
@@ -67,25 +68,6 @@ class Row(NamedTuple):
         return self._replace(panels=[panel and panel._replace(title="") for panel in self.panels])
 
 
-class _Page:
-    """A figure on which places are inches from the left and from the top."""
-
-    def __init__(self, tall: float) -> None:
-        self.figure = Figure(figsize=(PAGE, tall), dpi=RESOLUTION)
-        self._tall = tall
-
-    def write(self, x: float, y: float, text: str, **style: Any) -> None:
-        """A text, in the middle of whose height is `y`."""
-        place = x / PAGE, 1 - y / self._tall
-        written = self.figure.text(*place, text, fontsize=SMALL, va="center", parse_math=False)
-        written.set(**style)
-
-    def axes(self, x: float, y: float, wide: float, tall: float) -> Axes:
-        """Axes that fill a rectangle whose upper left corner is given."""
-        low = 1 - (y + tall) / self._tall
-        return self.figure.add_axes((x / PAGE, low, wide / PAGE, tall / self._tall))
-
-
 def sheet(rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colouring) -> Figure:
     """A page of rows of panels, the meaning of their colours at the foot.
 
@@ -106,7 +88,7 @@ def sheet(rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colou
     wide = (PAGE - left - _GAP * (columns - 1)) / columns
     tall = wide * height / width
     heads = [_titles(row) + _caption(row, first=row is rows[0]) for row in rows]
-    page = _Page(sum(heads) + len(rows) * (tall + _GAP) + _FOOT)
+    page = Page(PAGE, sum(heads) + len(rows) * (tall + _GAP) + _FOOT)
     top = 0.0
     for row, head in zip(rows, heads, strict=True):
         page.write(
@@ -157,7 +139,7 @@ def write_note(axis: Axes, text: str, size: float) -> Text:
 
 
 def _explain_classes(
-    page: _Page, classes: Sequence[tuple[int, str]], left: float, top: float
+    page: Page, classes: Sequence[tuple[int, str]], left: float, top: float
 ) -> None:
     """A patch of each class's colour, at the left of the foot."""
     if classes:
@@ -177,7 +159,7 @@ def _explain_classes(
         )
 
 
-def _explain_std(page: _Page, std: Colouring, top: float) -> None:
+def _explain_std(page: Page, std: Colouring, top: float) -> None:
     """A colour bar of the standard deviations, at the right of the foot."""
     colours, norm = std
     highest = float(norm.vmax or 0)

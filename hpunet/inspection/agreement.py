@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from hpunet import metrics
-from hpunet.data.labels import IGNORED
+from hpunet.data.labels import without_ignored
 from hpunet.inspection.material import Example
 from hpunet.inspection.mean import Mean
 from hpunet.metrics.ged import diversity_of, energy_of, mean_distance
@@ -39,7 +39,7 @@ class Agreement:
         """Counts an image in; one with a single annotation tells nothing."""
         if len(example.annotations) < 2:
             return
-        labels, ignored = counting(example.annotations)
+        labels, ignored = without_ignored(example.annotations)
         iou = _iou(labels, ignored)
         names = example.annotators
         for (i, first), (j, second) in itertools.combinations(enumerate(names), 2):
@@ -49,14 +49,6 @@ class Agreement:
             self.alone.setdefault(name, Mean()).add(_energy_alone(iou, place))
         for label, mean in self.classes.items():
             _add_class(mean, labels, ignored, label)
-
-
-def counting(
-    annotations: UInt8[np.ndarray, "G H W"],
-) -> tuple[UInt8[np.ndarray, "G H W"], Bool[np.ndarray, "H W"]]:
-    """Labels without `IGNORED`, and the pixels that any annotator ignores."""
-    ignored = annotations == IGNORED
-    return np.where(ignored, np.uint8(0), annotations), ignored.any(axis=0)
 
 
 def _iou(

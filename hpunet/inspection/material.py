@@ -11,7 +11,6 @@ from hpunet.data.dataset import Dataset
 from hpunet.data.folder.builder import Listing
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.notes import notes_of
 from hpunet.data.folder.reading import read_entry
 from hpunet.data.folder.splits import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
@@ -84,18 +83,16 @@ def of_folder(place: str, listing: Listing, config: FolderConfig) -> Material:
         config: How they are read.
     """
     faults = Faults(listing.faults)
-    known = all(entry.patient is not None for entry in listing.annotated)
-    left_out = len(listing.entries) - len(listing.annotated)
     return Material(
         name=f"folder {place}",
         class_names=config.class_table.names,
         files=[entry.name for entry in listing.annotated if entry.split == TRAIN],
         read=lambda: _read_folder(listing, config, faults),
         faults=faults,
-        left_out=left_out,
-        patients_known=known,
+        left_out=listing.left_out,
+        patients_known=listing.patients_known,
         intensities=lambda values: _intensities(values, config),
-        notes=lambda counts: notes_of(counts, known, left_out, listing.others),
+        notes=listing.notes,
     )
 
 

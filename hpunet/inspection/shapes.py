@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy import ndimage
 
-from hpunet.data.labels import marked
-from hpunet.inspection.agreement import counting
+from hpunet.data.labels import marked, without_ignored
 from hpunet.inspection.material import Example
 
 Size = tuple[int, int]
@@ -41,7 +40,7 @@ class Shapes:
         drawn = np.any(marked(example.annotations), axis=0)
         if drawn.any():
             self.extents.append(max(_span(np.any(drawn, axis=axis)) for axis in (0, 1)))
-        labels, ignored = counting(example.annotations)
+        labels, ignored = without_ignored(example.annotations)
         disputed = (labels != labels[0]).any(axis=0) & ~ignored
         regions, count = ndimage.label(disputed)
         if count:

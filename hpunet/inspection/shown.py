@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hpunet.data.labels import marked
+from hpunet.data.labels import marked, without_ignored
 from hpunet.figures.contact_sheet import Outlined
-from hpunet.inspection.agreement import counting
 from hpunet.inspection.material import TRAIN, Example
 from hpunet.intensities import Intensities
 
@@ -115,7 +114,7 @@ def _middle_of_blocks(labels: UInt8[np.ndarray, "G H W"], step: int) -> UInt8[np
 
 def _outlined(kept: Kept, intensities: Intensities | None) -> Outlined:
     example = kept.example
-    labels, _ = counting(example.annotations)
+    labels, _ = without_ignored(example.annotations)
     channels = RGB if example.image.shape[-1] == RGB else 1
     return Outlined(
         example.name,

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from hpunet import figures
 from hpunet.data.augment import AugmentConfig, augment
 from hpunet.data.dataset import Dataset
-from hpunet.data.labels import marked
+from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
 from hpunet.model.model_config import ModelConfig
 from hpunet.training import workdir as folder
@@ -56,9 +56,7 @@ def write_augmented(
         config: Ranges of the deformations.
     """
     image = np.stack([example["image"] for example in examples]).astype(np.float32)
-    shown = [
-        np.where(marked(example["annotations"]), example["annotations"], 0) for example in examples
-    ]
+    shown = [without_ignored(example["annotations"])[0] for example in examples]
     labels = np.stack([max(masks, key=np.count_nonzero) for masks in shown])
     keys = jax.random.split(jax.random.key(0), (AUGMENTED_COLUMNS, len(examples)))
     deform = jax.vmap(lambda key, x, y: augment(key, x, y, crop, config), (0, None, None))

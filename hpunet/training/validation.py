@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
 from hpunet.data.augment import center_crop
-from hpunet.data.labels import IGNORED
+from hpunet.data.labels import without_ignored
 from hpunet.data.window import Window, cut
 from hpunet.intensities import BYTES, Intensities
 from hpunet.training.devices import Devices
@@ -38,12 +38,12 @@ class Cropped(NamedTuple):
     @property
     def labels(self) -> UInt8[np.ndarray, "G B H W"]:
         """The annotations with the background at ignored pixels."""
-        return np.where(self.annotations == IGNORED, np.uint8(0), self.annotations)
+        return without_ignored(self.annotations)[0]
 
     @property
     def ignored(self) -> Bool[np.ndarray, "B H W"]:
         """Pixels that any grader ignores."""
-        return (self.annotations == IGNORED).any(axis=0)
+        return without_ignored(self.annotations)[1]
 
 
 class Scored(NamedTuple):

@@ -35,12 +35,7 @@ from hpunet.errors import UserError
 from hpunet.intensities import Intensities
 
 TABLE = "annotations.csv"
-ANNOTATORS, PATIENTS_KNOWN, INTENSITIES, CHANNELS = (
-    "annotators_an_image",
-    "patients_known",
-    "intensities",
-    "channels",
-)
+ANNOTATORS, INTENSITIES, CHANNELS = "annotators_an_image", "intensities", "channels"
 # Settings that prepared data do not depend on, but by the entries that follow from them.
 FREE = (
     *("sizes", "annotator_weights"),
@@ -68,6 +63,20 @@ class Listing:
     def annotated(self) -> list[Entry]:
         """Those that anyone annotated."""
         return [entry for entry in self.entries if entry.masks]
+
+    @property
+    def left_out(self) -> int:
+        """How many images nobody annotated."""
+        return len(self.entries) - len(self.annotated)
+
+    @property
+    def patients_known(self) -> bool:
+        """Whether the patient of every annotated image is."""
+        return all(entry.patient is not None for entry in self.annotated)
+
+    def notes(self, annotators: Sequence[int]) -> tuple[str, ...]:
+        """What a user should know, from the numbers of annotations that examples have."""
+        return notes_of(annotators, self.patients_known, self.left_out, self.others)
 
 
 def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -> Listing:
@@ -164,12 +173,13 @@ def open_dataset(
     """
     listing = list_folder(data_dir, prepared_dir, config)
     listing.faults.refuse()
-    builder = prepare(Folder(listing, config, home(prepared_dir)))
+    checksum = digest(listing, config)
+    builder = prepare(Folder(listing, config, data_dir=home(prepared_dir) / checksum[:16]))
     noted = builder.info.metadata
     return Dataset(
         name=builder.name,
         version=str(builder.version),
-        checksum=digest(listing, config),
+        checksum=checksum,
         splits={
             split: FolderSource(builder, split, config.weights)
             for split in SPLITS
@@ -177,8 +187,8 @@ def open_dataset(
         },
         intensities=Intensities.from_json(noted[INTENSITIES]),
         window=window,
-        patients_known=noted[PATIENTS_KNOWN],
-        notes=notes_of(noted[ANNOTATORS], noted[PATIENTS_KNOWN], noted["left_out"], listing.others),
+        patients_known=listing.patients_known,
+        notes=listing.notes(noted[ANNOTATORS]),
         split_table=as_csv(listing.entries, listing.checksums),
     )
 
@@ -199,10 +209,10 @@ class Folder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, listing: Listing, config: FolderConfig, place: pathlib.Path) -> None:
-        """Takes sound files, how to read them, and the folder of prepared ones."""
+    def __init__(self, listing: Listing, config: FolderConfig, **kwargs: Any) -> None:
+        """Takes sound files and how to read them, and what TFDS takes."""
         self._listing, self._config = listing, config
-        super().__init__(data_dir=str(place / digest(listing, config)[:16]))
+        super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         # Images are npy files, which TFDS takes for texts: inflating them would slow down reading.
@@ -243,8 +253,6 @@ class Folder(tfds.core.GeneratorBasedBuilder):
             if not values.channels:
                 raise UserError("data.folder.slices=annotated: no slice of the split train is")
             noted[INTENSITIES] = values.intensities(self._config)
-            noted[PATIENTS_KNOWN] = all(e.patient is not None for e in self._listing.annotated)
-            noted["left_out"] = len(self._listing.entries) - len(self._listing.annotated)
 
     def _check_channels(self, channels: int, entry: Entry, faults: Faults) -> None:
         """Of all images; a gray one among coloured ones has three equal channels."""

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.data.folder.faults import Faults
+from hpunet.data.stray import is_stray
 from hpunet.imaging.labels import SUFFIXES as OF_MASKS
 from hpunet.imaging.naming import OF_PICTURES, suffix_of
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 OF_IMAGES = (*OF_PICTURES, ".npy", ".npz", ".nii", ".nii.gz")
 NUMBERED = re.compile(r"(?P<name>.+)_(?P<annotator>a\d+)", re.DOTALL)
-STRAY = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
 class Entry(NamedTuple):
@@ -50,7 +50,7 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
     images = _by_name(files_below(root, IMAGES, faults), OF_IMAGES, faults)
     masks: dict[str, dict[str, pathlib.Path]] = {name: {} for name in images}
     for file, path in files_below(root, ANNOTATIONS, faults).items():
-        stem = _stem(file)
+        stem = stem_of(file)
         found = _image_and_annotator(stem, images)
         if found is None:
             faults.add(path, _unmatched(stem, images))
@@ -62,13 +62,11 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
         root, {name for by_annotator in masks.values() for name in by_annotator}, faults
     )
     entries = [
-        Entry(
-            name, path, dict(sorted(masks[name].items())), patient_of(name, patient, path, faults)
-        )
+        Entry(name, path, dict(sorted(masks[name].items())), patient_of(name, patient))
         for name, path in images.items()
     ]
     for entry in entries:
-        check_patient(entry, faults)
+        check_patient(entry, patient, faults)
     return entries
 
 
@@ -97,9 +95,14 @@ def check_nesting(entries: Iterable[Entry], faults: Faults) -> None:
                 faults.add(entry.image, f"lies in a folder that is called as {other} is")
 
 
-def check_patient(entry: Entry, faults: Faults) -> None:
-    """Notes a patient whose name is none of a folder of results."""
+def check_patient(entry: Entry, expression: str | None, faults: Faults) -> None:
+    """Notes a patient that an expression should tell, or whose name no folder of results has."""
     name = entry.patient
+    if name is None and expression is not None:
+        faults.add(
+            entry.image,
+            f"its name {entry.name!r} has no patient by data.folder.patient={expression}",
+        )
     if name is not None and (name in (".", "..") or "/" in name or "\\" in name):
         faults.add(entry.image, f"its patient is {name!r}; allowed are names without slashes")
 
@@ -158,17 +161,13 @@ def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_stray(name))
-        yield from (pathlib.Path(place, n) for n in sorted(names) if not _is_stray(n))
+        folders[:] = sorted(name for name in folders if not is_stray(name))
+        yield from (pathlib.Path(place, n) for n in sorted(names) if not is_stray(n))
 
 
-def _is_stray(name: str) -> bool:
-    return name.startswith(".") or name in STRAY
-
-
-def _stem(file: str) -> str:
-    suffix = suffix_of(pathlib.Path(file))
-    return file[: -len(suffix)]
+def stem_of(file: str) -> str:
+    """A path without the suffix of a known format."""
+    return file[: len(file) - len(suffix_of(pathlib.Path(file)))]
 
 
 def _by_name(
@@ -179,7 +178,7 @@ def _by_name(
     for file, path in files.items():
         if suffix_of(path) not in suffixes:
             continue
-        name = _stem(file)
+        name = stem_of(file)
         other = lowered.setdefault(name.casefold(), path)
         if name in found:
             faults.add(path, f"has the same name as {other}; allowed is one image of a name")
@@ -214,13 +213,10 @@ def _unmatched(stem: str, images: dict[str, pathlib.Path]) -> str:
     )
 
 
-def patient_of(name: str, expression: str | None, path: pathlib.Path, faults: Faults) -> str | None:
+def patient_of(name: str, expression: str | None) -> str | None:
     """The patient that an image's name tells: by an expression, else its first folder."""
     if expression is None:
         folder, slash, _ = name.partition("/")
         return folder if slash else None
     found = re.search(expression, name)
-    if found is None or not found[1]:
-        faults.add(path, f"its name {name!r} has no patient by data.folder.patient={expression}")
-        return None
-    return found[1]
+    return found[1] or None if found else None

@@ -9,9 +9,8 @@ import numpy as np
 
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import IMAGES, Entry
+from hpunet.data.folder.files import IMAGES, Entry, stem_of
 from hpunet.data.folder.table import read_table
-from hpunet.imaging.naming import suffix_of
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "patient", "split", "sha256")
@@ -118,9 +117,7 @@ def _from_file(
 def _name_of(text: str, known: Mapping[str, Entry]) -> str:
     """The name of an image that may be given with its folder and suffix."""
     short = text.removeprefix(f"{IMAGES}/")
-    suffix = suffix_of(pathlib.Path(short))
-    names = (text, short, short[: len(short) - len(suffix)])
-    return next((name for name in names if name in known), text)
+    return next((name for name in (text, short, stem_of(short)) if name in known), text)
 
 
 def _check(entries: Sequence[Entry], faults: Faults) -> None:

@@ -13,9 +13,9 @@ from hpunet.data.folder.files import (
     is_file,
     is_inside,
     patient_of,
+    stem_of,
 )
 from hpunet.errors import UserError
-from hpunet.imaging.naming import suffix_of
 
 # Letters of a path that may be anything.
 MOST_SHOWN = 300
@@ -49,26 +49,23 @@ def find_by_table(
         if not _is_fine(row["image"], root, place, faults):
             continue
         # One file, however its path is written.
-        key = image.resolve()
-        owner = row["patient"] or patient_of(_name(row["image"]), patient, image, Faults())
-        own = Entry(_name(row["image"]), image, {}, owner, row["split"] or None)
-        entry = entries.setdefault(key, own)
+        name = _name(row["image"])
+        owner = row["patient"] or patient_of(name, patient)
+        own = Entry(name, image, {}, owner, row["split"] or None)
+        entry = entries.setdefault(image.resolve(), own)
         for field in ("name", "patient", "split"):
             if getattr(own, field) != getattr(entry, field):
                 faults.add(place, f"has another {field} than the lines of {entry.image} before it")
         _add_mask(entry, row, root, place, faults)
     for entry in entries.values():
-        check_patient(entry, faults)
-        if entry.patient is None and patient is not None:
-            patient_of(entry.name, patient, entry.image, faults)
+        check_patient(entry, patient, faults)
     _check_names(entries.values(), faults)
     check_annotators(table, {name for entry in entries.values() for name in entry.masks}, faults)
     return [entry._replace(masks=dict(sorted(entry.masks.items()))) for entry in entries.values()]
 
 
 def _name(image: str) -> str:
-    path = pathlib.PurePosixPath(image).as_posix().removeprefix(f"{IMAGES}/")
-    return path[: len(path) - len(suffix_of(pathlib.Path(path)))]
+    return stem_of(pathlib.PurePosixPath(image).as_posix().removeprefix(f"{IMAGES}/"))
 
 
 def _add_mask(

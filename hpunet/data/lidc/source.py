@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from hpunet.data.checksums import combine, file_checksums
 from hpunet.data.lidc.archives import read_archive
+from hpunet.data.stray import is_stray
 from hpunet.errors import UserError
 
 SPLITS = ("train", "val", "test")
-_STRAY = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
 class SplitFiles(NamedTuple):
@@ -114,15 +114,11 @@ def _holds_crops(folder: pathlib.Path) -> bool:
     return (folder / "images").is_dir() or (folder / "gt").is_dir()
 
 
-def _is_stray(parts: tuple[str, ...]) -> bool:
-    return any(part.startswith(".") or part in _STRAY for part in parts)
-
-
 def _cut_lead(member: str) -> tuple[str, str | None]:
     """Splits a member's path in front of `images` or `gt`; None if it is not below either."""
     parts = pathlib.PurePosixPath(member).parts
     starts = [index for index, part in enumerate(parts[:-1]) if part in ("images", "gt")]
-    if not starts or _is_stray(parts):
+    if not starts or any(map(is_stray, parts)):
         return "", None
     return "/".join(parts[: starts[0]]), "/".join(parts[starts[0] :])
 
@@ -136,7 +132,7 @@ def _walk(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
             folders.sort()
             below = pathlib.Path(place).relative_to(folder)
             for name in sorted(names):
-                if not _is_stray((*below.parts, name)):
+                if not any(map(is_stray, (*below.parts, name))):
                     yield f"{below.as_posix()}/{name}", pathlib.Path(place, name)
 
 
