@@ -60,7 +60,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["hpunet", "hpunet.*"]), "hpunet.configs"],
     package_dir={"hpunet": "hpunet", "hpunet.configs": "configs"},
-    package_data={"hpunet.imaging.page": ["*.css", "*.js"]},
+    package_data={"hpunet.report": ["*.css", "*.js"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -8,7 +8,7 @@ Networks and weights:
     Model: What the two give: `init`, `sample`, `reconstruct`.
 
 What a network is looked at and judged with:
-    load_examples: Images of a data set with their graders' masks.
+    load_examples: Images of a data set with their annotators' masks.
     metrics: How samples are judged; NumPy, for any framework.
     figures: What a person looks at.
 
@@ -27,23 +27,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hpunet import figures as figures
     from hpunet import metrics as metrics
-    from hpunet.examples import load_examples as load_examples
-    from hpunet.model.build import Model as Model
-    from hpunet.model.build import build_model as build_model
-    from hpunet.model.model_config import ModelConfig as ModelConfig
+    from hpunet.evaluation.examples import load_examples as load_examples
+    from hpunet.models.hierarchical.config import ModelConfig as ModelConfig
+    from hpunet.models.model import Model as Model
+    from hpunet.models.model import build_model as build_model
+    from hpunet.weights.deepmind.names import params_from_reference as params_from_reference
     from hpunet.weights.published import load as load
-    from hpunet.weights.reference import params_from_reference as params_from_reference
 
 __version__ = "0.1.0"
 
 # Names load when they are first used: hpunet.metrics must not wait for jax.
 _HOMES = {
-    "Model": "hpunet.model.build",
-    "ModelConfig": "hpunet.model.model_config",
-    "build_model": "hpunet.model.build",
+    "Model": "hpunet.models.model",
+    "ModelConfig": "hpunet.models.hierarchical.config",
+    "build_model": "hpunet.models.model",
     "load": "hpunet.weights.published",
-    "load_examples": "hpunet.examples",
-    "params_from_reference": "hpunet.weights.reference",
+    "load_examples": "hpunet.evaluation.examples",
+    "params_from_reference": "hpunet.weights.deepmind.names",
 }
 _PACKAGES = ("figures", "metrics")
 __all__ = [

@@ -13,13 +13,13 @@ from typing import Any
 import jax.numpy as jnp
 from absl import flags
 
-from hpunet import command, config
-from hpunet.errors import UserError
-from hpunet.objective.geco import multiplier_of
+from hpunet.cli import command
+from hpunet.config import settings as config
+from hpunet.io.errors import UserError
+from hpunet.objectives.geco import multiplier_of
 from hpunet.training import workdir as folder
 from hpunet.weights import file
-from hpunet.weights.checkpoint_prefix import STATE_FILE
-from hpunet.weights.conversion import (
+from hpunet.weights.deepmind.conversion import (
     INITIAL_MULTIPLIER,
     SCOPE,
     Converted,
@@ -28,8 +28,9 @@ from hpunet.weights.conversion import (
 )
 from hpunet.weights.header import preprocessing_of
 from hpunet.weights.published import PUBLISHED, open_checkpoint, read
-from hpunet.weights.tensor_bundle import read_bundle
-from hpunet.weights.tensorflow_writer import write_checkpoint
+from hpunet.weights.tensorflow.checkpoint_prefix import STATE_FILE
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
+from hpunet.weights.tensorflow.writer import write_checkpoint
 
 SUFFIX = ".safetensors"
 MOST_NAMES_SHOWN = 5

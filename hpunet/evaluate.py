@@ -10,26 +10,29 @@ from pathlib import Path
 
 from absl import flags
 
-from hpunet import command, compilation_cache, config, host_memory
-from hpunet.allowed import MOST
-from hpunet.config_file import config_of_run, with_model
-from hpunet.errors import UserError
+from hpunet.cli import command
+from hpunet.cli.image_count import ImageCount
+from hpunet.config import settings as config
+from hpunet.config.files import config_of_run, with_model
+from hpunet.config.kinds import MOST
 from hpunet.evaluation import network as networks
 from hpunet.evaluation import published, result, table
 from hpunet.evaluation.estimates import Estimates, estimate_all
 from hpunet.evaluation.folders import open_folders
-from hpunet.evaluation.image_count import ImageCount
 from hpunet.evaluation.judged import NUM_SAMPLES as USUAL_NUM_SAMPLES
 from hpunet.evaluation.judged import Judged, judge_folders, judge_network
 from hpunet.evaluation.pictures import Log, write_figures
 from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
 from hpunet.evaluation.truth import compare_with_known
+from hpunet.evaluation.truth_report import TruthReport
+from hpunet.io.errors import UserError
 from hpunet.open_data import open_data
 from hpunet.open_run import open_run
+from hpunet.runtime import compilation_cache
+from hpunet.runtime import memory as host_memory
 from hpunet.training import metrics_log
 from hpunet.training import workdir as folder
 from hpunet.training.trained import TrainedNetwork, from_weights
-from hpunet.training.truth_report import TruthReport
 
 SPLITS = ("train", "val", "test")
 # Not absl's common ones: two commands may be imported side by side.
@@ -44,7 +47,9 @@ PREDICTIONS = text_flag(
     "predictions", None, "Folder of another tool's samples: <name>_s<k>.png or <name>.npz."
 )
 ANNOTATIONS = text_flag(
-    "annotations", None, "Folder of the graders' masks: <name>_a<k>.png, _l<k>.png or <name>.npz."
+    "annotations",
+    None,
+    "Folder of the annotators' masks: <name>_a<k>.png, _l<k>.png or <name>.npz.",
 )
 IMAGES = text_flag("images", None, "Folder of the images, <name>.png, for the figures.")
 CHECKPOINT = text_flag("checkpoint", "best", "With --workdir: best, last or a step.")
@@ -142,7 +147,9 @@ def _check_flags() -> None:
                 raise UserError(f"--{flag.name}: allowed with {owner} only, here is {source}")
     if source == "--predictions":
         if ANNOTATIONS.value is None:
-            raise UserError("--annotations is missing: allowed is the folder of the graders' masks")
+            raise UserError(
+                "--annotations is missing: allowed is the folder of the annotators' masks"
+            )
         for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS):
             if flag.present:
                 raise UserError(f"--{flag.name}: --predictions are scored as they are")

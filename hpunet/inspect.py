@@ -9,16 +9,18 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from hpunet import command, config, figures
-from hpunet.atomic import one_line
-from hpunet.config_file import override
+from hpunet import figures
+from hpunet.cli import command
+from hpunet.config import settings as config
+from hpunet.config.files import override
 from hpunet.data.folder.builder import list_folder
-from hpunet.errors import UserError
 from hpunet.inspection.material import Material, of_dataset, of_folder
 from hpunet.inspection.proposal import Proposal, propose
 from hpunet.inspection.report import as_text
 from hpunet.inspection.result import as_csv, as_json
 from hpunet.inspection.survey import Survey, survey
+from hpunet.io.atomic import one_line
+from hpunet.io.errors import UserError
 from hpunet.open_data import open_data
 from hpunet.training import workdir as folder
 

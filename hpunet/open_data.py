@@ -1,6 +1,6 @@
 """Opens the data of a configuration."""
 
-from hpunet.config import Settings
+from hpunet.config.settings import Settings
 from hpunet.data.dataset import Dataset
 from hpunet.data.open import open_dataset
 

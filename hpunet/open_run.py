@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hpunet.config import Settings
+from hpunet.config.settings import Settings
 from hpunet.training.trained import TrainedNetwork, from_workdir
 
 

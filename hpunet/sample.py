@@ -15,18 +15,22 @@ from pathlib import Path
 from absl import flags
 
 import hpunet
-from hpunet import command, compilation_cache, config, host_memory
-from hpunet.allowed import MOST
-from hpunet.config_file import config_of_run
-from hpunet.errors import UserError
-from hpunet.evaluation.image_count import ImageCount
-from hpunet.hypotheses import output, result
-from hpunet.hypotheses.draw import Drawer, Wish
-from hpunet.hypotheses.look import Wanted, check_looks
+from hpunet.cli import command
+from hpunet.cli.image_count import ImageCount
+from hpunet.config import settings as config
+from hpunet.config.files import config_of_run
+from hpunet.config.kinds import MOST
 from hpunet.imaging.read import find_scans
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import check_formats, formats_of
+from hpunet.inference import output
+from hpunet.inference import results as result
+from hpunet.inference.draw import Drawer, Wish
+from hpunet.inference.look import Wanted, check_looks
+from hpunet.io.errors import UserError
 from hpunet.open_run import open_run
+from hpunet.runtime import compilation_cache
+from hpunet.runtime import memory as host_memory
 from hpunet.training import workdir as folder
 from hpunet.training.trained import TrainedNetwork, from_weights
 

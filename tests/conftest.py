@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 
 # Before anything of hpunet is imported: from here on every annotated shape and dtype is checked.
 install_import_hook(
-    ["hpunet.model", "hpunet.objective", "hpunet.training", "hpunet.data", "hpunet.evaluation"],
+    ["hpunet.models", "hpunet.objectives", "hpunet.training", "hpunet.data", "hpunet.evaluation"],
     "beartype.beartype",
 )
 
@@ -22,7 +22,7 @@ import pytest  # noqa: E402
 from absl import flags  # noqa: E402
 from absl.testing import flagsaver  # noqa: E402
 
-from hpunet import command  # noqa: E402
+from hpunet.cli import command  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)

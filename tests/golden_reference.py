@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.model.build import Model, build_model
-from hpunet.model.initialization import Params
-from hpunet.model.model_config import ModelConfig
-from hpunet.objective.cross_entropy import TopK
-from hpunet.objective.geco import GecoConfig
-from hpunet.objective.hierarchical import LossConfig
-from hpunet.weights.reference import params_from_reference, reference_names
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model, build_model
+from hpunet.objectives.cross_entropy import TopK
+from hpunet.objectives.geco import GecoConfig
+from hpunet.objectives.loss import LossConfig
+from hpunet.weights.deepmind.names import params_from_reference, reference_names
 
 NAMES = ("small", "multiclass", "lidc")
 FOLDER = Path(__file__).parent / "golden"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hpunet.atomic import is_running, written_whole
+from hpunet.io.atomic import is_running, written_whole
 
 HOST = socket.gethostname()
 

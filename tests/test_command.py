@@ -9,10 +9,11 @@ from pathlib import Path
 import jax
 import pytest
 
-from hpunet import command, train
-from hpunet.keys import KEYS
-from hpunet.model.build import build_model
-from hpunet.model.model_config import ModelConfig
+from hpunet import train
+from hpunet.cli import command
+from hpunet.config.keys import KEYS
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
 
 ROOT = Path(__file__).parents[1]
@@ -155,12 +156,12 @@ def test_configuration_that_is_nowhere_is_refused(refused, name):
         ("def get_config():\n    return {}", "dict"),
         ("def get_config():\n    raise RuntimeError", "line 2: RuntimeError"),
         (
-            "from hpunet.config import default_config\n\n\ndef get_config():\n"
+            "from hpunet.config.settings import default_config\n\n\ndef get_config():\n"
             "    config = default_config()\n    config.sede = 1\n    return config\n",
             "line 6: ",
         ),
         (
-            "from hpunet.config import default_config\n\n\ndef get_config():\n"
+            "from hpunet.config.settings import default_config\n\n\ndef get_config():\n"
             "    config = default_config()\n    config.batch_size = 0\n    return config\n",
             "batch_size=0: allowed is whole numbers from 1 to 2147483647",
         ),

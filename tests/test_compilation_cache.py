@@ -8,12 +8,12 @@ from pathlib import Path
 import jax
 import pytest
 
-from hpunet import compilation_cache
+from hpunet.runtime import compilation_cache
 
 # Quick to compile; how long it takes must not matter.
 PROGRAM = """
 import jax, numpy as np
-from hpunet import compilation_cache
+from hpunet.runtime import compilation_cache
 compilation_cache.LEAST_SECONDS = 0.0
 compilation_cache.use()
 print(jax.pmap(lambda x: (x + 1, x.sum()), donate_argnums=0)(np.ones((1, 3)))[1])

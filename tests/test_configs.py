@@ -5,19 +5,19 @@ import math
 
 import pytest
 
-from hpunet.config import check, default_config, flatten, settings_of
-from hpunet.config_file import config_files, load_config, override
+from hpunet.config.files import config_files, load_config, override
+from hpunet.config.keys import KEYS
+from hpunet.config.settings import check, default_config, flatten, settings_of
 from hpunet.data.augment import AugmentConfig
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.synthetic.config import SyntheticConfig
-from hpunet.errors import UserError
-from hpunet.keys import KEYS
-from hpunet.model.build import build_model
-from hpunet.model.model_config import ModelConfig
-from hpunet.objective.cross_entropy import TopK
-from hpunet.objective.elbo import ElboConfig
-from hpunet.objective.geco import GecoConfig
-from hpunet.objective.hierarchical import LossConfig
+from hpunet.io.errors import UserError
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.model import build_model
+from hpunet.objectives.cross_entropy import TopK
+from hpunet.objectives.elbo import ElboConfig
+from hpunet.objectives.geco import GecoConfig
+from hpunet.objectives.loss import LossConfig
 from hpunet.training.loop import LoopConfig
 from hpunet.training.optimizer import OptimizerConfig
 

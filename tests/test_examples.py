@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import hpunet
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from tests.evaluation import judging
 
 CHANGES = {

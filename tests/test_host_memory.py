@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hpunet import host_memory
+from hpunet.runtime import memory as host_memory
 
 # One of the blocks is touched before counting, as the first step of training does.
 PROGRAM = """
 import resource, sys
 import numpy as np
-from hpunet import host_memory
+from hpunet.runtime import memory as host_memory
 
 if sys.argv[1] == "kept":
     host_memory.keep_freed()

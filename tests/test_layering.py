@@ -133,7 +133,7 @@ def test_nothing_imports_a_command():
 
 @pytest.mark.parametrize("part", sorted(SHARED))
 def test_what_is_shared_by_all_imports_nothing_but_errors(part):
-    assert IMPORTS[f"hpunet.{part}"] <= {"hpunet.errors"}
+    assert IMPORTS[f"hpunet.{part}"] <= {"hpunet.io.errors"}
 
 
 def test_modules_import_each_other_without_cycles():

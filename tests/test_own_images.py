@@ -12,12 +12,12 @@ from PIL import Image
 import hpunet
 from hpunet import evaluate, sample, train
 from hpunet.config import settings_of
-from hpunet.config_file import config_of_run
+from hpunet.config.files import config_of_run
 from hpunet.evaluation.drawing import Images
 from hpunet.evaluation.judged import way_of
-from hpunet.hypotheses.look import Wanted, look_at
 from hpunet.imaging.fit import fit_whole, to_grid
 from hpunet.imaging.read import find_scans
+from hpunet.inference.look import Wanted, look_at
 from hpunet.open_data import open_data
 from hpunet.training.trained import from_weights
 from tests.data.folder_files import write
@@ -86,7 +86,7 @@ def write_config(path, root, prepared, **changed):
         "model.num_classes": 3,
     }
     lines = [f"    config.{name} = {value!r}\n" for name, value in (values | changed).items()]
-    start = "from hpunet.config import default_config\ndef get_config():\n"
+    start = "from hpunet.config.settings import default_config\ndef get_config():\n"
     path.write_text(f"{start}    config = default_config()\n{''.join(lines)}    return config\n")
     return path
 
@@ -124,7 +124,7 @@ def test_training_scoring_and_sampling_go_together(
     saved = tmp_path / "saved"
     code, out, err = run_command(evaluate, *words, f"--save_predictions={saved}")
     assert code == 0, err
-    assert "graders an image: " in out
+    assert "annotators an image: " in out
     names = {path.relative_to(saved).with_suffix("").as_posix() for path in saved.rglob("*.npz")}
     with (workdir / "splits.csv").open() as table:
         assert names == {row["image"] for row in csv.DictReader(table) if row["split"] == "test"}
@@ -241,8 +241,8 @@ def test_mistakes_end_in_one_line_and_leave_nothing(root, refusal_of, tmp_path, 
 def test_examples_of_images_of_any_size_come_with_what_counts_of_them(root, prepared, tmp_path):
     config = write_config(tmp_path / "examples.py", root, prepared, **{"data.crop": 128})
     found = hpunet.load_examples(config, split="train")
-    graders, images = found.annotations.shape[:2]
-    assert graders == 3
+    annotators, images = found.annotations.shape[:2]
+    assert annotators == 3
     assert found.annotations.max() == 2
     # Images of 90 x 140 are padded to the crop, and what is added counts nowhere.
     padded = found.ignored[:, 0].all(axis=1)
@@ -254,5 +254,5 @@ def test_examples_of_images_of_any_size_come_with_what_counts_of_them(root, prep
     score = hpunet.metrics.score(
         found.annotations, found.annotations, weights=found.weights, ignored=found.ignored
     )
-    assert np.isfinite(score[graders].ged).all()
+    assert np.isfinite(score[annotators].ged).all()
     assert set(found.weights.sum(axis=0)) <= {1, 2, 3}

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hpunet import sample
-from hpunet.model.build import build_model
+from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
 from tests import tiny
 from tests.evaluation import judging

@@ -11,7 +11,7 @@ import pytest
 from experiments.speed import contest, inputs, parts, plain, run, tables
 from experiments.speed.jax_variants import JaxVariant, Plain
 from experiments.speed.worker import Worker
-from hpunet.model.noise import draw_noise
+from hpunet.models.noise import draw_noise
 
 # Two programs of the same sums in float32.
 ROUNDING = 1e-5

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from hpunet.data.pipeline import Batch
-from hpunet.model.build import build_model
-from hpunet.model.model_config import ModelConfig
-from hpunet.objective.cross_entropy import TopK
-from hpunet.objective.geco import GecoConfig
-from hpunet.objective.hierarchical import LossConfig
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.model import build_model
+from hpunet.objectives.cross_entropy import TopK
+from hpunet.objectives.geco import GecoConfig
+from hpunet.objectives.loss import LossConfig
 from hpunet.training.task import Task, build_hierarchical_task
 from hpunet.training.validation import crop_examples
 
@@ -22,7 +22,7 @@ TOP_K = TopK(0.1)
 
 
 class Source:
-    """Examples in memory: bright squares that two graders outline, one of them tightly."""
+    """Examples in memory: bright squares that two annotators outline, one of them tightly."""
 
     def __init__(self, num_examples: int = 12, size: int = SIZE) -> None:
         rng = np.random.default_rng(1)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import jax
 
-from hpunet import command, train
+from hpunet import train
+from hpunet.cli import command
 
 
 def write_report() -> None:

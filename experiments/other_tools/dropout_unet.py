@@ -83,7 +83,7 @@ def read_images(folder: Path) -> tuple[list[Path], Tensor]:
 
 
 def read_masks(folder: Path, names: list[Path]) -> list[Tensor]:
-    """Masks `[G, H, W]` of 0 and 1 for each image, one a grader."""
+    """Masks `[G, H, W]` of 0 and 1 for each image, one an annotator."""
     masks = []
     for name in names:
         paths = sorted((folder / name.parent).glob(f"{name.name}_l*.png"))
@@ -92,7 +92,7 @@ def read_masks(folder: Path, names: list[Path]) -> list[Tensor]:
 
 
 def train(images: Tensor, masks: list[Tensor], steps: int) -> DropoutUNet:
-    """Weighted cross-entropy summed over the pixels; a random grader for each image of a batch."""
+    """Weighted cross-entropy summed over the pixels; a random annotator for each image."""
     network = DropoutUNet().train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     weight, means = torch.tensor(FOREGROUND_WEIGHT), torch.zeros(3)
@@ -110,7 +110,7 @@ def train(images: Tensor, masks: list[Tensor], steps: int) -> DropoutUNet:
         means += sums / (BATCH_SIZE * LOG_EVERY)
         if step % LOG_EVERY == 0:
             nats, marked, drawn_on = means.round().int().tolist()
-            text = f"{nats} nats an image; marks {marked} pixels of it, the grader {drawn_on}"
+            text = f"{nats} nats an image; marks {marked} pixels of it, the annotator {drawn_on}"
             print(f"step {step}: {text}", flush=True)
             means.zero_()
     return network

@@ -18,8 +18,8 @@ from jax import Array, lax
 
 from experiments.speed.command_line import positive
 from hpunet.evaluation.provenance import provenance
-from hpunet.host_memory import keep_freed
-from hpunet.model import convolution
+from hpunet.models import convolution
+from hpunet.runtime.memory import keep_freed
 
 FOLDER = Path(__file__).parent
 NUMBERS = ("NHWC", "HWIO", "NHWC")

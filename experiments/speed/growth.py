@@ -18,8 +18,8 @@ from experiments.speed.command_line import one_of, positive, several
 from experiments.speed.growth_point import Point
 from hpunet.evaluation.provenance import provenance
 from hpunet.figures.save import save
-from hpunet.model.model_config import LIDC_CHANNELS
-from hpunet.model.precision import PRECISIONS
+from hpunet.models.hierarchical.config import LIDC_CHANNELS
+from hpunet.models.precision import PRECISIONS
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]

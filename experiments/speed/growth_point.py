@@ -23,11 +23,12 @@ import numpy as np
 from configs import lidc
 from experiments.speed import inputs
 from experiments.speed.planned import planned_memory
-from hpunet import config, host_memory
+from hpunet.config import settings as config
 from hpunet.data.pipeline import Batch
-from hpunet.model.build import Model, build_model
-from hpunet.model.model_config import LIDC_CHANNELS, ModelConfig
-from hpunet.model.network import build_network
+from hpunet.models.hierarchical.config import LIDC_CHANNELS, ModelConfig
+from hpunet.models.hierarchical.network import build_network
+from hpunet.models.model import Model, build_model
+from hpunet.runtime import memory as host_memory
 from hpunet.training.devices import Devices
 from hpunet.training.optimizer import build_optimizer
 from hpunet.training.state import build_step, init_state

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEASURED_SECONDS = 2.0
 REPEATS = 3
 NUM_IMAGES = 8
-NUM_GRADERS = 4
+NUM_ANNOTATORS = 4
 WORKERS = (0, 1, 2)
 IMPORTS = ("import hpunet", "import hpunet; hpunet.build_model", "import hpunet.train")
 
@@ -54,7 +54,7 @@ def prepare(folder: Path) -> None:
 
 def training_split(folder: Path) -> Any:
     """The split to train on, prepared if it was not yet."""
-    from hpunet.config import default_config, settings_of
+    from hpunet.config.settings import default_config, settings_of
     from hpunet.open_data import open_data
 
     config = default_config()
@@ -84,7 +84,7 @@ def scores(folder: Path) -> dict[str, Any]:
     from hpunet.metrics import ged, hungarian_iou
 
     size = inputs.read_settings(folder)["size"]
-    _, labels = inputs.images(NUM_IMAGES * (NUM_SAMPLES + NUM_GRADERS), size)
+    _, labels = inputs.images(NUM_IMAGES * (NUM_SAMPLES + NUM_ANNOTATORS), size)
     sets = labels.reshape(-1, NUM_IMAGES, size, size)
     samples, annotations = sets[:NUM_SAMPLES], sets[NUM_SAMPLES:]
     one_by_one = {
@@ -92,7 +92,7 @@ def scores(folder: Path) -> dict[str, Any]:
         for score in (ged, hungarian_iou)
     }
     both = 1 / sum(1 / rate for rate in one_by_one.values())
-    return {**one_by_one, "both": both, "samples": NUM_SAMPLES, "graders": NUM_GRADERS}
+    return {**one_by_one, "both": both, "samples": NUM_SAMPLES, "annotators": NUM_ANNOTATORS}
 
 
 def images_a_second(step: Callable[[], Any], images: int, warm_up: int = 1) -> float:
@@ -136,8 +136,8 @@ def initialisation(folder: Path) -> dict[str, float]:
     """Seconds that first weights take, in a process that has imported hpunet."""
     import jax
 
-    from hpunet.model.build import build_model
-    from hpunet.model.model_config import ModelConfig
+    from hpunet.models.hierarchical.config import ModelConfig
+    from hpunet.models.model import build_model
 
     settings = inputs.read_settings(folder)
     size, config = settings["size"], ModelConfig(**settings["model"])

@@ -37,10 +37,10 @@ def make(folder: Path, model: str) -> None:
     """
     import jax
 
-    from hpunet import config as config_module
-    from hpunet.model.build import build_model
-    from hpunet.model.model_config import ModelConfig
-    from hpunet.model.noise import draw_noise
+    from hpunet.config import settings as config_module
+    from hpunet.models.hierarchical.config import ModelConfig
+    from hpunet.models.model import build_model
+    from hpunet.models.noise import draw_noise
 
     config, size = ModelConfig(**MODELS[model]), SIZES[model]
     defaults = config_module.flatten(config_module.default_config())

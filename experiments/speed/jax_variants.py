@@ -14,13 +14,13 @@ from experiments.speed import inputs, plain
 from experiments.speed.planned import planned_memory
 from experiments.speed.program import NUM_SAMPLES, Program
 from hpunet.data.pipeline import Batch
-from hpunet.model.build import Model, build_model
-from hpunet.model.model_config import ModelConfig
-from hpunet.model.noise import Noise
-from hpunet.objective.collectives import SINGLE_DEVICE
-from hpunet.objective.cross_entropy import TopK
-from hpunet.objective.geco import GecoConfig
-from hpunet.objective.hierarchical import LossConfig, build_objective, loss_of_pass
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.model import Model, build_model
+from hpunet.models.noise import Noise
+from hpunet.objectives.collectives import SINGLE_DEVICE
+from hpunet.objectives.cross_entropy import TopK
+from hpunet.objectives.geco import GecoConfig
+from hpunet.objectives.loss import LossConfig, build_objective, loss_of_pass
 from hpunet.training.devices import Devices
 from hpunet.training.optimizer import OptimizerConfig, build_optimizer
 from hpunet.training.state import build_step, init_state

@@ -20,13 +20,15 @@ from absl import flags as absl_flags
 
 from experiments.speed import inputs
 from experiments.speed.command_line import positive, several, whole
-from hpunet import compilation_cache, config, host_memory
-from hpunet.config_file import find_config, load_config, override
+from hpunet.config import settings as config
+from hpunet.config.files import find_config, load_config, override
 from hpunet.data.dataset import Source
 from hpunet.data.pipeline import PREFETCHED_BATCHES, Batch, training_batches
 from hpunet.evaluation.provenance import provenance
-from hpunet.model.build import build_model
+from hpunet.models.model import build_model
 from hpunet.open_data import open_data
+from hpunet.runtime import compilation_cache
+from hpunet.runtime import memory as host_memory
 from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
 from hpunet.training.devices import Devices, first
 from hpunet.training.loop import LoopConfig, Run

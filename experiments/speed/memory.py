@@ -19,15 +19,15 @@ import optax
 
 from experiments.speed.command_line import positive
 from experiments.speed.planned import planned_memory
-from hpunet.config import Settings, settings_of
-from hpunet.config_file import find_config, load_config
+from hpunet.config.files import find_config, load_config
+from hpunet.config.settings import Settings, settings_of
 from hpunet.data.pipeline import Batch
-from hpunet.errors import UserError
 from hpunet.evaluation.provenance import provenance
-from hpunet.model.build import build_model
-from hpunet.model.network import build_network
-from hpunet.model.precision import PRECISIONS
-from hpunet.objective.collectives import SINGLE_DEVICE
+from hpunet.io.errors import UserError
+from hpunet.models.hierarchical.network import build_network
+from hpunet.models.model import build_model
+from hpunet.models.precision import PRECISIONS
+from hpunet.objectives.collectives import SINGLE_DEVICE
 from hpunet.training.optimizer import build_optimizer
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task, build_hierarchical_task

@@ -23,16 +23,16 @@ import optax
 
 from experiments.speed import inputs, plain
 from experiments.speed.jax_variants import JaxVariant, count_flops
-from hpunet import host_memory
 from hpunet.data.augment import AugmentConfig
 from hpunet.data.pipeline import Batch
-from hpunet.model.encoder import Encoder, build_level
-from hpunet.model.hierarchical_decoder import HierarchicalDecoder
-from hpunet.model.model_config import ModelConfig
-from hpunet.model.noise import draw_noise
-from hpunet.model.stitching_decoder import StitchingDecoder
-from hpunet.objective.collectives import SINGLE_DEVICE
-from hpunet.objective.hierarchical import build_objective, loss_of_pass
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.decoder import HierarchicalDecoder
+from hpunet.models.hierarchical.encoder import Encoder, build_level
+from hpunet.models.hierarchical.stitching import StitchingDecoder
+from hpunet.models.noise import draw_noise
+from hpunet.objectives.collectives import SINGLE_DEVICE
+from hpunet.objectives.loss import build_objective, loss_of_pass
+from hpunet.runtime import memory as host_memory
 from hpunet.training.state import build_step, init_state
 from hpunet.training.task import see
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from hpunet.model.gaussian import DiagonalGaussian, from_parameters, sample
-from hpunet.model.hierarchical_unet import PosteriorPass
-from hpunet.model.model_config import ModelConfig
-from hpunet.model.noise import draw_noise
+from hpunet.models.gaussian import DiagonalGaussian, from_parameters, sample
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.unet import PosteriorPass
+from hpunet.models.noise import draw_noise
 
 Params = dict[str, dict[str, Array]]
 

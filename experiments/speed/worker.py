@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from experiments.speed.program import Program
-from hpunet import host_memory
+from hpunet.runtime import memory as host_memory
 
 VARIANTS = ("hpunet", "plain", "torch_eager", "torch_compile")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import hpunet
 from hpunet.data.synthetic.builder import SyntheticConfig, open_dataset
-from hpunet.training.truth_report import compare_with_truth
+from hpunet.evaluation.truth_report import compare_with_truth
 
 NUM_SAMPLES = 16
 

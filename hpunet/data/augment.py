@@ -124,7 +124,7 @@ def center_crop(
 
     Args:
         image: `[B, H, W, C]`.
-        labels: Class labels `[B, H, W]`, or `[G, B, H, W]` of several graders.
+        labels: Class labels `[B, H, W]`, or `[G, B, H, W]` of several annotators.
         crop: Height and width of the result, in pixels; it starts at row `(H - h) // 2`.
 
     Raises:

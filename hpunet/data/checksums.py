@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
-from hpunet.atomic import written_whole
-from hpunet.errors import UserError
+from hpunet.io.atomic import written_whole
+from hpunet.io.errors import UserError
 
 # A file changed so shortly ago might change again without its times showing it.
 _SETTLED_SECONDS = 2.0

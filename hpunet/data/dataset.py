@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from hpunet.data.intensities import BYTES, Intensities
 from hpunet.data.window import Window
-from hpunet.intensities import BYTES, Intensities
 
 
 @runtime_checkable
@@ -12,8 +12,8 @@ class Source(Protocol):
     """Examples that can be read in any order, from any process.
 
     An example is a dict of `image`, values as stored, `[H, W, C]`; `annotations`, uint8 class
-    labels `[G, H, W]` of G graders, `IGNORED` where a pixel counts nowhere; `patient` and `name`,
-    strings; and, where graders are drawn unequally, their `weights` `[G]`.
+    labels `[G, H, W]` of G annotators, `IGNORED` where a pixel counts nowhere; `patient` and
+    `name`, strings; and, where annotators are drawn unequally, their `weights` `[G]`.
     """
 
     def __len__(self) -> int:

@@ -24,7 +24,8 @@ class Batch(NamedTuple):
 
     Attributes:
         image: Values as stored.
-        labels: Class of every pixel, by one grader drawn at random for each image; `IGNORED` where
+        labels: Class of every pixel, by one annotator drawn at random for each image; `IGNORED`
+            where
             a pixel counts nowhere.
         position: Place of each example in the batch of all hosts.
     """
@@ -44,8 +45,8 @@ class Share(NamedTuple):
 ALONE = Share()
 
 
-class _DrawGrader(grain.RandomMapTransform):
-    """Draws a grader and, where images are of any size, the part that is seen."""
+class _DrawAnnotator(grain.RandomMapTransform):
+    """Draws an annotator and, where images are of any size, the part that is seen."""
 
     def __init__(self, window: Window | None) -> None:
         self._window = window
@@ -53,10 +54,10 @@ class _DrawGrader(grain.RandomMapTransform):
     def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         image, weights = element["image"], element.get("weights")
         if weights is None:
-            grader = int(rng.integers(len(element["annotations"])))
+            annotator = int(rng.integers(len(element["annotations"])))
         else:
-            grader = int(rng.choice(len(weights), p=weights / weights.sum()))
-        labels = element["annotations"][grader]
+            annotator = int(rng.choice(len(weights), p=weights / weights.sum()))
+        labels = element["annotations"][annotator]
         if self._window is not None:
             image, labels = cut(image, labels, self._window.draw(element, rng))
         return {"image": image, "labels": labels}
@@ -106,7 +107,7 @@ def training_batches(
     Args:
         source: The training split.
         batch_size: Examples of a batch, over all hosts.
-        seed: Of order and graders.
+        seed: Of order and annotators.
         first_step: Step of the first batch; whatever it is, the batch of a step stays the same.
         share: The examples of each batch that this host reads.
         num_workers: Processes that read, no more than the machine's cores; 0 reads in a thread of
@@ -119,7 +120,7 @@ def training_batches(
     if batch_size % share.num_hosts:
         raise ValueError(f"batch_size={batch_size}: allowed are multiples of {share.num_hosts}")
     examples = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
-    examples = examples.random_map(_DrawGrader(window)).map_with_index(_AddIndex(batch_size))
+    examples = examples.random_map(_DrawAnnotator(window)).map_with_index(_AddIndex(batch_size))
     start = first_step * batch_size + share.host
     mine = examples[start :: share.num_hosts]
     batches = mine.batch(batch_size // share.num_hosts, drop_remainder=True)

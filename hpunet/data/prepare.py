@@ -17,7 +17,7 @@ from PIL import Image
 from tensorflow_datasets.core.utils import tqdm_utils
 from tqdm import tqdm
 
-from hpunet.atomic import clear_leftovers, exclusive, one_line, remove
+from hpunet.io.atomic import clear_leftovers, exclusive, one_line, remove
 
 Builder = TypeVar("Builder", bound=tfds.core.DatasetBuilder)
 Item = TypeVar("Item")

@@ -1,1 +1,1 @@
-"""How a sampler is judged: its samples and the graders' masks in, scores with intervals out."""
+"""How a sampler is judged: its samples and the annotators' masks in, scores with intervals out."""

@@ -13,7 +13,7 @@ class Case(NamedTuple):
         name: Unlike that of any other image of the set.
         patient: Whose image it is; images of one patient are not independent.
         samples: Class labels drawn by the model that is judged.
-        annotations: Class labels by the graders.
+        annotations: Class labels by the annotators.
         reconstructions: Each annotation rebuilt from its own latents, or None.
         ignored: Pixels that count nowhere, or None.
         weights: How much each annotation counts, or None for all alike.

@@ -9,13 +9,13 @@ from jaxtyping import Float, Int, PyTree, UInt8
 
 from hpunet.data.augment import center_crop
 from hpunet.data.dataset import Source
+from hpunet.data.intensities import BYTES, Intensities
 from hpunet.data.labels import without_ignored
 from hpunet.data.window import Window, cut
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.store import Store
 from hpunet.imaging.fit import Fit, fit_window, labels_from_grid
-from hpunet.intensities import BYTES, Intensities
-from hpunet.training.predictor import Predicted, Predictor
+from hpunet.inference.predictor import Predicted, Predictor
 from hpunet.training.validation import crop_examples
 
 
@@ -26,7 +26,7 @@ class SeenImage(NamedTuple):
         name: Its name, the patient's in front.
         patient: Whose it is.
         image: Intensities as the network sees them.
-        annotations: Class labels of its graders, `IGNORED` where a pixel counts nowhere.
+        annotations: Class labels of its annotators, `IGNORED` where a pixel counts nowhere.
         fit: Where the network's grid lies on it.
     """
 
@@ -92,15 +92,15 @@ class Images:
     @property
     def names(self) -> list[str]:
         """Their names."""
-        return [name for name, _ in self._names_and_graders]
+        return [name for name, _ in self._names_and_annotators]
 
     @property
-    def most_graders(self) -> int:
+    def most_annotators(self) -> int:
         """The most annotations that one of them has."""
-        return max(graders for _, graders in self._names_and_graders)
+        return max(annotators for _, annotators in self._names_and_annotators)
 
     @functools.cached_property
-    def _names_and_graders(self) -> list[tuple[str, int]]:
+    def _names_and_annotators(self) -> list[tuple[str, int]]:
         examples = (self._source[position] for position in self.positions)
         return [(_name(example), len(example["annotations"])) for example in examples]
 
@@ -141,7 +141,7 @@ def predict(
             parts = _predict_alike(
                 [seen[index] for index in chosen],
                 np.array([images.positions[index] for index in chosen]),
-                images.most_graders,
+                images.most_annotators,
                 predictor,
                 replicated_params,
             )
@@ -152,14 +152,14 @@ def predict(
 def _predict_alike(
     seen: Sequence[SeenImage],
     positions: Int[np.ndarray, " B"],
-    most_graders: int,
+    most_annotators: int,
     predictor: Predictor,
     replicated_params: PyTree,
 ) -> list[Predicted]:
     """Predicts for images whose grids have one size, at most `predictor.images_at_once`."""
     on_grid = [cut(x.image, x.annotations, x.fit) for x in seen]
-    # Images with fewer graders rebuild some annotations twice: one program for all.
-    masks = [np.resize(labels, (most_graders, *labels.shape[1:])) for _, labels in on_grid]
+    # Images with fewer annotators rebuild some annotations twice: one program for all.
+    masks = [np.resize(labels, (most_annotators, *labels.shape[1:])) for _, labels in on_grid]
     predicted = predictor(
         replicated_params,
         np.stack([image for image, _ in on_grid]),

@@ -46,10 +46,10 @@ def estimate_all(scores: ImageScores, conventions: Conventions) -> Estimates:
 
 
 def groups(scores: ImageScores) -> Iterator[tuple[str, ImageScores]]:
-    """All images; those on which every grader drew something; those on which k did, for each k."""
+    """All images; those on which every annotator drew something; those on which k did, each k."""
     yield ALL, scores
-    yield SUBSET_B, scores.subset(scores.num_drawn == scores.num_graders)
-    for k in range(int(scores.num_graders.max()) + 1):
+    yield SUBSET_B, scores.subset(scores.num_drawn == scores.num_annotators)
+    for k in range(int(scores.num_annotators.max()) + 1):
         yield f"drawn_by_{k}", scores.subset(scores.num_drawn == k)
 
 
@@ -84,7 +84,7 @@ def _estimate(
 def estimate_modes(
     scores: ImageScores, num_samples: int, conventions: Conventions
 ) -> list[metrics.ModeEstimate]:
-    """How often modes were drawn that graders chose alike often, ascending."""
+    """How often modes were drawn that annotators chose alike often, ascending."""
     return metrics.estimate_modes(
         scores.by_num_samples[num_samples].modes, scores.patients, **conventions.bootstrap
     )

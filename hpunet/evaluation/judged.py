@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from hpunet.cli.image_count import ImageCount
 from hpunet.data.dataset import Dataset
 from hpunet.data.pipeline import spread_positions
-from hpunet.errors import UserError
 from hpunet.evaluation.case import Cases
 from hpunet.evaluation.drawing import DrawnCases, Images, Way, draw_all, predict
 from hpunet.evaluation.folders import FolderCases
-from hpunet.evaluation.image_count import ImageCount
 from hpunet.evaluation.network import check_fits, intensities_for
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.store import Store
+from hpunet.inference.predictor import UNIT, Predictor
+from hpunet.inference.sampler import build_sampler
+from hpunet.io.errors import UserError
 from hpunet.training.devices import Devices
-from hpunet.training.predictor import UNIT, Predictor
-from hpunet.training.sampler import build_sampler
 from hpunet.training.trained import TrainedNetwork
 
 # Without others being asked for.

@@ -3,9 +3,9 @@
 import sys
 
 from hpunet.data.dataset import Dataset, Source
-from hpunet.errors import UserError
-from hpunet.intensities import BYTES, Intensities
-from hpunet.model.check import image_channels
+from hpunet.data.intensities import BYTES, Intensities
+from hpunet.io.errors import UserError
+from hpunet.models.check import image_channels
 from hpunet.training.trained import TrainedNetwork
 
 

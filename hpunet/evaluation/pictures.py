@@ -10,13 +10,13 @@ from jaxtyping import Bool
 from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
-from hpunet.errors import UserError
 from hpunet.evaluation.case import Case, Cases
 from hpunet.evaluation.estimates import ALL, Estimates
 from hpunet.evaluation.judged import DrawWays, Judged
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores
 from hpunet.evaluation.table import has_interval
+from hpunet.io.errors import UserError
 
 NUM_SHOWN = 3
 # As many as fill a page three rows an image.
@@ -35,7 +35,7 @@ def write_figures(
 ) -> None:
     """Writes every figure that there is something for, as PNG and PDF.
 
-    The images shown are spread evenly over those that a grader drew something on: they are not
+    The images shown are spread evenly over those that an annotator drew something on: they are not
     chosen by their scores, but for the figure of the best, the median and the worst of all.
 
     Args:
@@ -106,7 +106,7 @@ def _images(cases: Sequence[Case]) -> np.ndarray | None:
 def _ranked(cases: Cases, scores: ImageScores) -> Figure:
     ged = scores.by_num_samples[max(scores.by_num_samples)].ged
     alike = _alike(scores, np.ones(len(ged), bool))
-    what = "images" if len(alike) == len(ged) else "images alike in size and graders"
+    what = "images" if len(alike) == len(ged) else "images alike in size and annotators"
     captions = ranks([float(ged[place]) for place in alike], what)
     return _grid(
         cases,
@@ -125,7 +125,7 @@ def ranks(ged: Sequence[float], what: str = "images") -> dict[int, str]:
     order = sorted(range(len(ged)), key=lambda n: ged[n])
     named = {order[0]: "best", order[(len(order) - 1) // 2]: "median", order[-1]: "worst"}
     if len(order) < 3:
-        alone = "the only one" if what == "images" else "no other is alike in size and graders"
+        alone = "the only one" if what == "images" else "no other is alike in size and annotators"
         named = {order[0]: "best", order[-1]: "worst" if len(order) > 1 else alone}
     total = f" of {len(order)} {what}" if len(order) > 1 else ""
     return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}

@@ -11,9 +11,9 @@ BENCHMARKS = {
     LIDC_V1: "LIDC v1, 15,096 crops of 128 x 128",
     LIDC_V2: "LIDC v2, the crops published with the HPU-Net, 180 x 180 at 0.5 mm",
 }
-# The test split of LIDC v2, and how it is scored: at the centre, by all graders.
+# The test split of LIDC v2, and how it is scored: at the centre, by all annotators.
 LIDC_V2_IMAGES, LIDC_V2_PATIENTS = 1980, 103
-LIDC_V2_SIZE, LIDC_V2_GRADERS = (128, 128), 4
+LIDC_V2_SIZE, LIDC_V2_ANNOTATORS = (128, 128), 4
 
 # GED^2 by number of samples, read off the figure of Kohl et al. 2018, on that paper's own crops.
 PU_NET_PAPER = "Kohl et al. 2018, other images"
@@ -112,8 +112,9 @@ def _unlike_test_split(scores: ImageScores) -> Iterator[str]:
             f"images of {height} x {width} pixels were scored; published scores are of the central "
             f"{LIDC_V2_SIZE[0]} x {LIDC_V2_SIZE[1]}"
         )
-    if odd_graders := set(scores.num_graders.tolist()) - {LIDC_V2_GRADERS}:
-        yield f"images have {min(odd_graders)} graders; published scores are of {LIDC_V2_GRADERS}"
+    if odd_annotators := set(scores.num_annotators.tolist()) - {LIDC_V2_ANNOTATORS}:
+        annotators = min(odd_annotators)
+        yield f"images have {annotators} annotators; published scores are of {LIDC_V2_ANNOTATORS}"
 
 
 def _unlike_conventions(scores: ImageScores, classes: tuple[int, ...] | None) -> Iterator[str]:
@@ -124,4 +125,6 @@ def _unlike_conventions(scores: ImageScores, classes: tuple[int, ...] | None) ->
             "as the number of samples grows"
         )
     if classes is not None or not scores.is_plain.all():
-        yield "published scores are of the foreground, all pixels and graders alike: these are not"
+        yield (
+            "published scores are of the foreground, all pixels and annotators alike: these are not"
+        )

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from hpunet import metrics
-from hpunet.errors import UserError
 from hpunet.evaluation.estimates import CALIBRATION_ERROR, Estimates, Group
 from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, ImageScores
-from hpunet.training.truth_report import TruthReport
+from hpunet.evaluation.truth_report import TruthReport
+from hpunet.io.errors import UserError
 from hpunet.training.workdir import write_json, write_whole
 
 FORMAT = "hpunet-scores-1"
@@ -121,13 +121,14 @@ def _conventions(conventions: Conventions) -> dict[str, Any]:
         **dataclasses.asdict(conventions),
         "interval": f"{conventions.level:.0%}, percentiles of {conventions.draws} bootstrap draws "
         "of patients with all their images",
-        "subset_b": "the images on which every grader drew something",
+        "subset_b": "the images on which every annotator drew something",
         "num_samples": "the first n samples of each image",
         "foreground": "every label above 0, where no classes are given",
         "class_absent_from_both": "counts as nothing; IoU is 1 where no class is in either mask",
-        "modes": "distinct annotations of the other graders, each grader held out in turn: chosen, "
-        "the share of those others; drawn, the share of samples nearest to the mode; held_out, how "
-        "often the grader held out is nearest to it, as a perfect sampler's samples would be",
+        "modes": "distinct annotations of the other annotators, each annotator held out in turn: "
+        "chosen, the share of those others; drawn, the share of samples nearest to the mode; "
+        "held_out, how often the annotator held out is nearest to it, as a perfect sampler's samples "
+        "would be",
         "scores": {name: info.convention for name, info in metrics.SCORES.items()},
     }
 
@@ -159,11 +160,11 @@ def _image_table(scores: ImageScores) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = [name for name in metrics.SCORES if name != CALIBRATION_ERROR]
-    writer.writerow(["name", "patient", "graders", "graders_who_drew", "samples", *names])
+    writer.writerow(["name", "patient", "annotators", "annotators_who_drew", "samples", *names])
     for n, values in scores.by_num_samples.items():
         columns = [getattr(values, name) for name in names]
         for b, image in enumerate(scores.names):
             numbers = ["" if np.isnan(column[b]) else repr(float(column[b])) for column in columns]
-            row = [image, scores.patients[b], scores.num_graders[b], scores.num_drawn[b], n]
+            row = [image, scores.patients[b], scores.num_annotators[b], scores.num_drawn[b], n]
             writer.writerow([*row, *numbers])
     return file.getvalue()

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hpunet import metrics
-from hpunet.errors import UserError
 from hpunet.evaluation.case import Case, Cases
+from hpunet.io.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,17 +47,17 @@ class ImageScores(NamedTuple):
         names: Of the images.
         patients: Whose they are.
         num_annotations: How many each has.
-        num_graders: How many of these count.
+        num_annotators: How many of these count.
         num_drawn: How many of these show anything of what is scored.
         sizes: Height and width.
-        is_plain: Whether all pixels and all graders count alike.
+        is_plain: Whether all pixels and all annotators count alike.
         by_num_samples: Scores by how many samples they were computed with.
     """
 
     names: list[str]
     patients: list[str]
     num_annotations: Int[np.ndarray, " B"]
-    num_graders: Int[np.ndarray, " B"]
+    num_annotators: Int[np.ndarray, " B"]
     num_drawn: Int[np.ndarray, " B"]
     sizes: list[tuple[int, int]]
     is_plain: Bool[np.ndarray, " B"]
@@ -70,7 +70,7 @@ class ImageScores(NamedTuple):
             [self.names[n] for n in places],
             [self.patients[n] for n in places],
             self.num_annotations[places],
-            self.num_graders[places],
+            self.num_annotators[places],
             self.num_drawn[places],
             [self.sizes[n] for n in places],
             self.is_plain[places],
@@ -109,7 +109,7 @@ def score_cases(
         [fact.name for fact in facts],
         [fact.patient for fact in facts],
         np.array([fact.num_annotations for fact in facts]),
-        np.array([fact.num_graders for fact in facts]),
+        np.array([fact.num_annotators for fact in facts]),
         np.array([fact.num_drawn for fact in facts]),
         [fact.size for fact in facts],
         np.array([fact.is_plain for fact in facts]),
@@ -123,7 +123,7 @@ class _Facts(NamedTuple):
     name: str
     patient: str
     num_annotations: int
-    num_graders: int
+    num_annotators: int
     num_drawn: int
     size: tuple[int, int]
     is_plain: bool
@@ -183,7 +183,7 @@ def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
 
 
 def _padded(shares: Float[np.ndarray, "N B"], most: int) -> Float[np.ndarray, "M B"]:
-    """Shares with NaN at the modes that images with more graders have."""
+    """Shares with NaN at the modes that images with more annotators have."""
     return np.pad(shares, ((0, most - len(shares)), (0, 0)), constant_values=np.nan)
 
 

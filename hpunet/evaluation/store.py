@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from hpunet.errors import UserError
 from hpunet.evaluation.folders.npz import read_npz
+from hpunet.io.errors import UserError
 from hpunet.training.workdir import write_json, write_whole
 
 MADE_OF = "made_of.json"

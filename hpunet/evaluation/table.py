@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from hpunet import metrics
+from hpunet.cli.tables import number, table
 from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, Group
 from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
 from hpunet.evaluation.scoring import ImageScores
-from hpunet.terminal_text import number, table
 
 # What a table by groups of images shows, and which of it with intervals.
 GROUPED = {"ged": True, "hungarian_iou": True, "reconstruction_iou": False}
@@ -19,7 +19,7 @@ MIN_PATIENTS = 10
 
 
 def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool = True) -> str:
-    """Scores by number of samples, then by how many graders drew something.
+    """Scores by number of samples, then by how many annotators drew something.
 
     Args:
         estimated: Means and intervals by group.
@@ -29,7 +29,7 @@ def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool =
     every = estimated[ALL]
     most = max(every.scores)
     means = f"Means over images; [{level:.0%} intervals by bootstrap over patients]"
-    by_group = f"By how many graders drew something, {most} samples"
+    by_group = f"By how many annotators drew something, {most} samples"
     return "\n\n".join(
         [
             f"{means}\n\n{_by_num_samples(every)}",
@@ -43,13 +43,13 @@ def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool =
 def heading(judged: Judged, scores: ImageScores) -> str:
     """What was scored on what, in a line or two."""
     images, patients = len(scores.names), len(set(scores.patients))
-    counts = Counter(scores.num_graders.tolist())
-    graders = ", ".join(f"{n} on {count:,}" for n, count in sorted(counts.items()))
+    counts = Counter(scores.num_annotators.tolist())
+    annotators = ", ".join(f"{n} on {count:,}" for n, count in sorted(counts.items()))
     if len(counts) == 1:
-        graders = str(scores.num_graders[0])
+        annotators = str(scores.num_annotators[0])
     return (
         f"{judged.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
-        f"{'patient' if patients == 1 else 'patients'}; graders an image: {graders}"
+        f"{'patient' if patients == 1 else 'patients'}; annotators an image: {annotators}"
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.scoring import ImageScores
-from hpunet.training.truth_report import TruthReport, compare_with_truth
+from hpunet.evaluation.truth_report import TruthReport, compare_with_truth
 
 
 def compare_with_known(judged: Judged, scores: ImageScores) -> TruthReport | None:

@@ -1,4 +1,4 @@
-"""What a person looks at: samples beside graders, scores, calibration, the course of a training.
+"""What a person looks at: samples beside annotators, scores, calibration, the course of a training.
 
 Functions return a matplotlib `Figure` of its own, bound to no display and no global state; `save`
 and `save_for_print` write it. `scale_animation` alone writes its file itself. Colours are told

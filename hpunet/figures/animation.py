@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from hpunet.atomic import written_whole
 from hpunet.figures.colouring import class_colouring, grey_colouring
 from hpunet.figures.hypotheses import checked_sets
 from hpunet.figures.lettering import writable
 from hpunet.figures.sheet import EMPTY, write_note
 from hpunet.figures.style import CONTOUR
 from hpunet.figures.window import Window, find_windows
+from hpunet.io.atomic import written_whole
 
 # Inches, dots an inch, points, letters above a panel.
 _PANEL = 1.7

@@ -1,4 +1,4 @@
-"""Whether what is drawn often is what graders chose often: of pixels and of whole masks."""
+"""Whether what is drawn often is what annotators chose often: of pixels and of whole masks."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _BARS = "#A8A8A8"
 # What belongs to one place stands this far to its left and right: no bar covers another.
 _OFFSET = 0.016
 _SAMPLES = {"color": LINES[1], "marker": "s"}
-_GRADERS = {"color": LINES[6], "marker": "D", "markerfacecolor": "white"}
+_ANNOTATORS = {"color": LINES[6], "marker": "D", "markerfacecolor": "white"}
 
 
 def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) -> Figure:
     """Two plots: calibration of the samples' pixelwise mean, and of whole masks.
 
-    Left, for each bin of the share of samples that mark a pixel, the share of graders who do, and
-    below it the number of pixels. On the dashed diagonal both agree. Few graders and samples make
-    their shares noisy: even a perfect sampler bends from the diagonal toward the middle.
+    Left, for each bin of the share of samples that mark a pixel, the share of annotators who do,
+    and below it the number of pixels. On the dashed diagonal both agree. Few annotators and samples
+    make their shares noisy: even a perfect sampler bends from the diagonal toward the middle.
 
-    Right, each grader held out in turn, for each share of the other graders who chose a mode the
-    mean share of the samples nearest to it and of the graders held out, their intervals over
-    patients if there are any, and the number of modes. A perfect sampler agrees with the graders
+    Right, each annotator held out in turn, for each share of the other annotators who chose a mode
+    the mean share of the samples nearest to it and of the annotators held out, their intervals over
+    patients if there are any, and the number of modes. A perfect sampler agrees with the annotators
     held out, who are as noisy; there is no line on which it would lie.
 
     Args:
@@ -55,10 +55,10 @@ def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) ->
 
 
 def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
-    """The share of graders against that of samples, and each bin's pixels below."""
+    """The share of annotators against that of samples, and each bin's pixels below."""
     some = sums.pixels > 0
     predicted, observed = (part[some] / sums.pixels[some] for part in sums[1:])
-    _square(axis, "pixels", "share of graders who mark a pixel")
+    _square(axis, "pixels", "share of annotators who mark a pixel")
     axis.plot([0, 1], [0, 1], color="#000000", linestyle="--", linewidth=0.8)
     axis.plot(predicted, observed, "o-", color=LINES[0], markersize=4, linewidth=1.2)
     error = float(expected_calibration_error(sums))
@@ -70,14 +70,14 @@ def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
 
 
 def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
-    """How often samples and graders held out met a mode against how many others chose it."""
-    _square(axis, "modes, each grader held out in turn", "share nearest to the mode")
+    """How often samples and annotators held out met a mode against how many others chose it."""
+    _square(axis, "modes, each annotator held out in turn", "share nearest to the mode")
     places = np.array([mode.chosen for mode in modes])
     drawn, held_out = [mode.drawn for mode in modes], [mode.held_out for mode in modes]
-    perfect = "graders held out:\nwhat a perfect sampler would draw, too"
+    perfect = "annotators held out:\nwhat a perfect sampler would draw, too"
     if modes:
         known = _draw_shares(axis, places - _OFFSET, drawn, _SAMPLES, "samples")
-        known += _draw_shares(axis, places + _OFFSET, held_out, _GRADERS, perfect)
+        known += _draw_shares(axis, places + _OFFSET, held_out, _ANNOTATORS, perfect)
         title = "mean and interval over patients" if known else "mean"
         legend = axis.legend(title=title, loc="best", fontsize=SMALL, title_fontsize=SMALL)
         legend.set(alignment="left")
@@ -88,7 +88,7 @@ def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
     _draw_counts(below, places, counts, 0.06)
     for place, count in zip(places, counts, strict=True):
         below.text(place, count, f"{count}", ha="center", va="bottom", fontsize=SMALL)
-    below.set_xlabel("share of the other graders who chose the mode", fontsize=SMALL + 1)
+    below.set_xlabel("share of the other annotators who chose the mode", fontsize=SMALL + 1)
     below.set_ylabel("modes", fontsize=SMALL + 1)
 
 

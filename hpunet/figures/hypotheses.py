@@ -1,4 +1,4 @@
-"""Everything that a model and the graders say about an image: the reference's grid."""
+"""Everything that a model and the annotators say about an image: the reference's grid."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hpunet.figures.sheet import Panel, Row, mask_panel, sheet
 from hpunet.figures.window import Part, Window, find_windows
 
 COLUMNS = 8
-_GRADERS = 4
+_ANNOTATORS = 4
 _SAMPLES = 16
 # Wider than a panel in one line.
-_REBUILT = "reconstruction\nof grader 1"
+_REBUILT = "reconstruction\nof annotator 1"
 
 
 def hypothesis_grid(
@@ -35,11 +35,11 @@ def hypothesis_grid(
     captions: Sequence[str] | None = None,
     window: Window = "auto",
 ) -> Figure:
-    """The reference's grid: for each image the graders' masks and samples, 8 panels a row.
+    """The reference's grid: for each image the annotators' masks and samples, 8 panels a row.
 
-    The first row of an image holds the image, the masks of the first 4 graders, the first
-    reconstruction and the pixelwise standard deviation over all graders and over all samples; the
-    rows below it hold the first 16 samples. Masks are white on black, with several classes in
+    The first row of an image holds the image, the masks of the first 4 annotators, the first
+    reconstruction and the pixelwise standard deviation over all annotators and over all samples;
+    the rows below it hold the first 16 samples. Masks are white on black, with several classes in
     colours. Three images fill a page 7 inches wide.
 
     Args:
@@ -47,13 +47,13 @@ def hypothesis_grid(
             white at its largest. None where there are none.
         annotations: Class labels `[G, B, H, W]`.
         samples: Class labels `[S, B, H, W]`.
-        reconstructions: Class labels `[R, B, H, W]`, of the graders in order, or None.
+        reconstructions: Class labels `[R, B, H, W]`, of the annotators in order, or None.
         captions: A line above each image, or None. Titles of the panels stand under the first line
             and under each that is not empty.
         window: What is shown of an image. None: all of it. A number: a square of that side, in
-            pixels, about the middle of all masks. "auto": a square that holds all masks of graders,
-            samples and reconstructions with a margin, of at least 48 pixels; all of the image if
-            there is no such square or no mask.
+            pixels, about the middle of all masks. "auto": a square that holds all masks of
+            annotators, samples and reconstructions with a margin, of at least 48 pixels; all of the
+            image if there is no such square or no mask.
 
     Raises:
         ValueError: If shapes, captions or window do not fit.
@@ -71,11 +71,11 @@ def hypothesis_grid(
     rows = []
     for b, part in enumerate(find_windows(everything, window)):
         cut = {name: labels[:, b, *part] for name, labels in masks.items()}
-        first = image_and_graders(pictures, b, part, cut["annotations"], colouring)
+        first = image_and_annotators(pictures, b, part, cut["annotations"], colouring)
         if "reconstructions" in cut:
             first.append(mask_panel(cut["reconstructions"][0], colouring, _REBUILT))
         first += [
-            Panel(deviation(cut["annotations"]), std, "std of graders"),
+            Panel(deviation(cut["annotations"]), std, "std of annotators"),
             Panel(deviation(cut["samples"]), std, "std of samples"),
         ]
         head = Row(first, caption=captions[b] if captions else "")
@@ -107,13 +107,13 @@ def check_captions(captions: Sequence[str] | None, images: int) -> None:
         raise ValueError(f"{len(captions)} captions; allowed is one for each of {images} images")
 
 
-def image_and_graders(
+def image_and_annotators(
     pictures: NDArray | None, b: int, part: Part, annotations: NDArray, colouring: Colouring
 ) -> list[Panel]:
-    """The panels of an image's part, with its size on the first, and of the first 4 graders."""
+    """The panels of an image's part, with its size on the first, and of the first 4 annotators."""
     panels = [
-        mask_panel(labels, colouring, f"grader {g + 1}")
-        for g, labels in enumerate(annotations[:_GRADERS])
+        mask_panel(labels, colouring, f"annotator {g + 1}")
+        for g, labels in enumerate(annotations[:_ANNOTATORS])
     ]
     if pictures is not None:
         image = pictures[b][part]

@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from hpunet.atomic import written_whole
 from hpunet.figures.style import PRINT_RESOLUTION, RESOLUTION
+from hpunet.io.atomic import written_whole
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:

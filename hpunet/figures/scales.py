@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.figures.colouring import Colouring, class_colouring, deviation, std_colouring
-from hpunet.figures.hypotheses import COLUMNS, check_captions, checked_sets, image_and_graders
+from hpunet.figures.hypotheses import COLUMNS, check_captions, checked_sets, image_and_annotators
 from hpunet.figures.sheet import Panel, Row, mask_panel, sheet
 from hpunet.figures.window import Window, find_windows
 
@@ -24,8 +24,8 @@ def scale_grid(
 ) -> Figure:
     """Samples drawn in several ways, such as from all latents and from those of one scale alone.
 
-    The first row of an image holds the image, the masks of the first 4 graders and the standard
-    deviation over all graders. Below, each way has a row of its first 7 samples and the standard
+    The first row of an image holds the image, the masks of the first 4 annotators and the standard
+    deviation over all annotators. Below, each way has a row of its first 7 samples and the standard
     deviation over all of them. Two images of three ways fill a page 7 inches wide.
 
     Args:
@@ -43,16 +43,16 @@ def scale_grid(
         raise ValueError("samples_by_label is empty; it must hold at least one name and samples")
     named = {f"samples {label!r}": samples for label, samples in samples_by_label.items()}
     pictures, masks = checked_sets(images, {"annotations": annotations, **named})
-    graders, *ways = masks.values()
-    check_captions(captions, graders.shape[1])
-    everything = np.concatenate([graders, *ways])
+    annotators, *ways = masks.values()
+    check_captions(captions, annotators.shape[1])
+    everything = np.concatenate([annotators, *ways])
     colouring, classes = class_colouring(everything)
     std = std_colouring(everything)
     rows = []
     for b, part in enumerate(find_windows(everything, window)):
-        cut = graders[:, b, *part]
-        shown = image_and_graders(pictures, b, part, cut, colouring)
-        last = Panel(deviation(cut), std, "std of graders")
+        cut = annotators[:, b, *part]
+        shown = image_and_annotators(pictures, b, part, cut, colouring)
+        last = Panel(deviation(cut), std, "std of annotators")
         rows.append(Row(_filled(shown, last), caption=captions[b] if captions else ""))
         for n, (label, way) in enumerate(zip(samples_by_label, ways, strict=True)):
             row = _ways_row(label, way[:, b, *part], colouring, std)

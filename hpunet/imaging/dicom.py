@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hpunet.errors import UserError
 from hpunet.imaging.dicom_header import DicomImage
 from hpunet.imaging.reading import HU_WINDOW, as_picture, reading
 from hpunet.imaging.scan import Picture
 from hpunet.imaging.selection import Volume
 from hpunet.imaging.view import View
+from hpunet.io.errors import UserError
 
 # Scanners write direction cosines with six digits and spacings with a few more.
 ALIKE = 1e-4

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hpunet.errors import UserError
 from hpunet.imaging.reading import check_size, reading, require
+from hpunet.io.errors import UserError
 
 PREAMBLE = 128
 # With what files without preamble begin: groups 2 and 8, up to the character set and identity.

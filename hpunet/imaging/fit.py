@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy import ndimage
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 # Of a pixel. Files keep pixel sizes in float32: a rounding error must neither resample an image nor
 # add a row to its grid.

@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Integer
 from PIL import Image
 
-from hpunet.errors import UserError
 from hpunet.imaging.naming import suffix_of
 from hpunet.imaging.nifti import open_nifti
 from hpunet.imaging.npz import read_array
 from hpunet.imaging.raster import load, open_image
 from hpunet.imaging.reading import check_size, reading
+from hpunet.io.errors import UserError
 
 OF_RASTERS = (".png", ".tif", ".tiff")
 OF_ARRAYS = (".npy", ".npz")

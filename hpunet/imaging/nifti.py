@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hpunet.errors import UserError
 from hpunet.imaging.reading import (
     FRACTIONS,
     HU_WINDOW,
@@ -23,6 +22,7 @@ from hpunet.imaging.reading import (
 from hpunet.imaging.scan import Picture
 from hpunet.imaging.selection import Volume
 from hpunet.imaging.view import View
+from hpunet.io.errors import UserError
 
 # Fat ends at -150 HU, lung and air lie far below; other images are rarely negative at all. The
 # usual scale of CT runs from -1024 to 3071, which resampling may exceed; outside of the scanner's

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hpunet.errors import UserError
 from hpunet.imaging.reading import (
     QUANTITIES,
     as_picture,
@@ -17,6 +16,7 @@ from hpunet.imaging.reading import (
 )
 from hpunet.imaging.scan import Picture
 from hpunet.imaging.selection import Volume
+from hpunet.io.errors import UserError
 
 MOST_CHANNELS = 4
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hpunet.errors import UserError
 from hpunet.imaging.npy import volume_of
 from hpunet.imaging.reading import reading
 from hpunet.imaging.selection import Volume
+from hpunet.io.errors import UserError
 
 IMAGE = "image"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from hpunet.errors import UserError
 from hpunet.imaging.reading import (
     QUANTITIES,
     as_picture,
@@ -22,6 +21,7 @@ from hpunet.imaging.reading import (
 )
 from hpunet.imaging.scan import Picture
 from hpunet.imaging.selection import Volume
+from hpunet.io.errors import UserError
 
 # MPO: what cameras write that add a preview to a JPEG.
 FORMATS = ("PNG", "TIFF", "JPEG", "MPO")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hpunet.errors import UserError
 from hpunet.imaging.dicom import open_series
 from hpunet.imaging.dicom_header import DicomImage, NoImageError, is_dicom, read_images
 from hpunet.imaging.naming import (
@@ -23,6 +22,7 @@ from hpunet.imaging.npz import open_npz
 from hpunet.imaging.raster import open_raster
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.selection import Volume, choose, parse_slices
+from hpunet.io.errors import UserError
 
 OPENERS = {
     **dict.fromkeys(OF_PICTURES, open_raster),

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hpunet.errors import UserError
 from hpunet.imaging.scan import Picture
+from hpunet.io.errors import UserError
 
 # Ours: air is black, bone white, and lung tissue keeps most of the range.
 HU_WINDOW = (-1000.0, 400.0)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
-from hpunet.errors import UserError
 from hpunet.imaging.scan import Picture, Scan
+from hpunet.io.errors import UserError
 
 PART = re.compile(r"(\d+)|(\d*):(\d*)(?::(\d+))?", re.ASCII)
 ALLOWED = "allowed are all, numbers such as 12 or 3,5,8, and ranges such as 10:20 or 10:20:2"

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hpunet.errors import UserError
 from hpunet.imaging.maps import Maps, check_maps
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write_dicom import check_sources, write_dicom
 from hpunet.imaging.write_nifti import write_nifti
 from hpunet.imaging.write_npy import write_npy
 from hpunet.imaging.write_png import write_png
+from hpunet.io.errors import UserError
 
 # What an input of a kind may be written as; the first is what it is written as if nothing is said.
 FORMATS = {

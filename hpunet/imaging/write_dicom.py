@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from hpunet.errors import UserError
 from hpunet.imaging.dicom_source import Source, read_source
 from hpunet.imaging.maps import Maps, NamedMap, named_maps
 from hpunet.imaging.scan import Scan
+from hpunet.io.errors import UserError
 
 # Far from the numbers that scanners give.
 SEGMENTATION_SERIES, MAP_SERIES = 9101, 9102

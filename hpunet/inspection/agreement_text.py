@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from hpunet.cli.tables import number, table
 from hpunet.inspection.agreement import Agreement
 from hpunet.inspection.mean import Mean
-from hpunet.terminal_text import number, table
 
 # With more, a matrix is wider than a terminal.
 MOST_ANNOTATORS = 8

@@ -14,9 +14,9 @@ from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.reading import read_entry
 from hpunet.data.folder.splits import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
+from hpunet.data.intensities import Intensities
 from hpunet.data.prepare import progress
-from hpunet.errors import UserError
-from hpunet.intensities import Intensities
+from hpunet.io.errors import UserError
 
 TRAIN = "train"
 UNNAMED = (

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hpunet.model.model_config import LIDC_CHANNELS, ModelConfig
-from hpunet.terminal_text import some
+from hpunet.cli.tables import some
+from hpunet.models.hierarchical.config import LIDC_CHANNELS, ModelConfig
 
 CROP, CHANNELS, LATENTS = "data.crop", "model.channels_per_block", "model.latent_dims"
 SIZES, INNER = "data.folder.sizes", "model.down_channels_per_block"

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from hpunet.cli.tables import INDENT, paragraph, some
 from hpunet.data.folder.faults import Fault
 from hpunet.inspection.agreement_text import agreement_tables
 from hpunet.inspection.proposal import Proposal, as_word
 from hpunet.inspection.survey import Survey
 from hpunet.inspection.tables import annotators, classes, intensities, sizes, splits
-from hpunet.terminal_text import INDENT, paragraph, some
 
 
 def as_text(found: Survey, crop: int, proposal: Proposal | None) -> str:

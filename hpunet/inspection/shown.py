@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from hpunet.data.intensities import Intensities
 from hpunet.data.labels import marked, without_ignored
 from hpunet.figures.contact_sheet import Outlined
 from hpunet.inspection.material import TRAIN, Example
-from hpunet.intensities import Intensities
 
 MOST = 24
 # Pixels of the longer side; panels have fewer.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hpunet.data.folder.faults import Fault
 from hpunet.data.folder.splits import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
-from hpunet.errors import UserError
+from hpunet.data.intensities import Intensities
 from hpunet.inspection.agreement import Agreement
 from hpunet.inspection.counts import Counts
 from hpunet.inspection.material import TRAIN, Example, Material
@@ -14,7 +14,7 @@ from hpunet.inspection.mean import Mean
 from hpunet.inspection.proposal import Facts
 from hpunet.inspection.shapes import Shapes
 from hpunet.inspection.shown import Shown
-from hpunet.intensities import Intensities
+from hpunet.io.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

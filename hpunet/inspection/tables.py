@@ -2,10 +2,10 @@
 
 from collections import Counter
 
+from hpunet.cli.tables import INDENT, paragraph, percent, short, some, table
 from hpunet.data.folder.statistics import ChannelStatistics
+from hpunet.data.intensities import BYTES
 from hpunet.inspection.survey import SPLITS, Survey
-from hpunet.intensities import BYTES
-from hpunet.terminal_text import INDENT, paragraph, percent, short, some, table
 
 # More numbers of annotators are summed up.
 MOST_NUMBERS = 6

@@ -1,14 +1,14 @@
 """How samples are judged: NumPy in, NumPy out, for any framework.
 
-Samples are integer labels `[S, B, H, W]`, annotations `[G, B, H, W]`: S samples and G graders of B
-images. Most scores are float64 `[B]`, one number an image, and `estimate_mean` averages them. Two
+Samples are integer labels `[S, B, H, W]`, annotations `[G, B, H, W]`: S samples and G annotators of
+B images. Most scores are float64 `[B]`, one number an image, and `estimate_mean` averages them. Two
 are of a set of images: the calibration error, of sums over all their pixels (`calibration` and
-`estimate_calibration_error`), and how often modes are drawn, shares gathered by how often graders
-chose them (`held_out_frequencies` and `estimate_modes`). Estimates come with an interval that says
-how sure they are. The conventions (what is foreground, what two empty masks score, which pairs
-count) stand in the docstrings of the functions and, in a sentence, in `SCORES`. Three are arguments
-of the same name everywhere: `classes` tells labels apart, `ignored` leaves pixels out, `weights`
-says how much each annotation counts.
+`estimate_calibration_error`), and how often modes are drawn, shares gathered by how often
+annotators chose them (`held_out_frequencies` and `estimate_modes`). Estimates come with an interval
+that says how sure they are. The conventions (what is foreground, what two empty masks score, which
+pairs count) stand in the docstrings of the functions and, in a sentence, in `SCORES`. Three are
+arguments of the same name everywhere: `classes` tells labels apart, `ignored` leaves pixels out,
+`weights` says how much each annotation counts.
 """
 
 from hpunet.metrics.bootstrap import (

@@ -19,14 +19,16 @@ _MOST_SHARES = 10
 
 
 class ModeEstimate(NamedTuple):
-    """How often modes were drawn, and met by another grader, that graders chose equally often.
+    """How often modes were drawn, and met by another annotator, that annotators chose equally
+    often.
 
     Attributes:
-        chosen: Share of the other graders who chose the mode, the mean over the modes.
+        chosen: Share of the other annotators who chose the mode, the mean over the modes.
         drawn: Share of the samples nearest to the mode, the mean over the modes.
-        held_out: Share of the graders held out who are nearest to it: what samples of the graders'
+        held_out: Share of the annotators held out who are nearest to it: what samples of the
+            annotators'
             own distribution would come to.
-        num_modes: How many modes they are; each counts once for each grader held out.
+        num_modes: How many modes they are; each counts once for each annotator held out.
     """
 
     chosen: float
@@ -113,14 +115,15 @@ def estimate_modes(
     seed: int = 0,
     level: float = 0.95,
 ) -> list[ModeEstimate]:
-    """How often modes are drawn by how often graders chose them, with intervals over patients.
+    """How often modes are drawn by how often annotators chose them, with intervals over patients.
 
-    The grader held out beside says what to expect: of a model that draws as graders do, `drawn` and
-    `held_out` differ by chance alone, at each value of `chosen`. The reverse does not hold: modes
-    chosen equally often are averaged, too much of one may make up for too little of another.
+    The annotator held out beside says what to expect: of a model that draws as annotators do,
+    `drawn` and `held_out` differ by chance alone, at each value of `chosen`. The reverse does not
+    hold: modes chosen equally often are averaged, too much of one may make up for too little of
+        another.
 
-    Modes of all images that graders chose equally often are put together; where there are more than
-    ten different shares, those in the same tenth of [0, 1]. Patients are drawn as in
+    Modes of all images that annotators chose equally often are put together; where there are more
+    than ten different shares, those in the same tenth of [0, 1]. Patients are drawn as in
     `estimate_mean`, with all modes of a drawn patient's images; every mode counts alike.
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether the share of samples that mark a pixel is the share of graders that do."""
+"""Whether the share of samples that mark a pixel is the share of annotators that do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.overlap import marks_of
-from hpunet.metrics.sets import as_classes, as_sets, graded_images
+from hpunet.metrics.sets import annotated_images, as_classes, as_sets
 from hpunet.metrics.votes import Votes, votes_of
 
 
@@ -19,7 +19,7 @@ class Calibration(NamedTuple):
     Attributes:
         pixels: Number of pixels in each bin, `[..., N]`.
         predicted: Sum over them of the share of samples that mark a pixel.
-        observed: Sum over them of the share of graders, by weight.
+        observed: Sum over them of the share of annotators, by weight.
     """
 
     pixels: NDArray[np.float64]
@@ -39,10 +39,10 @@ def calibration(
     """Predicted and observed shares of foreground, summed over pixels in bins, image by image.
 
     A pixel's prediction is the share of samples that mark it as foreground, which is every label
-    above 0; what is observed is the share of graders, by weight. Bin i of N holds the predictions
-    from i / N to below (i + 1) / N, the last one 1 too. With `classes`, each given class is in its
-    turn the foreground and all other labels the background, and the sums run over the classes, too:
-    a pixel counts once for each.
+    above 0; what is observed is the share of annotators, by weight. Bin i of N holds the
+    predictions from i / N to below (i + 1) / N, the last one 1 too. With `classes`, each given
+    class is in its turn the foreground and all other labels the background, and the sums run over
+    the classes, too: a pixel counts once for each.
 
     Sums of images add up to the sums of the set; means, and `expected_calibration_error`, follow
     from them.
@@ -72,7 +72,7 @@ def calibration(
             votes_of(marks_of(image.annotations, classes), image.weights),
             num_bins,
         )
-        for image in graded_images(samples, annotations, ignored, weights)
+        for image in annotated_images(samples, annotations, ignored, weights)
     ]
     return stack_calibrations(images, num_bins)
 
@@ -107,16 +107,16 @@ def as_num_bins(num_bins: int) -> int:
     return int(num_bins)
 
 
-def binned_sums(samples: Votes, graders: Votes, num_bins: int) -> Calibration:
+def binned_sums(samples: Votes, annotators: Votes, num_bins: int) -> Calibration:
     """Sums `[N]` of one image over pixels and classes; each sample has one vote."""
     # There are few counts and many pixels: sum by count first, in whole numbers where they are.
     num_samples = int(samples.total)
     counts = samples.sums.ravel()
     pixels = np.bincount(counts, minlength=num_samples + 1)
-    marked = np.bincount(counts, weights=graders.sums.ravel(), minlength=num_samples + 1)
+    marked = np.bincount(counts, weights=annotators.sums.ravel(), minlength=num_samples + 1)
     count = np.arange(num_samples + 1)
     bins = np.minimum(count * num_bins // num_samples, num_bins - 1)
-    sums = (pixels, pixels * count / num_samples, marked / graders.total)
+    sums = (pixels, pixels * count / num_samples, marked / annotators.total)
     binned = [np.bincount(bins, weights=x, minlength=num_bins) for x in sums]
     return Calibration(*np.stack(binned))
 

@@ -1,4 +1,4 @@
-"""Dice of what most samples and what most graders marked."""
+"""Dice of what most samples and what most annotators marked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.overlap import marks_of
-from hpunet.metrics.sets import as_classes, as_sets, graded_images
+from hpunet.metrics.sets import annotated_images, as_classes, as_sets
 from hpunet.metrics.votes import ROUNDING, Votes, votes_of
 
 
@@ -20,7 +20,7 @@ def dice_of_mean(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Dice of the samples' mean mask with the graders' mean mask, image by image.
+    """Dice of the samples' mean mask with the annotators' mean mask, image by image.
 
     A mean mask holds the pixels that at least half of a set marked, by weight: exactly half is
     enough. Dice is 2 |a and b| / (|a| + |b|), of the foreground, which is every label above 0; two
@@ -55,7 +55,7 @@ def dice_of_mean(
                 mean_mask(image.samples, None, classes),
                 mean_mask(image.annotations, image.weights, classes),
             )
-            for image in graded_images(samples, annotations, ignored, weights)
+            for image in annotated_images(samples, annotations, ignored, weights)
         ],
         np.float64,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.overlap import marks_of, pack, pairwise_overlap
-from hpunet.metrics.sets import GradedImage, as_classes, as_sets, graded_images
+from hpunet.metrics.sets import AnnotatedImage, annotated_images, as_classes, as_sets
 
 
 def ged(
@@ -59,7 +59,7 @@ def ged(
     """
     samples, annotations = as_sets(samples=samples, annotations=annotations)
     classes = as_classes(classes)
-    images = graded_images(samples, annotations, ignored, weights)
+    images = annotated_images(samples, annotations, ignored, weights)
     return np.array([_energy(image, classes, unbiased) for image in images], np.float64)
 
 
@@ -75,8 +75,8 @@ def sample_diversity(
 
     The term that `ged` subtracts: 1 / S^2 sum d(s, s') over all pairs, those of a mask with itself
     (distance 0) included. The unbiased form leaves these out and divides by S (S - 1). Of
-    annotations it is the graders' diversity; with weights w that sum to 1 it is sum w w' d(y, y'),
-    unbiased divided by 1 - sum w^2.
+    annotations it is the annotators' diversity; with weights w that sum to 1 it is sum w w' d(y,
+    y'), unbiased divided by 1 - sum w^2.
 
     Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
     the mean over those present in at least one mask of the pair, and 1 if none is.
@@ -103,15 +103,15 @@ def sample_diversity(
     return np.array(
         [
             diversity_of(_iou_within(pack(marks_of(masks, classes))), image_weights, unbiased)
-            for _, masks, image_weights, _ in graded_images(samples, samples, ignored, weights)
+            for _, masks, image_weights, _ in annotated_images(samples, samples, ignored, weights)
         ],
         np.float64,
     )
 
 
-def energy_of(between: float, among_samples: float, among_graders: float) -> float:
+def energy_of(between: float, among_samples: float, among_annotators: float) -> float:
     """The squared energy distance from its three mean distances."""
-    return 2 * between - among_samples - among_graders
+    return 2 * between - among_samples - among_annotators
 
 
 def mean_distance(iou: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
@@ -135,7 +135,7 @@ def _weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) ->
     return float((np.ascontiguousarray(values) * weights).sum() / weights.sum())
 
 
-def _energy(image: GradedImage, classes: tuple[int, ...] | None, unbiased: bool) -> float:
+def _energy(image: AnnotatedImage, classes: tuple[int, ...] | None, unbiased: bool) -> float:
     samples, annotations = (
         pack(marks_of(labels, classes)) for labels in (image.samples, image.annotations)
     )

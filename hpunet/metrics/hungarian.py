@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment, linprog
 
 from hpunet.metrics.overlap import marks_of, pack, pairwise_overlap
-from hpunet.metrics.sets import as_classes, as_sets, graded_images
+from hpunet.metrics.sets import annotated_images, as_classes, as_sets
 
 # The least that HiGHS allows; its own 1e-7 would show in the scores.
 _TOLERANCE = 1e-10
@@ -63,7 +63,7 @@ def hungarian_iou(
                 ).iou,
                 image.weights,
             )
-            for image in graded_images(samples, annotations, ignored, weights)
+            for image in annotated_images(samples, annotations, ignored, weights)
         ],
         np.float64,
     )

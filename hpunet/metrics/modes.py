@@ -1,4 +1,4 @@
-"""How often samples hit each of the graders' different answers."""
+"""How often samples hit each of the annotators' different answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.overlap import Overlap, marks_of, pack, pairwise_overlap
-from hpunet.metrics.sets import as_classes, as_sets, graded_images
+from hpunet.metrics.sets import annotated_images, as_classes, as_sets
 from hpunet.metrics.votes import ROUNDING
 
 
@@ -19,7 +19,7 @@ class ModeFrequencies(NamedTuple):
     A mode stands at the first of the annotations that show it; elsewhere is NaN.
 
     Attributes:
-        chosen: Share of the graders, by weight, `[G, B]`.
+        chosen: Share of the annotators, by weight, `[G, B]`.
         drawn: Share of the samples, `[G, B]`.
     """
 
@@ -57,10 +57,12 @@ def annotation_modes(
     (annotations,) = as_sets(annotations=annotations)
     classes = as_classes(classes)
     result = np.full(annotations.shape[:2], -1, np.int64)
-    images = graded_images(annotations, annotations, ignored, weights)
-    for index, (_, masks, _, graders) in enumerate(images):
+    images = annotated_images(annotations, annotations, ignored, weights)
+    for index, (_, masks, _, annotators) in enumerate(images):
         bits = pack(marks_of(masks, classes))
-        result[graders, index] = graders[_first_alike(same_masks(pairwise_overlap(bits, bits)))]
+        result[annotators, index] = annotators[
+            _first_alike(same_masks(pairwise_overlap(bits, bits)))
+        ]
     return result
 
 
@@ -72,15 +74,15 @@ def mode_frequencies(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> ModeFrequencies:
-    """How often graders chose each mode of an image and how often it was drawn.
+    """How often annotators chose each mode of an image and how often it was drawn.
 
     The modes are the distinct annotations (see `annotation_modes`), each at the first of those that
     are the same. A sample counts for the mode nearest to it: the one of the largest IoU; at equal
     IoU the one that differs in the fewest pixels, summed over the classes; then the first.
 
-    These are the plain numbers, not a test of a model: few graders leave the shares that chose
-    noisy and modes unseen, so that samples of the graders' own distribution differ from them, too.
-    `held_out_frequencies` says what such samples come to.
+    These are the plain numbers, not a test of a model: few annotators leave the shares that chose
+    noisy and modes unseen, so that samples of the annotators' own distribution differ from them,
+    too. `held_out_frequencies` says what such samples come to.
 
     Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
     the mean over those present in sample or mode, and 1 if none is.
@@ -105,26 +107,26 @@ def mode_frequencies(
     samples, annotations = as_sets(samples=samples, annotations=annotations)
     classes = as_classes(classes)
     result = np.full((2, *annotations.shape[:2]), np.nan)
-    for index, image in enumerate(graded_images(samples, annotations, ignored, weights)):
+    for index, image in enumerate(annotated_images(samples, annotations, ignored, weights)):
         bits = pack(marks_of(image.annotations, classes))
         between = pairwise_overlap(pack(marks_of(image.samples, classes)), bits)
-        result[:, image.graders, index] = frequencies_of(
+        result[:, image.annotators, index] = frequencies_of(
             between, pairwise_overlap(bits, bits), image.weights
         )
     return ModeFrequencies(*result)
 
 
 def frequencies_of(
-    between: Overlap, among_graders: Overlap, weights: NDArray[np.float64]
+    between: Overlap, among_annotators: Overlap, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Shares chosen and drawn `[2, A]` of one image, NaN at repeats.
 
     Args:
         between: Samples and annotations compared, `[S, A]`.
-        among_graders: Annotations compared, `[A, A]`.
+        among_annotators: Annotations compared, `[A, A]`.
         weights: Theirs, `[A]`.
     """
-    first = _first_alike(same_masks(among_graders))
+    first = _first_alike(same_masks(among_annotators))
     modes = first == np.arange(len(first))
     chosen = np.bincount(first, weights=weights, minlength=len(first)) / weights.sum()
     nearest = nearest_modes(between.iou, between.differing, modes)

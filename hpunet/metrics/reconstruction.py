@@ -19,7 +19,7 @@ def reconstruction_iou(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """IoU of each annotation with its reconstruction, averaged over the graders of an image.
+    """IoU of each annotation with its reconstruction, averaged over the annotators of an image.
 
     A reconstruction is the mask decoded from the posterior's means given that annotation; how many
     of an annotation's shapes the latents can express. Foreground is every label above 0; two masks
@@ -39,7 +39,7 @@ def reconstruction_iou(
         Float64 `[B]` in [0, 1], higher is better.
 
     Raises:
-        ValueError: If the shapes differ, there is no grader, the labels are not integers, or
+        ValueError: If the shapes differ, there is no annotator, the labels are not integers, or
             classes, ignored pixels or weights do not fit.
 
     Reference: Kohl et al. 2019, section 3, IoU_rec.

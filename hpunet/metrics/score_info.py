@@ -35,7 +35,7 @@ SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
             "lower",
             (-1.0, 2.0),
             "Squared generalised energy distance without the pairs of a mask with itself; missing "
-            "where there is one sample or one grader.",
+            "where there is one sample or one annotator.",
         ),
         "hungarian_iou": ScoreInfo(
             "HM-IoU",
@@ -49,7 +49,7 @@ SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
             "higher",
             (0.0, 1.0),
             "IoU of each annotation with its reconstruction from the posterior's means, averaged "
-            "over the graders, two empty masks at IoU 1.",
+            "over the annotators, two empty masks at IoU 1.",
         ),
         "sample_diversity": ScoreInfo(
             "Sample diversity",
@@ -63,14 +63,14 @@ SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
             (0.0, 1.0),
             "Mean distance 1 - IoU of two different samples; missing where there is one.",
         ),
-        "grader_diversity": ScoreInfo(
-            "Grader diversity",
+        "annotator_diversity": ScoreInfo(
+            "Annotator diversity",
             "",
             (0.0, 1.0),
             "Mean distance 1 - IoU among the annotations, pairs of one with itself included.",
         ),
-        "grader_diversity_unbiased": ScoreInfo(
-            "Grader diversity, unbiased",
+        "annotator_diversity_unbiased": ScoreInfo(
+            "Annotator diversity, unbiased",
             "",
             (0.0, 1.0),
             "Mean distance 1 - IoU of two different annotations; missing where there is one.",
@@ -80,22 +80,22 @@ SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
             "higher",
             (0.0, 1.0),
             "Dice of the pixels that at least half of the samples marked with those that at least "
-            "half of the graders marked, 1 where both are empty; with classes, of the most "
+            "half of the annotators marked, 1 where both are empty; with classes, of the most "
             "frequent class.",
         ),
         "variance_ncc": ScoreInfo(
             "NCC of the variances",
             "higher",
             (-1.0, 1.0),
-            "Correlation over the pixels of the variance of the samples with that of the graders; "
-            "missing where either is the same everywhere.",
+            "Correlation over the pixels of the variance of the samples with that of the "
+            "annotators; missing where either is the same everywhere.",
         ),
         "calibration_error": ScoreInfo(
             "Calibration error",
             "lower",
             (0.0, 1.0),
             "Expected calibration error of the share of samples that mark a pixel against the "
-            "share of graders, in bins of equal width over the pixels of all images.",
+            "share of annotators, in bins of equal width over the pixels of all images.",
         ),
     }
 )

@@ -15,7 +15,7 @@ from hpunet.metrics.held_out import HeldOutFrequencies, OthersModes, others_mode
 from hpunet.metrics.hungarian import matched_iou
 from hpunet.metrics.overlap import Overlap, marks_of, pack, pairwise_overlap
 from hpunet.metrics.reconstruction import reconstruction_iou
-from hpunet.metrics.sets import GradedImage, as_classes, as_sets, graded_images
+from hpunet.metrics.sets import AnnotatedImage, annotated_images, as_classes, as_sets
 from hpunet.metrics.variance import correlation, scaled_variance
 from hpunet.metrics.votes import Votes, votes_of
 
@@ -30,10 +30,10 @@ class Scores(NamedTuple):
         reconstruction_iou: IoU_rec; NaN without reconstructions.
         sample_diversity: Mean distance among the samples.
         sample_diversity_unbiased: The same without pairs of a sample with itself.
-        grader_diversity: `sample_diversity` of the annotations.
-        grader_diversity_unbiased: The same without pairs of an annotation with itself.
-        dice_of_mean: Dice of the mean masks of samples and graders.
-        variance_ncc: Correlation of the variance maps of samples and graders.
+        annotator_diversity: `sample_diversity` of the annotations.
+        annotator_diversity_unbiased: The same without pairs of an annotation with itself.
+        dice_of_mean: Dice of the mean masks of samples and annotators.
+        variance_ncc: Correlation of the variance maps of samples and annotators.
         calibration: Sums `[B, N]` over the pixels by prediction.
         modes: Shares `[G * G, B]` of the modes, of `held_out_frequencies`.
     """
@@ -44,8 +44,8 @@ class Scores(NamedTuple):
     reconstruction_iou: NDArray[np.float64]
     sample_diversity: NDArray[np.float64]
     sample_diversity_unbiased: NDArray[np.float64]
-    grader_diversity: NDArray[np.float64]
-    grader_diversity_unbiased: NDArray[np.float64]
+    annotator_diversity: NDArray[np.float64]
+    annotator_diversity_unbiased: NDArray[np.float64]
     dice_of_mean: NDArray[np.float64]
     variance_ncc: NDArray[np.float64]
     calibration: Calibration
@@ -66,13 +66,13 @@ class _Shared(NamedTuple):
         classes: Labels to tell apart, or None.
         marks: Of the samples, `[S, K, P]`.
         table: Samples and then annotations compared with each other, `[S + A, S + A]`.
-        votes: The graders'.
-        mean_mask: The graders', `[K, P]`.
-        variance: The graders', scaled, `[P]`.
-        modes: Of the graders but one.
+        votes: The annotators'.
+        mean_mask: The annotators', `[K, P]`.
+        variance: The annotators', scaled, `[P]`.
+        modes: Of the annotators but one.
     """
 
-    image: GradedImage
+    image: AnnotatedImage
     classes: tuple[int, ...] | None
     marks: NDArray[np.bool_]
     table: Overlap
@@ -133,7 +133,7 @@ def score(
         conventions: dict[str, Any] = {"classes": names, "ignored": ignored, "weights": weights}
         rebuilt = reconstruction_iou(reconstructions, annotations, **conventions)
     scored: dict[int, list[_ScoredImage]] = {count: [] for count in counts}
-    for image in graded_images(samples, annotations, ignored, weights):
+    for image in annotated_images(samples, annotations, ignored, weights):
         shared = _share(image, names)
         for count, images in scored.items():
             images.append(_score_first(shared, count, len(annotations), num_bins))
@@ -153,13 +153,13 @@ def _as_counts(num_samples: Sequence[int] | None, most: int) -> tuple[int, ...]:
     return tuple(counts.tolist())
 
 
-def _share(image: GradedImage, classes: tuple[int, ...] | None) -> _Shared:
-    marks, marks_of_graders = (
+def _share(image: AnnotatedImage, classes: tuple[int, ...] | None) -> _Shared:
+    marks, marks_of_annotators = (
         marks_of(labels, classes) for labels in (image.samples, image.annotations)
     )
-    bits = np.concatenate([pack(marks), pack(marks_of_graders)])
-    table, graders = pairwise_overlap(bits, bits), slice(len(marks), None)
-    votes = votes_of(marks_of_graders, image.weights)
+    bits = np.concatenate([pack(marks), pack(marks_of_annotators)])
+    table, annotators = pairwise_overlap(bits, bits), slice(len(marks), None)
+    votes = votes_of(marks_of_annotators, image.weights)
     return _Shared(
         image,
         classes,
@@ -169,19 +169,19 @@ def _share(image: GradedImage, classes: tuple[int, ...] | None) -> _Shared:
         mean_mask(image.annotations, image.weights, classes, votes),
         scaled_variance(votes),
         others_modes(
-            table.of(slice(len(marks)), graders), table.of(graders, graders), image.weights
+            table.of(slice(len(marks)), annotators), table.of(annotators, annotators), image.weights
         ),
     )
 
 
-def _score_first(shared: _Shared, count: int, num_graders: int, num_bins: int) -> _ScoredImage:
+def _score_first(shared: _Shared, count: int, num_annotators: int, num_bins: int) -> _ScoredImage:
     """Scores of the first `count` samples."""
     image, table, first = shared.image, shared.table, slice(count)
-    graders = slice(len(image.samples), None)
-    among_graders, between = table.of(graders, graders), table.of(first, graders)
+    annotators = slice(len(image.samples), None)
+    among_annotators, between = table.of(annotators, annotators), table.of(first, annotators)
     votes = votes_of(shared.marks[first])
-    modes = shared.modes.frequencies(count, image.graders, num_graders)
-    numbers = _distances(table.iou[first, first], between.iou, among_graders.iou, image.weights)
+    modes = shared.modes.frequencies(count, image.annotators, num_annotators)
+    numbers = _distances(table.iou[first, first], between.iou, among_annotators.iou, image.weights)
     numbers |= {
         "dice_of_mean": dice(
             mean_mask(image.samples[first], None, shared.classes, votes), shared.mean_mask
@@ -194,7 +194,7 @@ def _score_first(shared: _Shared, count: int, num_graders: int, num_bins: int) -
 def _distances(
     among_samples: NDArray[np.float64],
     between: NDArray[np.float64],
-    among_graders: NDArray[np.float64],
+    among_annotators: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> dict[str, float]:
     """Scores that follow from IoU alone, `[S, S]`, `[S, A]` and `[A, A]`."""
@@ -202,11 +202,11 @@ def _distances(
     numbers = {"hungarian_iou": matched_iou(between, weights)}
     for suffix, unbiased in (("", False), ("_unbiased", True)):
         samples = diversity_of(among_samples, np.ones(len(among_samples)), unbiased)
-        graders = diversity_of(among_graders, weights, unbiased)
+        annotators = diversity_of(among_annotators, weights, unbiased)
         numbers |= {
-            f"ged{suffix}": energy_of(mean, samples, graders),
+            f"ged{suffix}": energy_of(mean, samples, annotators),
             f"sample_diversity{suffix}": samples,
-            f"grader_diversity{suffix}": graders,
+            f"annotator_diversity{suffix}": annotators,
         }
     return numbers
 
@@ -214,10 +214,10 @@ def _distances(
 def _stack(
     images: Sequence[_ScoredImage],
     rebuilt: NDArray[np.float64],
-    num_graders: int,
+    num_annotators: int,
     num_bins: int,
 ) -> Scores:
-    modes = np.array([image.modes for image in images]).reshape(len(images), 3, num_graders**2)
+    modes = np.array([image.modes for image in images]).reshape(len(images), 3, num_annotators**2)
     numbers = {
         name: np.array([image.numbers[name] for image in images], np.float64) for name in _NUMBERS
     }

@@ -111,28 +111,28 @@ def pixels_of(
     return flat if ignored is None else flat[:, ~ignored[image].ravel()]
 
 
-class GradedImage(NamedTuple):
+class AnnotatedImage(NamedTuple):
     """One image with what counts of it.
 
     Attributes:
         samples: Labels `[S, P]` of the pixels that are not ignored.
-        annotations: Labels `[A, P]` by the graders whose weight is above 0.
+        annotations: Labels `[A, P]` by the annotators whose weight is above 0.
         weights: Theirs, `[A]`, not normalised.
-        graders: Their places `[A]` among all graders.
+        annotators: Their places `[A]` among all annotators.
     """
 
     samples: NDArray
     annotations: NDArray
     weights: NDArray[np.float64]
-    graders: NDArray[np.intp]
+    annotators: NDArray[np.intp]
 
 
-def graded_images(
+def annotated_images(
     samples: NDArray,
     annotations: NDArray,
     ignored: ArrayLike | None,
     weights: ArrayLike | None,
-) -> Iterator[GradedImage]:
+) -> Iterator[AnnotatedImage]:
     """The images of checked sets one by one.
 
     Raises:
@@ -142,14 +142,14 @@ def graded_images(
     ignored = as_ignored_images(ignored, samples)
     weights = as_weights(weights, len(annotations), images)
     return (
-        GradedImage(
+        AnnotatedImage(
             pixels_of(samples, image, ignored),
-            pixels_of(annotations, image, ignored, graders),
-            weights[graders, image],
-            graders,
+            pixels_of(annotations, image, ignored, annotators),
+            weights[annotators, image],
+            annotators,
         )
         for image in range(images)
-        for graders in [np.flatnonzero(weights[:, image])]
+        for annotators in [np.flatnonzero(weights[:, image])]
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether samples differ where graders differ."""
+"""Whether samples differ where annotators differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.overlap import marks_of
-from hpunet.metrics.sets import as_classes, as_sets, graded_images
+from hpunet.metrics.sets import annotated_images, as_classes, as_sets
 from hpunet.metrics.votes import ROUNDING, Votes, votes_of
 
 
@@ -21,7 +21,7 @@ def variance_ncc(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Normalised cross-correlation of the variance maps of samples and graders, image by image.
+    """Normalised cross-correlation of the variance maps of samples and annotators, image by image.
 
     The variance of a pixel is p (1 - p), p the share of a set, by weight, that marked it as
     foreground, which is every label above 0. With `classes` it is the sum of p_c (1 - p_c) over the
@@ -39,7 +39,7 @@ def variance_ncc(
 
     Returns:
         Float64 `[B]` in [-1, 1], higher is better. NaN where either map is the same everywhere, as
-        it is where all graders or all samples agree.
+        it is where all annotators or all samples agree.
 
     Raises:
         ValueError: If the shapes do not fit, a set is empty, the labels are not integers, or
@@ -53,7 +53,7 @@ def variance_ncc(
                 scaled_variance(votes_of(marks_of(image.samples, classes))),
                 scaled_variance(votes_of(marks_of(image.annotations, classes), image.weights)),
             )
-            for image in graded_images(samples, annotations, ignored, weights)
+            for image in annotated_images(samples, annotations, ignored, weights)
         ],
         np.float64,
     )

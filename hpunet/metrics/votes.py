@@ -30,7 +30,7 @@ def votes_of(marks: NDArray[np.bool_], weights: NDArray[np.float64] | None = Non
         dtype = np.uint8 if len(marks) <= _MOST_IN_BYTE else np.int64
         return Votes(marks.sum(axis=0, dtype=dtype), float(len(marks)))
     sums = np.zeros(marks.shape[1:])
-    # One by one: the same graders give the same sum at every pixel.
+    # One by one: the same annotators give the same sum at every pixel.
     for mask, weight in zip(marks, weights, strict=True):
         sums += mask * weight
     return Votes(sums, float(weights.sum()))

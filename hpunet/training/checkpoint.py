@@ -8,7 +8,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.state import TrainState
 from hpunet.training.workdir import BEST, LAST, saved_steps
 

@@ -11,8 +11,8 @@ from jax.experimental import multihost_utils
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from hpunet.errors import UserError
-from hpunet.objective.collectives import SINGLE_DEVICE, Collectives
+from hpunet.io.errors import UserError
+from hpunet.objectives.collectives import SINGLE_DEVICE, Collectives
 
 Tree = TypeVar("Tree")
 AXIS = "devices"

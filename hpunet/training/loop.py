@@ -9,12 +9,12 @@ import jax
 import optax
 from jaxtyping import PyTree
 
+from hpunet.cli.progress import ProgressBar
 from hpunet.data.pipeline import Batch
 from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
 from hpunet.training.devices import Devices, first
 from hpunet.training.interrupt import Interrupt
 from hpunet.training.metrics_log import MetricsLog
-from hpunet.training.progress_bar import ProgressBar
 from hpunet.training.speed import Speed
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task

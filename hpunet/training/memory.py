@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import jax
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 
 @contextlib.contextmanager

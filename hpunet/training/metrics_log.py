@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboardX import SummaryWriter
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.workdir import write_whole
 
 FILE = "metrics.jsonl"

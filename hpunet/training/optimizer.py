@@ -4,7 +4,7 @@ import dataclasses
 
 import optax
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 SCHEDULES = ("constant", "piecewise", "cosine")
 

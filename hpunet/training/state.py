@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
-from hpunet.objective.collectives import Collectives
-from hpunet.objective.terms import Scalars
+from hpunet.objectives.collectives import Collectives
+from hpunet.objectives.terms import Scalars
 from hpunet.training.task import Task
 
 

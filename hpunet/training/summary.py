@@ -13,10 +13,10 @@ from hpunet.data.augment import AugmentConfig, augment
 from hpunet.data.dataset import Dataset
 from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
-from hpunet.model.model_config import ModelConfig
+from hpunet.evaluation.truth_report import TruthReport, compare_with_truth
+from hpunet.models.hierarchical.config import ModelConfig
 from hpunet.training import workdir as folder
 from hpunet.training.metrics_log import FILE, read_metrics
-from hpunet.training.truth_report import TruthReport, compare_with_truth
 from hpunet.training.validation import Cropped, Scored, sample_figure
 from hpunet.weights.file import save_weights
 
@@ -66,7 +66,7 @@ def write_augmented(
 
 
 def write_samples(workdir: Path, images: Cropped, scored: Scored) -> None:
-    """Writes the figure of images, graders' masks, samples and their standard deviation."""
+    """Writes the figure of images, annotators' masks, samples and their standard deviation."""
     figures.save(sample_figure(images, scored), workdir / folder.SAMPLES)
 
 

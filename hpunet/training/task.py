@@ -10,16 +10,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hpunet.data.augment import AugmentConfig, augment, center_crop
+from hpunet.data.intensities import BYTES, Intensities
 from hpunet.data.labels import IGNORED
 from hpunet.data.pipeline import Batch
-from hpunet.intensities import BYTES, Intensities
-from hpunet.model.build import Model
-from hpunet.model.model_config import ModelConfig
-from hpunet.model.network import Network
-from hpunet.model.noise import draw_noise
-from hpunet.objective.collectives import Collectives
-from hpunet.objective.hierarchical import Loss, LossConfig, build_objective, loss_of_pass
-from hpunet.training.sampler import Sampler, build_sampler
+from hpunet.inference.sampler import Sampler, build_sampler
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.network import Network
+from hpunet.models.model import Model
+from hpunet.models.noise import draw_noise
+from hpunet.objectives.collectives import Collectives
+from hpunet.objectives.loss import Loss, LossConfig, build_objective, loss_of_pass
 
 LossFunction = Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collectives], Loss]
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hpunet.errors import UserError
-from hpunet.intensities import BYTES, Intensities
-from hpunet.model.build import Model, build_model
-from hpunet.model.check import image_channels
-from hpunet.model.initialization import Params
-from hpunet.model.model_config import ModelConfig
+from hpunet.data.intensities import BYTES, Intensities
+from hpunet.io.errors import UserError
+from hpunet.models.check import image_channels
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model, build_model
 from hpunet.training.checkpoint import read_params
 from hpunet.training.workdir import (
     BEST,

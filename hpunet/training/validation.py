@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
 from hpunet.data.augment import center_crop
+from hpunet.data.intensities import BYTES, Intensities
 from hpunet.data.labels import without_ignored
 from hpunet.data.window import Window, cut
-from hpunet.intensities import BYTES, Intensities
+from hpunet.inference.predictor import Predictor
 from hpunet.training.devices import Devices
-from hpunet.training.predictor import Predictor
 from hpunet.training.task import Task, scale_intensities
 
 SHOWN_IMAGES = 3
@@ -24,9 +24,10 @@ class Cropped(NamedTuple):
 
     Attributes:
         image: `[B, H, W, C]`, intensities as the network sees them.
-        annotations: Class labels of all graders, `IGNORED` where a pixel counts nowhere.
+        annotations: Class labels of all annotators, `IGNORED` where a pixel counts nowhere.
         position: Place of each image among all that are scored.
-        weights: 1 for each grader of an image, 0 for those that only fill up the array where images
+        weights: 1 for each annotator of an image, 0 for those that only fill up the array where
+            images
             have different numbers of them; None where all have one number.
     """
 
@@ -42,7 +43,7 @@ class Cropped(NamedTuple):
 
     @property
     def ignored(self) -> Bool[np.ndarray, "B H W"]:
-        """Pixels that any grader ignores."""
+        """Pixels that any annotator ignores."""
         return without_ignored(self.annotations)[1]
 
 
@@ -88,9 +89,9 @@ def crop_examples(
         examples = [at_window(example, window) for example in examples]
     pairs = [center_crop(e["image"][None], e["annotations"][:, None], crop) for e in examples]
     image = np.concatenate([image for image, _ in pairs])
-    graders = np.array([len(labels) for _, labels in pairs])
-    filled = [np.resize(labels, (graders.max(), *labels.shape[1:])) for _, labels in pairs]
-    there = np.arange(graders.max())[:, None] < graders
+    annotators = np.array([len(labels) for _, labels in pairs])
+    filled = [np.resize(labels, (annotators.max(), *labels.shape[1:])) for _, labels in pairs]
+    there = np.arange(annotators.max())[:, None] < annotators
     return Cropped(
         np.asarray(scale_intensities(image, intensities)),
         np.concatenate(filled, axis=1),
@@ -106,7 +107,7 @@ def at_window(example: dict[str, Any], window: Window) -> dict[str, Any]:
 
 
 def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> Figure:
-    """The first three images with their graders' masks, samples and standard deviations.
+    """The first three images with their annotators' masks, samples and standard deviations.
 
     Args:
         images: What was scored.
@@ -116,13 +117,13 @@ def sample_figure(images: Cropped, scored: Scored, title: str | None = None) -> 
     shown = slice(SHOWN_IMAGES)
     image = images.image[shown].mean(axis=-1)
     before = "" if title is None else f"{title}, "
-    # Of graders so many as every one of these images has.
-    graders = slice(None)
+    # Of annotators so many as every one of these images has.
+    annotators = slice(None)
     if images.weights is not None:
-        graders = slice(int(images.weights[:, shown].sum(axis=0).min()))
+        annotators = slice(int(images.weights[:, shown].sum(axis=0).min()))
     return figures.hypothesis_grid(
         image,
-        images.labels[graders, shown],
+        images.labels[annotators, shown],
         scored.samples[:, shown],
         captions=[f"{before}image {number + 1}" for number in range(len(image))],
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 COLLAPSED_KL = 0.05
 COLLAPSED_STEPS = 2000

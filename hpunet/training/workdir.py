@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpunet.atomic import written_whole
-from hpunet.errors import UserError
-from hpunet.intensities import BYTES, Intensities
+from hpunet.data.intensities import BYTES, Intensities
+from hpunet.io.atomic import written_whole
+from hpunet.io.errors import UserError
 
 CONFIG = "config.json"
 CHECKSUM, INTENSITIES = "data.checksum", "data.intensities"

@@ -12,12 +12,12 @@ import safetensors
 from jaxtyping import PyTree
 from safetensors.numpy import save
 
-from hpunet.atomic import written_whole
-from hpunet.errors import UserError
-from hpunet.model.build import Model, build_model
-from hpunet.model.check import FIRST_KERNEL
-from hpunet.model.initialization import Params
-from hpunet.model.model_config import ModelConfig
+from hpunet.io.atomic import written_whole
+from hpunet.io.errors import UserError
+from hpunet.models.check import FIRST_KERNEL
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model, build_model
 from hpunet.weights import header
 from hpunet.weights.checksum import checksum
 from hpunet.weights.header import Header, shown

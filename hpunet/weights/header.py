@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from hpunet.errors import UserError
-from hpunet.intensities import BYTES, Intensities
-from hpunet.model.model_config import ModelConfig
+from hpunet.data.intensities import BYTES, Intensities
+from hpunet.io.errors import UserError
+from hpunet.models.hierarchical.config import ModelConfig
 
 FORMAT = "hpunet-1"
 # Coarser than this no picture has a pixel left.

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpunet.atomic import clear_leftovers, exclusive
-from hpunet.download import DownloadError
-from hpunet.errors import UserError
-from hpunet.model.build import Model
-from hpunet.model.check import image_channels
-from hpunet.model.initialization import Params
-from hpunet.model.model_config import ModelConfig
+from hpunet.io.atomic import clear_leftovers, exclusive
+from hpunet.io.download import DownloadError
+from hpunet.io.errors import UserError
+from hpunet.models.check import image_channels
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model
 from hpunet.weights import file
-from hpunet.weights.checkpoint_files import Opened, open_files
-from hpunet.weights.conversion import convert
+from hpunet.weights.deepmind.conversion import convert
 from hpunet.weights.header import preprocessing_of
-from hpunet.weights.tensor_bundle import read_bundle
+from hpunet.weights.tensorflow.checkpoint_files import Opened, open_files
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 
 _UNFINISHED = "incomplete."
 

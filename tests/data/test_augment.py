@@ -191,7 +191,7 @@ def test_a_window_too_large_repeats_the_border_of_image_and_mask():
     np.testing.assert_array_equal(masks, 1)
 
 
-def test_center_crop_starts_at_half_the_margin_for_any_number_of_graders():
+def test_center_crop_starts_at_half_the_margin_for_any_number_of_annotators():
     image = jnp.broadcast_to(positions(11, 8), (2, 11, 8, 2))
     labels = image[..., 0].astype(jnp.int32)
     cropped, masks = center_crop(image, labels, (6, 4))

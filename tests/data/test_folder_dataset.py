@@ -7,7 +7,7 @@ from hpunet.data.folder import builder
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.pipeline import training_batches
 from hpunet.data.window import Window
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from tests.data.folder_files import mask, picture, write, write_folder
 
 WINDOW = Window(8, "crop", augment=False)

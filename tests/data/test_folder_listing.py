@@ -6,7 +6,7 @@ import pytest
 
 from hpunet.data.folder.builder import list_folder
 from hpunet.data.folder.config import FolderConfig
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from tests.data.folder_files import mask, picture, write, write_folder, write_table
 
 

@@ -6,8 +6,8 @@ import pytest
 from hpunet.data.folder import statistics
 from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.statistics import ValueStatistics
-from hpunet.errors import UserError
-from hpunet.intensities import BYTES, Intensities
+from hpunet.data.intensities import BYTES, Intensities
+from hpunet.io.errors import UserError
 
 
 def statistics_of(*images):

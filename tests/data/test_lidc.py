@@ -20,7 +20,7 @@ from hpunet.data import checksums
 from hpunet.data.lidc import builder as lidc
 from hpunet.data.lidc import download as lidc_download
 from hpunet.data.lidc import source as lidc_source
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 SIZE = 8  # Pixels; `open_small` allows it.
 Files = dict[str, bytes]
@@ -41,16 +41,18 @@ def draw_mask(seed: int, size: int = SIZE) -> np.ndarray:
     return np.random.default_rng(1000 + seed).integers(0, 2, (size, size), np.uint8) * 255
 
 
-def make_files(patients: tuple[str, ...], graders: tuple[int, ...] = (0, 1), **size: int) -> Files:
-    """Two crops a patient, drawn from the patient's number, their masks also from the grader's."""
+def make_files(
+    patients: tuple[str, ...], annotators: tuple[int, ...] = (0, 1), **size: int
+) -> Files:
+    """Two crops a patient, drawn from the patient's number, the masks also from the annotator's."""
     files = {}
     for patient in patients:
         for z in ("0.5", "-10.0"):
             seed = int(patient)
             files[f"images/{patient}/z-{z}_c0.png"] = png(draw_image(seed, **size))
-            for grader in graders:
-                name = f"gt/{patient}/z-{z}_c0_l{grader}.png"
-                files[name] = png(draw_mask(10 * seed + grader, **size))
+            for annotator in annotators:
+                name = f"gt/{patient}/z-{z}_c0_l{annotator}.png"
+                files[name] = png(draw_mask(10 * seed + annotator, **size))
     return files
 
 
@@ -139,14 +141,14 @@ def test_a_folder_without_splits_is_train(source, prepared):
     assert set(open_small(str(source), str(prepared)).splits) == {"train"}
 
 
-@pytest.mark.parametrize("graders", [(0, 1, 2, 3), (1, 2, 3, 4), (0,), (1,)])
-def test_graders_counted_from_0_or_1_are_read_back_in_their_order(source, prepared, graders):
-    write_archive(source, "train", make_files(("7",), graders))
+@pytest.mark.parametrize("annotators", [(0, 1, 2, 3), (1, 2, 3, 4), (0,), (1,)])
+def test_annotators_counted_from_0_or_1_are_read_back_in_their_order(source, prepared, annotators):
+    write_archive(source, "train", make_files(("7",), annotators))
     train = open_small(str(source), str(prepared)).splits["train"]
     for item in train:
         assert item["patient"] == "7"
         np.testing.assert_array_equal(item["image"], draw_image(7)[..., None])
-        masks = np.stack([draw_mask(70 + grader) for grader in graders]) // 255
+        masks = np.stack([draw_mask(70 + annotator) for annotator in annotators]) // 255
         np.testing.assert_array_equal(item["annotations"], masks)
         assert item["image"].dtype == item["annotations"].dtype == np.uint8
     assert {item["name"] for item in train} == {"z-0.5_c0", "z--10.0_c0"}
@@ -156,8 +158,8 @@ def test_crops_of_different_sizes_are_cut_to_the_centre_that_all_have(source, pr
     files = make_files(("1",))
     wide = np.tile(np.arange(SIZE + 5, dtype=np.uint8), (SIZE, 1))
     files["images/2/z-1_c0.png"] = png(wide)
-    for grader in (0, 1):
-        files[f"gt/2/z-1_c0_l{grader}.png"] = png(255 * (wide % 2))
+    for annotator in (0, 1):
+        files[f"gt/2/z-1_c0_l{annotator}.png"] = png(255 * (wide % 2))
     write_folder(source, files)
     train = open_small(str(source), str(prepared)).splits["train"]
     assert {item["image"].shape for item in train} == {(SIZE, SIZE, 1)}
@@ -310,8 +312,8 @@ BAD = {
     "another file": ("images/1/z-0.5_c1.jpg", b"", "name fits neither"),
     "a file too deep": ("images/1/1/z-0.5_c0.png", png(GRAY), "name fits neither"),
     "a mask alone": ("gt/1/z-3_c0_l0.png", png(GRAY), "mask without its image images/1/z-3_c0.png"),
-    "an image alone": ("images/1/z-3_c0.png", png(GRAY), "without the mask of grader l0, l1"),
-    "a mask too many": ("gt/1/z-0.5_c0_l2.png", png(GRAY), "has a mask of grader l2"),
+    "an image alone": ("images/1/z-3_c0.png", png(GRAY), "without the mask of annotator l0, l1"),
+    "a mask too many": ("gt/1/z-0.5_c0_l2.png", png(GRAY), "has a mask of annotator l2"),
 }
 
 
@@ -329,35 +331,37 @@ def test_a_bad_file_is_named_with_what_is_wrong(source, prepared, bad, archived)
 
 
 @pytest.mark.parametrize(("first", "lost"), [(0, 0), (0, 1), (1, 1), (1, 3)])
-def test_an_image_without_one_of_its_masks_is_named_with_the_grader(source, prepared, first, lost):
+def test_an_image_without_one_of_its_masks_is_named_with_the_annotator(
+    source, prepared, first, lost
+):
     files = make_files(("1", "2"), tuple(range(first, first + 4)))
     del files[f"gt/1/z-0.5_c0_l{lost}.png"]
     write_folder(source, files)
-    expected = f"{source}/images/1/z-0.5_c0.png: image without the mask of grader l{lost}"
+    expected = f"{source}/images/1/z-0.5_c0.png: image without the mask of annotator l{lost}"
     assert refusal(source, prepared) == expected
 
 
-def test_all_splits_have_the_same_number_of_graders(source, prepared):
+def test_all_splits_have_the_same_number_of_annotators(source, prepared):
     write_archive(source, "train", make_files(("1", "2"), (0, 1)))
     write_archive(source, "test", make_files(("3",), (0,)))
     assert refusal(source, prepared).endswith(
-        "test.tar.gz: images/3/z--10.0_c0.png: image without the mask of grader l1"
+        "test.tar.gz: images/3/z--10.0_c0.png: image without the mask of annotator l1"
     )
 
 
-def test_a_grader_whom_all_skip_is_missed(source, prepared):
+def test_a_annotator_whom_all_skip_is_missed(source, prepared):
     write_folder(source, make_files(("1",), (0, 2)))
-    assert "without the mask of grader l1" in refusal(source, prepared)
+    assert "without the mask of annotator l1" in refusal(source, prepared)
 
 
-def test_graders_counted_from_2_are_refused(source, prepared):
+def test_annotators_counted_from_2_are_refused(source, prepared):
     write_folder(source, make_files(("1",), (2, 3)))
     assert "counted from l0 or l1, but here from l2" in refusal(source, prepared)
 
 
 def test_images_without_any_masks_are_refused(source, prepared):
     write_folder(source, {IMAGE: png(GRAY)})
-    assert f"{IMAGE}: image without the mask of grader l0" in refusal(source, prepared)
+    assert f"{IMAGE}: image without the mask of annotator l0" in refusal(source, prepared)
 
 
 def test_a_patient_in_two_splits_is_refused(source, prepared):

@@ -66,7 +66,7 @@ def test_no_more_processes_than_cores_read(monkeypatch, cores, processes):
     assert_equal(read, take(8))
 
 
-def test_seed_decides_order_and_graders():
+def test_seed_decides_order_and_annotators():
     one, other = take(3), take(3, seed=6)
     assert any(not np.array_equal(a.image, b.image) for a, b in zip(one, other, strict=True))
 
@@ -96,16 +96,16 @@ def test_every_epoch_holds_each_example_once_in_an_order_of_its_own():
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
-def test_graders_are_drawn_uniformly_and_anew_in_every_epoch():
+def test_annotators_are_drawn_uniformly_and_anew_in_every_epoch():
     counts = np.zeros(2)
     of_first_example = set()
     for batch in take(60, batch_size=10):
         for image, labels in zip(batch.image, batch.labels, strict=True):
             example = which(image)
-            grader = int(np.array_equal(labels, SOURCE[example]["annotations"][1]))
-            counts[grader] += 1
+            annotator = int(np.array_equal(labels, SOURCE[example]["annotations"][1]))
+            counts[annotator] += 1
             if example == 0:
-                of_first_example.add(grader)
+                of_first_example.add(annotator)
     assert of_first_example == {0, 1}
     expected = counts.sum() / 2
     assert ((counts - expected) ** 2 / expected).sum() < CHI_SQUARED

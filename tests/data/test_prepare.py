@@ -21,7 +21,7 @@ from hpunet.data.prepare import (
     is_whole,
     prepare,
 )
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 NUM_EXAMPLES = 5
 
@@ -73,7 +73,7 @@ class Stripes(tfds.core.GeneratorBasedBuilder):
             if self.failure is not None and index == 3:
                 raise self.failure
             image = np.full((4, 6), index, np.uint8)
-            masks = [np.eye(4, 6, k=grader, dtype=np.uint8) * 255 for grader in range(3)]
+            masks = [np.eye(4, 6, k=annotator, dtype=np.uint8) * 255 for annotator in range(3)]
             yield (
                 str(index),
                 {
@@ -108,7 +108,7 @@ def test_what_was_written_is_read_back(stripes, tmp_path):
     example = examples["name 2"]
     assert example["patient"] == "pätient 2"
     np.testing.assert_array_equal(example["image"], np.full((4, 6, 1), 2, np.uint8))
-    expected = np.stack([np.eye(4, 6, k=grader, dtype=np.uint8) for grader in range(3)])
+    expected = np.stack([np.eye(4, 6, k=annotator, dtype=np.uint8) for annotator in range(3)])
     np.testing.assert_array_equal(example["annotations"], expected)
     assert example["image"].dtype == example["annotations"].dtype == np.uint8
 

@@ -15,7 +15,7 @@ from hpunet.data.synthetic.builder import (
     open_dataset,
 )
 from hpunet.data.synthetic.lesion import mode_masks
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 TINY = SyntheticConfig(image_size=32, num_train=20, num_val=5, num_test=6)
 PINNED = [21, 133, 12, 10, 171]
@@ -103,9 +103,9 @@ def test_no_image_is_in_two_splits():
     assert len({example["patient"] for example in examples}) == len(examples)
 
 
-def test_images_do_not_depend_on_what_graders_choose():
+def test_images_do_not_depend_on_what_annotators_choose():
     other = dataclasses.replace(
-        TINY, p_drawn=0.2, p_halo=0.9, p_protrusion=(0.0, 1.0), num_graders=7
+        TINY, p_drawn=0.2, p_halo=0.9, p_protrusion=(0.0, 1.0), num_annotators=7
     )
     for key in ("image", "parts"):
         np.testing.assert_array_equal(stacked(TINY, "train", key), stacked(other, "train", key))
@@ -126,7 +126,7 @@ def test_any_number_of_protrusions_up_to_four_gives_distinct_modes(num_sites):
         ("image_size", 36, "multiple of 8"),
         ("image_size", 24, "at least 32"),
         ("num_test", 0, "at least 1"),
-        ("num_graders", -2, "at least 1"),
+        ("num_annotators", -2, "at least 1"),
         ("seed", -1, "at least 0"),
         ("p_drawn", 1.1, "probability from 0 to 1"),
         ("p_halo", float("nan"), "probability from 0 to 1"),

@@ -127,7 +127,7 @@ def test_expected_ged_of_a_certain_truth_is_zero(modes):
     assert truth.expected_ged(modes[0], modes[0][[0, 0]], 4) == 0
 
 
-def test_expected_ged_does_not_depend_on_the_order_of_graders(truth, modes):
+def test_expected_ged_does_not_depend_on_the_order_of_annotators(truth, modes):
     first = truth.expected_ged(modes[0], modes[0][[0, 2, 7, 7]], 8)
     second = truth.expected_ged(modes[0], modes[0][[7, 0, 7, 2]], 8)
     assert first == pytest.approx(second)
@@ -188,7 +188,7 @@ def test_total_variation_is_one_between_disjoint_distributions():
     assert total_variation(np.array([0.5, 0.5]), np.array([0.25, 0.75])) == 0.25
 
 
-def test_thresholded_mean_keeps_what_half_of_the_graders_drew():
+def test_thresholded_mean_keeps_what_half_of_the_annotators_drew():
     annotations = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]], np.uint8)
     mean = thresholded_mean(annotations[:, None])
     np.testing.assert_array_equal(mean, [[1, 1, 0, 0]])

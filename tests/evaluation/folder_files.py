@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.errors import UserError
 from hpunet.evaluation.folders import FolderCases, open_folders
+from hpunet.io.errors import UserError
 
 SIZE = (3, 4)  # Height and width, unlike each other.
 PREDICTIONS, ANNOTATIONS, IMAGES = "predictions", "annotations", "images"

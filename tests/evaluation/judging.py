@@ -5,10 +5,10 @@ import json
 import jax
 import numpy as np
 
-from hpunet.config import default_config, flatten
-from hpunet.config_file import override
+from hpunet.config.files import override
+from hpunet.config.settings import default_config, flatten
 from hpunet.data.dataset import Dataset
-from hpunet.model.build import build_model
+from hpunet.models.model import build_model
 from hpunet.training.trained import TrainedNetwork
 from hpunet.weights.checksum import checksum
 from hpunet.weights.file import save_weights

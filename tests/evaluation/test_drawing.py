@@ -4,9 +4,9 @@ import pytest
 
 from hpunet.evaluation.drawing import DrawnCases, Images, Way, draw_all
 from hpunet.evaluation.store import Store
+from hpunet.inference.predictor import UNIT, Predictor
+from hpunet.inference.sampler import build_sampler
 from hpunet.training.devices import Devices
-from hpunet.training.predictor import UNIT, Predictor
-from hpunet.training.sampler import build_sampler
 from tests import tiny
 from tests.evaluation import judging
 
@@ -80,7 +80,7 @@ def test_sample_depends_on_the_images_place_in_the_split_alone(alone, tmp_path):
     assert (cases[4].samples == alone[8].samples).all()
 
 
-def test_images_with_different_numbers_of_graders_keep_their_own(alone, tmp_path):
+def test_images_with_different_numbers_of_annotators_keep_their_own(alone, tmp_path):
     class Uneven(tiny.Source):
         def __getitem__(self, index):
             example = super().__getitem__(index)

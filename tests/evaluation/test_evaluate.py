@@ -9,8 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-from hpunet import command, config, metrics
-from hpunet.config_file import config_of_run
+from hpunet import metrics
+from hpunet.cli import command
+from hpunet.config import settings as config
+from hpunet.config.files import config_of_run
 from hpunet.evaluation import judged
 from hpunet.evaluation.store import Store
 from hpunet.open_data import open_data
@@ -139,7 +141,7 @@ def test_predictions_of_any_tool_are_scored_by_the_same_code(evaluated, tmp_path
     folders = write_folders(tmp_path)
     code, out, _ = evaluated(*folders, f"--out={tmp_path / 'scores.json'}")
     assert code == 0
-    assert "predictions against annotations\n3 images of 3 patients; graders an image: 2" in out
+    assert "predictions against annotations\n3 images of 3 patients; annotators an image: 2" in out
     values = read(tmp_path / "scores.json")
     # Of the usual numbers those that there are.
     assert set(values["groups"]["all"]["num_samples"]) == {"1", "4"}

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.evaluation.folders import open_folders
+from hpunet.io.errors import UserError
 from tests.evaluation.folder_files import (
     ANNOTATIONS,
     MASK,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.errors import UserError
 from hpunet.evaluation.folders import open_folders
 from hpunet.evaluation.folders.png import decode_labels
+from hpunet.io.errors import UserError
 from tests.evaluation.folder_files import (
     ANNOTATIONS,
     MASK,

@@ -10,15 +10,15 @@ import optax
 import pytest
 import safetensors
 
-from hpunet.errors import UserError
+from hpunet.data.intensities import BYTES, Intensities
 from hpunet.evaluation import network as networks
 from hpunet.evaluation.judged import judge_network
-from hpunet.intensities import BYTES, Intensities
-from hpunet.model.build import build_model
+from hpunet.inference.predictor import Predictor
+from hpunet.inference.sampler import build_sampler
+from hpunet.io.errors import UserError
+from hpunet.models.model import build_model
 from hpunet.training.checkpoint import Checkpoints, Progress
 from hpunet.training.devices import Devices
-from hpunet.training.predictor import Predictor
-from hpunet.training.sampler import build_sampler
 from hpunet.training.state import init_state
 from hpunet.training.trained import from_weights, from_workdir
 from hpunet.weights.checksum import checksum

@@ -31,8 +31,8 @@ def test_shown_images_are_spread_over_all(count, places):
     assert spread_over(range(10), count) == (list(range(10)) if places is None else places)
 
 
-def case(name, size, num_graders, drawn):
-    annotations = np.zeros((num_graders, size, size), np.uint8)
+def case(name, size, num_annotators, drawn):
+    annotations = np.zeros((num_annotators, size, size), np.uint8)
     annotations[:, 1, 1] = drawn
     return Case(name, name, annotations[:1], annotations)
 
@@ -44,7 +44,7 @@ def test_grid_shows_images_drawn_on_of_the_commonest_shape_and_ranks_all_of_them
         case("small", 4, 2, True),
         *(case(f"empty {n}", 6, 2, False) for n in range(2)),
         *(case(f"drawn {n}", 6, 2, True) for n in range(2)),
-        case("more graders", 6, 3, True),
+        case("more annotators", 6, 3, True),
     ]
     scores = score_cases(cases, (1,), Conventions(draws=10), lambda count: None)
     shown = []
@@ -61,5 +61,5 @@ def test_grid_shows_images_drawn_on_of_the_commonest_shape_and_ranks_all_of_them
     write_figures(tmp_path, judged, scores, estimate_all(scores, Conventions(draws=10)))
     samples, ranked = shown
     assert samples == ["drawn 0", "drawn 1"]
-    of = "of 4 images alike in size and graders: GED² 0.000"
+    of = "of 4 images alike in size and annotators: GED² 0.000"
     assert ranked == [f"best {of}, empty 0", f"median {of}, empty 1", f"worst {of}, drawn 1"]

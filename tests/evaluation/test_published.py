@@ -29,7 +29,7 @@ def scored(images=LIDC_V2_IMAGES, patients=LIDC_V2_PATIENTS, num_samples=(1, 16)
         "names": [str(n) for n in range(images)],
         "patients": [str(n % patients) for n in range(images)],
         "num_annotations": np.full(images, 4),
-        "num_graders": np.full(images, 4),
+        "num_annotators": np.full(images, 4),
         "num_drawn": np.full(images, 4),
         "sizes": [(128, 128)] * images,
         "is_plain": np.ones(images, bool),
@@ -68,12 +68,12 @@ def test_published_scores_are_those_of_the_papers():
         (None, {"images": 395, "patients": 24}, None, "395 images of 24 patients"),
         (LIDC_V2, {"patients": 1980}, None, "1,980 images of 1,980 patients"),
         (None, {"num_samples": (1, 4, 8)}, None, "these of 1, 4, 8"),
-        (None, {}, (1,), "all pixels and graders alike"),
-        (None, {"is_plain": np.arange(1980) > 0}, None, "all pixels and graders alike"),
+        (None, {}, (1,), "all pixels and annotators alike"),
+        (None, {"is_plain": np.arange(1980) > 0}, None, "all pixels and annotators alike"),
         (LIDC_V2, {"sizes": [(180, 180)] * 1980}, None, "180 x 180 pixels"),
-        (LIDC_V2, {"num_graders": np.arange(1980) % 2 + 3}, None, "3 graders"),
+        (LIDC_V2, {"num_annotators": np.arange(1980) % 2 + 3}, None, "3 annotators"),
     ],
-    ids=["v1", "images", "patients", "samples", "classes", "ignored", "size", "graders"],
+    ids=["v1", "images", "patients", "samples", "classes", "ignored", "size", "annotators"],
 )
 def test_scores_of_other_images_or_samples_are_warned_of_and_not_set_beside(
     benchmark, scores, classes, part
@@ -131,14 +131,17 @@ def test_images_without_anything_to_be_scored_are_warned_of():
     )
 
 
-def test_heading_says_what_was_scored_and_by_how_many_graders():
+def test_heading_says_what_was_scored_and_by_how_many_annotators():
     judged = Judged([], (1,), "x", "weights on x, split test; seed 0", {})
-    graders = np.array([4, 4, 3])
-    text = table.heading(judged, scored(3, 2, num_graders=graders))
+    annotators = np.array([4, 4, 3])
+    text = table.heading(judged, scored(3, 2, num_annotators=annotators))
     assert text == (
-        "weights on x, split test; seed 0\n3 images of 2 patients; graders an image: 3 on 1, 4 on 2"
+        "weights on x, split test; seed 0\n"
+        "3 images of 2 patients; annotators an image: 3 on 1, 4 on 2"
     )
-    assert table.heading(judged, scored(1, 1)).endswith("1 image of 1 patient; graders an image: 4")
+    assert table.heading(judged, scored(1, 1)).endswith(
+        "1 image of 1 patient; annotators an image: 4"
+    )
 
 
 def test_score_that_is_nowhere_defined_is_left_out_of_the_table():

@@ -7,25 +7,25 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from hpunet.errors import UserError
 from hpunet.evaluation import result
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.estimates import ALL, SUBSET_B, estimate_all, estimate_groups, estimate_modes
 from hpunet.evaluation.judged import Judged
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, score_cases
+from hpunet.io.errors import UserError
 
 NOTHING = Comparison(None, (), ())
 PLAIN = Conventions(draws=50)
 
 
-def cases(num_images=6, num_samples=4, num_graders=3, size=6, seed=0):
+def cases(num_images=6, num_samples=4, num_annotators=3, size=6, seed=0):
     rng = np.random.default_rng(seed)
     made = []
     for index in range(num_images):
-        annotations = rng.integers(0, 2, (num_graders, size, size), dtype=np.uint8)
-        # Image k has k graders who drew nothing, up to all of them.
-        annotations[: min(index, num_graders)] = 0
+        annotations = rng.integers(0, 2, (num_annotators, size, size), dtype=np.uint8)
+        # Image k has k annotators who drew nothing, up to all of them.
+        annotations[: min(index, num_annotators)] = 0
         samples = rng.integers(0, 2, (num_samples, size, size), dtype=np.uint8)
         made.append(Case(f"p{index // 2}/i{index}", f"p{index // 2}", samples, annotations))
     return made
@@ -50,10 +50,10 @@ def test_progress_counts_every_image_once():
     assert counts == [1] * 6
 
 
-def test_images_of_different_size_and_number_of_graders_are_scored_together():
-    made = cases(2) + cases(2, num_graders=5, size=9, seed=1)
+def test_images_of_different_size_and_number_of_annotators_are_scored_together():
+    made = cases(2) + cases(2, num_annotators=5, size=9, seed=1)
     scores = score(made)
-    assert scores.num_graders.tolist() == [3, 3, 5, 5]
+    assert scores.num_annotators.tolist() == [3, 3, 5, 5]
     assert scores.by_num_samples[4].modes.chosen.shape == (25, 4)
     assert scores.num_annotations.tolist() == [3, 3, 5, 5]
     assert scores.sizes == [(6, 6)] * 2 + [(9, 9)] * 2
@@ -70,10 +70,10 @@ def test_ignored_pixels_and_weights_reach_the_scores():
     one = case._replace(weights=np.array([0.0, 1.0, 0.0]))
     alone = case._replace(annotations=case.annotations[1:2])
     assert score([one]).by_num_samples[4].ged == score([alone]).by_num_samples[4].ged
-    assert score([one]).num_graders == [1]
+    assert score([one]).num_annotators == [1]
 
 
-def test_images_are_plain_where_all_pixels_and_graders_count_alike():
+def test_images_are_plain_where_all_pixels_and_annotators_count_alike():
     case = cases(1)[0]
     made = [
         case,
@@ -94,7 +94,7 @@ def test_no_images_are_refused():
         score([])
 
 
-def test_groups_are_by_how_many_graders_drew_and_subset_b_is_where_all_did():
+def test_groups_are_by_how_many_annotators_drew_and_subset_b_is_where_all_did():
     groups = estimate_groups(score(cases()), PLAIN)
     sizes = {name: group.num_images for name, group in groups.items()}
     assert sizes == {
@@ -133,10 +133,11 @@ def test_estimates_are_means_over_images_with_intervals_over_patients():
     assert estimate.num_patients == 3
 
 
-def test_modes_are_gathered_by_how_often_the_other_graders_chose_them():
+def test_modes_are_gathered_by_how_often_the_other_annotators_chose_them():
     half, all_of_them = estimate_modes(score(cases()), 4, PLAIN)
-    # The three graders of images 0 and 1 differ: two modes each time that one is held out. Of image
-    # 2 two drew nothing: without the third one mode is left, without one of them there are two.
+    # The three annotators of images 0 and 1 differ: two modes each time that one is held out. Of
+    # image 2 two drew nothing: without the third one mode is left, without one of them there are
+    # two.
     assert half.chosen == pytest.approx(1 / 2)
     assert (half.num_modes, half.drawn.num_images) == (6 + 6 + 4, 3)
     # Of images 3 to 5 nobody drew anything: one mode, to which every sample is nearest.

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.evaluation.store import Store
+from hpunet.io.errors import UserError
 
 SAMPLES = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 REBUILT = SAMPLES[:1]

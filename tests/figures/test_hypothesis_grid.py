@@ -8,12 +8,12 @@ from hpunet import figures
 from tests.figures.looking import beside, labels, notes, pictures, squares, titles
 
 FIRST_ROW = [
-    *("image", "grader 1", "grader 2", "grader 3", "grader 4"),
-    *("reconstruction of grader 1", "std of graders", "std of samples"),
+    *("image", "annotator 1", "annotator 2", "annotator 3", "annotator 4"),
+    *("reconstruction of annotator 1", "std of annotators", "std of samples"),
 ]
 
 
-def test_hypothesis_grid_shows_image_graders_reconstruction_deviations_and_16_samples():
+def test_hypothesis_grid_shows_image_annotators_reconstruction_deviations_and_16_samples():
     images = np.arange(2 * 64.0).reshape(2, 8, 8)
     annotations, samples, rebuilt = (
         labels(5, 2, 8, 8),
@@ -33,9 +33,9 @@ def test_hypothesis_grid_shows_image_graders_reconstruction_deviations_and_16_sa
     assert beside(figure).count("samples 1–8") == beside(figure).count("samples 9–16") == 2
 
 
-def test_hypothesis_grid_does_with_one_image_one_grader_one_sample_and_nothing_else():
+def test_hypothesis_grid_does_with_one_image_one_annotator_one_sample_and_nothing_else():
     figure = figures.hypothesis_grid(None, labels(1, 1, 8, 8) > 0, labels(1, 1, 8, 8) > 0)
-    assert titles(figure) == ["grader 1", "std of graders", "std of samples"]
+    assert titles(figure) == ["annotator 1", "std of annotators", "std of samples"]
     assert notes(figure) == ["8 × 8 px"]
     assert "sample 1" in beside(figure)
 
@@ -81,7 +81,7 @@ def test_images_without_a_caption_follow_each_other_under_the_titles_of_the_firs
         None, labels(1, 3, 8, 8), labels(1, 3, 8, 8), captions=["step 500", "", ""]
     )
     assert beside(figure)[0] == "step 500"
-    assert titles(figure) == ["grader 1", "std of graders", "std of samples"]
+    assert titles(figure) == ["annotator 1", "std of annotators", "std of samples"]
 
 
 def test_hypothesis_grid_writes_a_caption_and_titles_above_each_image():
@@ -89,7 +89,7 @@ def test_hypothesis_grid_writes_a_caption_and_titles_above_each_image():
         None, labels(1, 2, 8, 8), labels(1, 2, 8, 8), captions=["best: a", "worst: b"]
     )
     assert [text for text in beside(figure) if ":" in text] == ["best: a", "worst: b"]
-    assert titles(figure) == ["grader 1", "std of graders", "std of samples"] * 2
+    assert titles(figure) == ["annotator 1", "std of annotators", "std of samples"] * 2
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_hypothesis_grid_writes_a_caption_and_titles_above_each_image():
 def test_window_is_a_square_in_the_image_that_holds_every_mask(corners, side):
     masks = squares(*corners)
     figure = figures.hypothesis_grid(np.zeros((1, 128, 128)), masks[:1], masks[1:])
-    image, grader, *_, sample = pictures(figure)
-    assert image.shape == grader.shape == sample.shape == (side, side)
+    image, annotator, *_, sample = pictures(figure)
+    assert image.shape == annotator.shape == sample.shape == (side, side)
     assert notes(figure)[0] == f"{side} × {side} px"
-    assert (grader.sum(), sample.sum()) == (masks[0].sum(), masks[1].sum())
+    assert (annotator.sum(), sample.sum()) == (masks[0].sum(), masks[1].sum())
 
 
 def test_window_holds_masks_of_reconstructions_too():

@@ -31,17 +31,17 @@ def test_scale_grid_has_a_row_of_seven_samples_and_their_deviation_for_each_way(
     assert written[:3] == ["a", *WAYS]
 
 
-def test_deviations_of_a_way_of_few_samples_stand_under_those_of_the_graders():
+def test_deviations_of_a_way_of_few_samples_stand_under_those_of_the_annotators():
     figure = figures.scale_grid(None, labels(2, 1, 8, 8), {"all": labels(1, 1, 8, 8)})
     places = {axis.get_title(): axis.get_position().x0 for axis in figure.axes}
-    assert places["std of graders"] == places["std of samples"] > places["sample 1"]
+    assert places["std of annotators"] == places["std of samples"] > places["sample 1"]
 
 
 def test_a_deviation_says_of_how_many_samples_it_is_where_not_all_are_shown():
     ways = {"a": labels(8, 1, 8, 8), "b": labels(8, 1, 8, 8), "c": labels(7, 1, 8, 8)}
     figure = figures.scale_grid(None, labels(1, 1, 8, 8), ways)
     found = [title for title in titles(figure) if title.startswith("std")]
-    assert found == ["std of graders", "std of all 8", "std of samples"]
+    assert found == ["std of annotators", "std of all 8", "std of samples"]
 
 
 def test_scale_grid_shows_every_way_in_one_window():

@@ -141,7 +141,7 @@ def test_modes_are_drawn_with_the_estimates_that_are_given():
     assert explained(right) == [
         "mean and interval over patients",
         "samples",
-        "graders held out:\nwhat a perfect sampler would draw, too",
+        "annotators held out:\nwhat a perfect sampler would draw, too",
     ]
     assert [bar.get_height() for bar in below.patches] == [310, 1]
     assert [text.get_text() for text in below.texts] == ["310", "1"]
@@ -169,12 +169,12 @@ def test_there_is_a_diagonal_for_pixels_alone():
 def test_axes_say_whose_share_they_show():
     axes = figures.calibration_plot(SUMS, [mode(0.5, 0.25)]).axes
     assert [axis.get_ylabel() for axis in axes[:2]] == [
-        "share of graders who mark a pixel",
+        "share of annotators who mark a pixel",
         "share nearest to the mode",
     ]
     assert [axis.get_xlabel() for axis in axes[2:]] == [
         "share of samples that mark a pixel",
-        "share of the other graders who chose the mode",
+        "share of the other annotators who chose the mode",
     ]
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from hpunet.imaging.page import Hypothesis, Shown, write_page
+from hpunet.report import Hypothesis, Shown, write_page
 
 # Elements without an end.
 VOID = {"meta", "wbr"}

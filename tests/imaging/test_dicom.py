@@ -14,8 +14,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from hpunet.errors import UserError
 from hpunet.imaging.read import find_scans, read_scans
+from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import AXIAL, ct_header, distinct, write_ct, write_enhanced
 from tests.imaging.reading import read_pictures
 

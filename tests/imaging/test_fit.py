@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hpunet.data.crop import central
-from hpunet.errors import UserError
 from hpunet.imaging.fit import (
     blends,
     fit_crop,
@@ -15,6 +14,7 @@ from hpunet.imaging.fit import (
     labels_to_grid,
     to_grid,
 )
+from hpunet.io.errors import UserError
 
 RNG = np.random.default_rng(0)
 ONE = (1.0, 1.0)

@@ -7,9 +7,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.imaging.nifti import place_slices
 from hpunet.imaging.read import read_scans
+from hpunet.io.errors import UserError
 from tests.imaging.reading import read_pictures
 
 # float32 beside the same sum in float64.

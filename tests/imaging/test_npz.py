@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.imaging.read import read_scans
+from hpunet.io.errors import UserError
 
 LEVELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
 

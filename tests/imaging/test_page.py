@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpunet.imaging.page import Hypothesis, write_page
-from hpunet.imaging.page.wording import letters, plain
+from hpunet.report import Hypothesis, write_page
+from hpunet.report.wording import letters, plain
 from tests.imaging.page_cases import Reader, decoded, made_up, page, shown_of
 
 # Bytes; what a page of this size may weigh at most, noise of the image included.

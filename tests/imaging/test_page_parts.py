@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from matplotlib import colormaps
 
-from hpunet.imaging.page.areas import area_text
-from hpunet.imaging.page.drawing import open_case
-from hpunet.imaging.page.outline import num_edges, outline_path
-from hpunet.imaging.page.png import map_uri
-from hpunet.imaging.page.view import close_view, frame_ratio, scale_bar, whole_view
-from hpunet.imaging.page.wording import letters, percent, plain, round_step, with_spread
+from hpunet.report.areas import area_text
+from hpunet.report.drawing import open_case
+from hpunet.report.outline import num_edges, outline_path
+from hpunet.report.png import map_uri
+from hpunet.report.view import close_view, frame_ratio, scale_bar, whole_view
+from hpunet.report.wording import letters, percent, plain, round_step, with_spread
 from tests.imaging.page_cases import Reader, decoded, made_up, page, shown_of
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.errors import UserError
 from hpunet.imaging import reading
 from hpunet.imaging.read import read_scans
+from hpunet.io.errors import UserError
 from tests.imaging.reading import read_pictures
 
 GRAY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)

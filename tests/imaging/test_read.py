@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.errors import UserError
 from hpunet.imaging.naming import distinct_names
 from hpunet.imaging.read import find_scans, read_scans
+from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import distinct, write_ct
 from tests.imaging.reading import read_pictures
 

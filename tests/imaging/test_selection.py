@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.imaging.selection import Slices, Volume, choose, parse_slices
+from hpunet.io.errors import UserError
 
 VOLUME = Volume(
     Path("ct.nii"), "nifti", ("ct",), 120, lambda number: f"slice {number}", lambda n: list(n)

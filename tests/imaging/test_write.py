@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.imaging import write
 from hpunet.imaging.maps import named_maps
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.write import check_formats, formats_of, write_maps
+from hpunet.io.errors import UserError
 from tests.imaging.drawn import STD_ROUNDING, draw_maps, std_over
 
 TOLD = {"version": "9.8", "weights": "gewählt.safetensors"}

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
 from hpunet.imaging.dicom import DicomGeometry
 from hpunet.imaging.read import read_scans
 from hpunet.imaging.scan import Scan
 from hpunet.imaging.view import View
 from hpunet.imaging.write import check_formats, write_maps
 from hpunet.imaging.write_dicom import check_sources, write_dicom
+from hpunet.io.errors import UserError
 from tests.imaging.drawn import STD_ROUNDING, draw_maps, maps_of, std_over
 
 pydicom = pytest.importorskip("pydicom")

@@ -4,11 +4,11 @@ import numpy as np
 from PIL import Image
 
 from hpunet.data.folder.faults import Faults
+from hpunet.data.intensities import BYTES
 from hpunet.inspection.material import Example, Material
-from hpunet.intensities import BYTES
 
 CONFIG = """
-from hpunet.config import default_config
+from hpunet.config.settings import default_config
 
 
 def get_config():

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from hpunet.config import check, default_config, flatten, settings_of
-from hpunet.config_file import override
+from hpunet.config.files import override
+from hpunet.config.settings import check, default_config, flatten, settings_of
 from hpunet.inspection.proposal import Facts, propose
 
 LIDC = Facts(

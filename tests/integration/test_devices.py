@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from hpunet.data.pipeline import Batch
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.devices import Devices, first
 from hpunet.training.state import build_step, init_state
 from tests import tiny

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.model.build import build_model
-from hpunet.model.model_config import ModelConfig
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
 from tests.evaluation import judging
 
@@ -66,8 +66,8 @@ def lidc_dir(tmp_path_factory):
         for number in range(2):
             image = folder / split / "images" / patient / f"z-{number}_c0.png"
             write_png(image, rng.integers(0, 256, (SIZE, SIZE), dtype=np.uint8))
-            for grader in range(4):
-                mask = folder / split / "gt" / patient / f"z-{number}_c0_l{grader}.png"
+            for annotator in range(4):
+                mask = folder / split / "gt" / patient / f"z-{number}_c0_l{annotator}.png"
                 write_png(mask, 255 * rng.integers(0, 2, (SIZE, SIZE), dtype=np.uint8))
     return folder
 

@@ -35,9 +35,9 @@ def two_sets(draw, most=4):
     return draw(masks(draw(st.integers(1, most)))), draw(masks(draw(st.integers(1, most))))
 
 
-def weights_for(graders, values):
+def weights_for(annotators, values):
     """Weights `[G]` or `[G, B]`, at least one above 0 in each image."""
-    shapes = st.sampled_from([(graders,), (graders, IMAGES)])
+    shapes = st.sampled_from([(annotators,), (annotators, IMAGES)])
     return shapes.flatmap(
         lambda shape: hnp.arrays(np.float64, shape, elements=st.sampled_from(values))
     ).filter(lambda weights: weights.any(axis=0).all())

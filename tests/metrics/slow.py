@@ -9,8 +9,8 @@ import numpy as np
 
 def images(samples, annotations, ignored=None, weights=None):
     """Samples, annotations and normalised weights of each image; a mask is a tuple of labels."""
-    graders, number = annotations.shape[:2]
-    weights = np.ones(graders) if weights is None else np.asarray(weights)
+    annotators, number = annotations.shape[:2]
+    weights = np.ones(annotators) if weights is None else np.asarray(weights)
     if weights.ndim == 1:
         weights = np.repeat(weights[:, None], number, axis=1)
     for b in range(number):

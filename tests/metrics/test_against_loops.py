@@ -81,7 +81,7 @@ def test_hungarian_iou_is_the_best_of_all_matchings(case, weights):
 
 @settings(max_examples=25, deadline=None)
 @given(scored(), st.data())
-def test_reconstruction_iou_is_the_mean_over_graders(case, data):
+def test_reconstruction_iou_is_the_mean_over_annotators(case, data):
     case = case._replace(samples=data.draw(masks(len(case.annotations))))
     result = metrics.reconstruction_iou(case.samples, case.annotations, **case.conventions())
     np.testing.assert_allclose(result, expected(case, slow.reconstruction_iou), atol=ROUNDING)
@@ -89,7 +89,7 @@ def test_reconstruction_iou_is_the_mean_over_graders(case, data):
 
 @settings(max_examples=40, deadline=None)
 @given(scored())
-def test_dice_of_mean_compares_what_most_samples_and_most_graders_marked(case):
+def test_dice_of_mean_compares_what_most_samples_and_most_annotators_marked(case):
     result = metrics.dice_of_mean(case.samples, case.annotations, **case.conventions())
     np.testing.assert_allclose(result, expected(case, slow.dice_of_mean), atol=ROUNDING)
 
@@ -128,7 +128,7 @@ def test_expected_calibration_error_is_the_mean_gap_of_the_bins(case, num_bins):
 
 @settings(max_examples=40, deadline=None)
 @given(scored())
-def test_modes_are_counted_where_graders_first_chose_them(case):
+def test_modes_are_counted_where_annotators_first_chose_them(case):
     result = metrics.mode_frequencies(case.samples, case.annotations, **case.conventions())
     loops = np.moveaxis(expected(case, slow.mode_frequencies), 0, -1)
     np.testing.assert_allclose(result.chosen, loops[:, 0], atol=ROUNDING)
@@ -137,7 +137,7 @@ def test_modes_are_counted_where_graders_first_chose_them(case):
 
 @settings(max_examples=40, deadline=None)
 @given(scored())
-def test_modes_of_the_others_are_counted_while_each_grader_is_held_out(case):
+def test_modes_of_the_others_are_counted_while_each_annotator_is_held_out(case):
     result = metrics.held_out_frequencies(case.samples, case.annotations, **case.conventions())
     loops = np.moveaxis(expected(case, slow.held_out_frequencies), 0, -1)
     for n, shares in enumerate(result):

@@ -5,7 +5,7 @@ import pytest
 
 from hpunet import metrics
 
-IMAGES, GRADERS, SAMPLES = 400, 4, 16
+IMAGES, ANNOTATORS, SAMPLES = 400, 4, 16
 PROBABILITIES = np.array([0.5, 0.3, 0.15, 0.05])
 # By chance one difference in two thousand is larger.
 STANDARD_ERRORS = 3.5
@@ -19,8 +19,8 @@ def masks_of(modes):
 def drawn_by(probabilities, seed):
     """Annotations by the known probabilities, and samples by others."""
     random = np.random.default_rng(seed)
-    graders = random.choice(4, (GRADERS, IMAGES), p=PROBABILITIES)
-    return masks_of(random.choice(4, (SAMPLES, IMAGES), p=probabilities)), masks_of(graders)
+    annotators = random.choice(4, (ANNOTATORS, IMAGES), p=PROBABILITIES)
+    return masks_of(random.choice(4, (SAMPLES, IMAGES), p=probabilities)), masks_of(annotators)
 
 
 def standard_errors(first, second, chosen):
@@ -48,7 +48,7 @@ def test_of_a_perfect_sampler_drawn_and_held_out_agree_where_drawn_and_chosen_do
     assert min(misled[0.25], misled[0.75]) > STANDARD_ERRORS
 
 
-# A mode between the others may meet as many of them, on average, as the graders do.
+# A mode between the others may meet as many of them, on average, as the annotators do.
 @pytest.mark.parametrize("mode", [0, 3])
 def test_a_sampler_that_always_draws_one_mode_is_found_out(mode):
     modes = metrics.held_out_frequencies(*drawn_by(np.eye(4)[mode], 0))

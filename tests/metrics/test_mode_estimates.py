@@ -1,4 +1,4 @@
-"""How often modes are drawn by how often graders chose them."""
+"""How often modes are drawn by how often annotators chose them."""
 
 import math
 

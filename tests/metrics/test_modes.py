@@ -89,7 +89,7 @@ def test_weights_say_how_much_the_others_count():
 
 
 @pytest.mark.parametrize(("annotations", "weights"), [((4,), None), ((4, 2), [0, 1])])
-def test_a_single_grader_cannot_be_held_out(annotations, weights):
+def test_a_single_annotator_cannot_be_held_out(annotations, weights):
     result = metrics.held_out_frequencies(strips(4, 1), strips(*annotations), weights=weights)
     for shares in result:
         assert shares.shape == (len(annotations) ** 2, 1)

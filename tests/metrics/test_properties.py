@@ -18,7 +18,7 @@ from tests.metrics.drawn import (
     weights_for,
 )
 
-UNBIASED = {"ged_unbiased", "sample_diversity_unbiased", "grader_diversity_unbiased"}
+UNBIASED = {"ged_unbiased", "sample_diversity_unbiased", "annotator_diversity_unbiased"}
 NUMBERS = [name for name in metrics.SCORES if name != "calibration_error"]
 
 
@@ -47,16 +47,16 @@ def shares(modes):
 
 @settings(max_examples=25, deadline=None)
 @given(scored(), st.randoms(use_true_random=False))
-def test_the_order_of_samples_and_graders_changes_nothing(case, random):
-    of_samples, of_graders = (
+def test_the_order_of_samples_and_annotators_changes_nothing(case, random):
+    of_samples, of_annotators = (
         random.sample(range(len(labels)), len(labels))
         for labels in (case.samples, case.annotations)
     )
     shuffled = score(
         case,
         samples=case.samples[of_samples],
-        annotations=case.annotations[of_graders],
-        weights=None if case.weights is None else case.weights[of_graders],
+        annotations=case.annotations[of_annotators],
+        weights=None if case.weights is None else case.weights[of_annotators],
     )
     result = score(case)
     assert_alike(result, shuffled)
@@ -74,10 +74,10 @@ def test_scores_keep_their_bounds(case):
         given_values = values[name][~np.isnan(values[name])]
         assert (given_values >= low - ROUNDING).all(), name
         assert (given_values <= high + ROUNDING).all(), name
-    graders = len(case.annotations)
+    annotators = len(case.annotations)
     for each in result.modes:
-        sums = np.nansum(each.reshape(graders, graders, IMAGES), axis=1)
-        # 0 of graders who cannot be held out: they do not count, or are alone.
+        sums = np.nansum(each.reshape(annotators, annotators, IMAGES), axis=1)
+        # 0 of annotators who cannot be held out: they do not count, or are alone.
         np.testing.assert_allclose(sums[sums > 0], 1, atol=ROUNDING)
     plain = metrics.mode_frequencies(case.samples, case.annotations, **case.conventions())
     for each in plain:
@@ -88,13 +88,13 @@ def test_scores_keep_their_bounds(case):
 @given(scored())
 def test_only_one_mask_or_a_constant_map_leaves_a_score_without_a_value(case):
     result = score(case)
-    graders = len(case.annotations)
+    annotators = len(case.annotations)
     if case.weights is not None:
-        graders = np.count_nonzero(np.broadcast_to(case.weights.T, (IMAGES, graders)), axis=1)
+        annotators = np.count_nonzero(np.broadcast_to(case.weights.T, (IMAGES, annotators)), axis=1)
     alone = np.broadcast_to(len(case.samples) == 1, IMAGES)
-    alone_too = np.broadcast_to(np.equal(graders, 1), IMAGES)
+    alone_too = np.broadcast_to(np.equal(annotators, 1), IMAGES)
     np.testing.assert_array_equal(np.isnan(result.sample_diversity_unbiased), alone)
-    np.testing.assert_array_equal(np.isnan(result.grader_diversity_unbiased), alone_too)
+    np.testing.assert_array_equal(np.isnan(result.annotator_diversity_unbiased), alone_too)
     np.testing.assert_array_equal(np.isnan(result.ged_unbiased), alone | alone_too)
     for name in set(NUMBERS) - UNBIASED - {"variance_ncc"}:
         assert not np.isnan(getattr(result, name)).any(), name
@@ -202,7 +202,7 @@ def test_whole_weights_are_repetitions(case, data):
     annotations = case.annotations.repeat(times.astype(int), axis=0)
     repeated = score(case, annotations=annotations, weights=None)
     # Two copies are a pair of different annotations, one of weight 2 is not.
-    unlike = {"ged_unbiased", "grader_diversity_unbiased"}
+    unlike = {"ged_unbiased", "annotator_diversity_unbiased"}
     assert_alike(weighted, repeated, set(NUMBERS) - unlike)
     modes = [
         metrics.mode_frequencies(case.samples, masks, **case.conventions() | {"weights": weights})

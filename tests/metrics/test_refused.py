@@ -98,7 +98,7 @@ def test_numbers_of_bins_that_cannot_be(score, num_bins):
         score(strips(2, 1), strips(2), num_bins=num_bins)
 
 
-def test_reconstructions_of_another_number_of_graders():
+def test_reconstructions_of_another_number_of_annotators():
     with pytest.raises(ValueError, match="allowed is one"):
         metrics.reconstruction_iou(strips(2, 1), strips(2))
     with pytest.raises(ValueError, match="allowed is one"):

@@ -29,8 +29,8 @@ def one_by_one(case, rebuilt, count, num_bins):
         sample_diversity_unbiased=metrics.sample_diversity(
             samples, unbiased=True, **without_weights
         ),
-        grader_diversity=metrics.sample_diversity(annotations, **conventions),
-        grader_diversity_unbiased=metrics.sample_diversity(annotations, **unbiased),
+        annotator_diversity=metrics.sample_diversity(annotations, **conventions),
+        annotator_diversity_unbiased=metrics.sample_diversity(annotations, **unbiased),
         dice_of_mean=metrics.dice_of_mean(samples, annotations, **conventions),
         variance_ncc=metrics.variance_ncc(samples, annotations, **conventions),
         calibration=metrics.calibration(samples, annotations, num_bins=num_bins, **conventions),
@@ -107,7 +107,7 @@ def test_descriptions_cannot_be_changed():
         metrics.SCORES["ged"] = metrics.SCORES["ged"]  # type: ignore[index]
 
 
-def test_sixteen_samples_of_four_graders_are_scored_in_time():
+def test_sixteen_samples_of_four_annotators_are_scored_in_time():
     samples, annotations, rebuilt = blobs(16), blobs(4), blobs(4)
     times = []
     for _ in range(15):

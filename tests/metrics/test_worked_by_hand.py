@@ -19,13 +19,13 @@ def test_ged():
 
 
 def test_ged_counts_pairs_of_a_mask_with_itself():
-    # Without them the two graders' own distance would be 1 instead of 1/2.
+    # Without them the two annotators' own distance would be 1 instead of 1/2.
     assert_is(metrics.ged(strips(0), strips(0, 4)), 0.5)
 
 
 def test_unbiased_ged_leaves_out_pairs_of_a_mask_with_itself():
     # Between: d(1, 2) = 1/2, d(1, 4) = 3/4, d(3, 2) = 1/3, d(3, 4) = 1/4, mean 11/24. Among
-    # samples d(1, 3) = 2/3, among graders d(2, 4) = 1/2: 11/12 - 2/3 - 1/2 = -1/4.
+    # samples d(1, 3) = 2/3, among annotators d(2, 4) = 1/2: 11/12 - 2/3 - 1/2 = -1/4.
     assert_is(metrics.ged(strips(1, 3), strips(2, 4), unbiased=True), -1 / 4)
     # With them the last two are halved: 11/12 - 1/3 - 1/4.
     assert_is(metrics.ged(strips(1, 3), strips(2, 4)), 1 / 3)
@@ -38,13 +38,13 @@ def test_ged_of_sets_that_share_nothing_is_two():
 
 
 def test_ged_of_weighted_annotations():
-    # Shares 3/4 and 1/4. Between: 3/4 d(4, 4) + 1/4 d(4, 2) = 1/8; among graders twice
+    # Shares 3/4 and 1/4. Between: 3/4 d(4, 4) + 1/4 d(4, 2) = 1/8; among annotators twice
     # 3/4 1/4 d(4, 2) = 3/16: 1/4 - 3/16.
     assert_is(metrics.ged(strips(4), strips(4, 2), weights=[3, 1]), 1 / 16)
 
 
 def test_unbiased_ged_of_weighted_annotations():
-    # As above, but among graders 3/16 / (1 - 9/16 - 1/16) = d(4, 2) = 1/2; among two samples
+    # As above, but among annotators 3/16 / (1 - 9/16 - 1/16) = d(4, 2) = 1/2; among two samples
     # d(4, 0) = 1. Between: half of 1/8, and half of 1, since the empty sample shares nothing.
     result = metrics.ged(strips(4, 0), strips(4, 2), weights=[3, 1], unbiased=True)
     assert_is(result, 2 * (1 / 16 + 1 / 2) - 1 - 1 / 2)
@@ -65,14 +65,14 @@ def test_sample_diversity():
 
 
 def test_hungarian_iou():
-    # Each of two samples appears three times, each of three graders twice. Two of the full samples
-    # meet the full grader, the third the half (1/2); the empty ones take the other half (0) and
-    # the empty grader (1 + 1): (1 + 1 + 1/2 + 0 + 1 + 1) / 6.
+    # Each of two samples appears three times, each of three annotators twice. Two of the full
+    # samples meet the full annotator, the third the half (1/2); the empty ones take the other half
+    # (0) and the empty annotator (1 + 1): (1 + 1 + 1/2 + 0 + 1 + 1) / 6.
     assert_is(metrics.hungarian_iou(strips(4, 0), strips(4, 2, 0)), 4.5 / 6)
 
 
 def test_hungarian_iou_of_unequal_weights_transports_shares():
-    # Of each sample's half, the full one gives 0.4 to the full grader (1) and 0.1 to the half
+    # Of each sample's half, the full one gives 0.4 to the full annotator (1) and 0.1 to the half
     # (1/2); the empty one fills up the half with 0.2 (0) and the empty one with 0.3 (1).
     result = metrics.hungarian_iou(strips(4, 0), strips(4, 2, 0), weights=[0.4, 0.3, 0.3])
     assert_is(result, 0.4 + 0.05 + 0.3, tolerance=TRANSPORT)
@@ -141,10 +141,10 @@ def test_every_label_above_zero_is_foreground():
 
 
 def test_dice_of_mean():
-    # Two of three samples mark the first two columns, two of four graders the first three:
+    # Two of three samples mark the first two columns, two of four annotators the first three:
     # 2 * 2 / (2 + 3).
     assert_is(metrics.dice_of_mean(strips(4, 2, 0), strips(4, 3, 1, 0)), 4 / 5)
-    # By weight, only the grader of 3 of 5 has half: 2 * 1 / (2 + 1).
+    # By weight, only the annotator of 3 of 5 has half: 2 * 1 / (2 + 1).
     result = metrics.dice_of_mean(strips(4, 2, 0), strips(4, 1, 0), weights=[1, 3, 1])
     assert_is(result, 2 / 3)
 
@@ -161,8 +161,8 @@ def test_half_of_the_weights_is_half_however_doubles_add_up():
     assert_is(metrics.dice_of_mean(strips(4), strips(0, 0, 4), weights=weights), 1.0)
     assert_is(metrics.dice_of_mean(strips(4), strips(4, 4, 0), weights=weights), 1.0)
     # A tie of 1 and 2 goes to 1.
-    for graders in (rows([2], [2], [1]), rows([1], [1], [2])):
-        result = metrics.dice_of_mean(rows([1]), graders, weights=weights, classes=(1, 2))
+    for annotators in (rows([2], [2], [1]), rows([1], [1], [2])):
+        result = metrics.dice_of_mean(rows([1]), annotators, weights=weights, classes=(1, 2))
         assert_is(result, 1.0)
 
 
@@ -175,28 +175,28 @@ def test_dice_of_classes_takes_the_most_frequent_label_of_each_pixel():
 
 
 def test_variance_ncc():
-    # p of the samples by column is 1, 1/2, 0, 0, variances 0, 1/4, 0, 0. Graders 1, 1/2, 1/2, 0:
+    # p of the samples by column is 1, 1/2, 0, 0, variances 0, 1/4, 0, 0. Annotators 1, 1/2, 1/2, 0:
     # 0, 1/4, 1/4, 0. In quarters and centred: (-1, 3, -1, -1) / 4 and (-1, 1, 1, -1) / 2, whose
     # product is 1/2, lengths sqrt(3/4) and 1.
     assert_is(metrics.variance_ncc(strips(2, 1), strips(3, 1)), 1 / math.sqrt(3))
 
 
-def test_variance_ncc_has_no_value_where_all_graders_or_samples_agree():
+def test_variance_ncc_has_no_value_where_all_annotators_or_samples_agree():
     assert_is(metrics.variance_ncc(strips(2, 1), strips(3, 3)), math.nan)
     assert_is(metrics.variance_ncc(strips(2, 2), strips(3, 1)), math.nan)
     # Every pixel's p is 1/3 or 2/3, and all variances 2/9.
     thirds = rows([1, 0, 1, 1], [0, 0, 1, 0], [0, 1, 0, 1])
     assert_is(metrics.variance_ncc(thirds, strips(3, 1)), math.nan)
     # Every pixel has weight 0.3, but 0.1 + 0.2 is another double.
-    graders = rows([1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0])
-    result = metrics.variance_ncc(strips(3, 1), graders, weights=[0.1, 0.2, 0.3, 0.5])
+    annotators = rows([1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0])
+    result = metrics.variance_ncc(strips(3, 1), annotators, weights=[0.1, 0.2, 0.3, 0.5])
     assert_is(result, math.nan)
 
 
 def test_variance_of_classes_sums_over_the_given_ones():
     # Class 1: variances 1/4, 1/4, 0; class 2: 1/4, 0, 0; background: 0, 1/4, 0.
     samples = rows([1, 1, 1], [2, 0, 1])
-    # One grader more: of class 1 the p are 1/2, 0, 0.
+    # One annotator more: of class 1 the p are 1/2, 0, 0.
     annotations = rows([1, 0, 0], [0, 0, 0])
     # Of class 1 alone, (1, 1, -2) / 12 and (2, -1, -1) / 12: 3 / 6.
     assert_is(metrics.variance_ncc(samples, annotations, classes=(1,)), 1 / 2)
@@ -205,7 +205,7 @@ def test_variance_of_classes_sums_over_the_given_ones():
 
 
 def test_calibration():
-    # By columns, shares of the samples 1, 2/3, 1/3, 1/3 and of the graders 1, 1/2, 1/2, 0.
+    # By columns, shares of the samples 1, 2/3, 1/3, 1/3 and of the annotators 1, 1/2, 1/2, 0.
     result = metrics.calibration(strips(4, 2, 1), strips(3, 1), num_bins=3)
     # Bin edges belong to the bin above: 1/3 is in the second, 2/3 in the third, and so is 1.
     np.testing.assert_array_equal(result.pixels, [[0, 2, 2]])

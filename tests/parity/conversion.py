@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import hpunet
-from hpunet.objective.geco import init_geco
-from hpunet.weights.tensor_bundle import read_bundle
+from hpunet.objectives.geco import init_geco
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from tests import golden_reference
 from tests.golden_reference import Golden
 from tests.parity import network

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.objective.cross_entropy import TopK, cross_entropy, reconstruction
-from hpunet.objective.terms import kl_per_scale, l2_regularisation
+from hpunet.objectives.cross_entropy import TopK, cross_entropy, reconstruction
+from hpunet.objectives.terms import kl_per_scale, l2_regularisation
 from tests.golden_reference import Golden
 from tests.parity.comparison import EQUAL, Comparison, compare
 

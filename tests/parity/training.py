@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.model.noise import Noise
-from hpunet.objective.geco import init_geco
-from hpunet.objective.hierarchical import loss_of_pass
+from hpunet.models.noise import Noise
+from hpunet.objectives.geco import init_geco
+from hpunet.objectives.loss import loss_of_pass
 from tests.golden_reference import Golden
 from tests.parity.comparison import (
     COURSE_TOLERANCE,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.checkpoint import Checkpoints, Progress
 from hpunet.training.state import TrainState
 

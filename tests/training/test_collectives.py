@@ -8,12 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.model.build import build_model
-from hpunet.model.model_config import ModelConfig
-from hpunet.objective.cross_entropy import TopK
-from hpunet.objective.elbo import ElboConfig
-from hpunet.objective.geco import GecoConfig
-from hpunet.objective.hierarchical import LossConfig
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.model import build_model
+from hpunet.objectives.cross_entropy import TopK
+from hpunet.objectives.elbo import ElboConfig
+from hpunet.objectives.geco import GecoConfig
+from hpunet.objectives.loss import LossConfig
 from hpunet.training.devices import Devices
 from hpunet.training.state import build_step, init_state
 from hpunet.training.task import build_hierarchical_task

@@ -12,8 +12,8 @@ import optax
 import pytest
 
 from hpunet.data.pipeline import training_batches
-from hpunet.errors import UserError
-from hpunet.objective.elbo import ElboConfig
+from hpunet.io.errors import UserError
+from hpunet.objectives.elbo import ElboConfig
 from hpunet.training import loop, watch
 from hpunet.training.checkpoint import Checkpoints
 from hpunet.training.devices import Devices

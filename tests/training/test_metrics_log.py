@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.metrics_log import MetricsLog, read_metrics
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.optimizer import OptimizerConfig, build_schedule
 
 TOLERANCE = 1e-6

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from hpunet import train
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 from hpunet.training.memory import explain_exhaustion
 from tests import tiny_command
 

@@ -12,7 +12,7 @@ IMAGES = Cropped(
 SCORED = Scored(np.zeros(5), np.zeros(5), np.zeros(5), labels(10, 5, 8, 8, seed=1))
 
 
-def test_three_images_are_shown_with_their_graders_and_samples():
+def test_three_images_are_shown_with_their_annotators_and_samples():
     shown = pictures(sample_figure(IMAGES, SCORED))
     panels = 1 + 4 + 2 + 10
     assert len(shown) == 3 * panels

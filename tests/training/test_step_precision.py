@@ -8,13 +8,13 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.keys import KEYS
-from hpunet.model.build import build_model
-from hpunet.model.network import build_network
-from hpunet.model.precision import PRECISIONS
-from hpunet.objective.collectives import SINGLE_DEVICE
-from hpunet.objective.geco import GecoConfig
-from hpunet.objective.hierarchical import LossConfig
+from hpunet.config.keys import KEYS
+from hpunet.models.hierarchical.network import build_network
+from hpunet.models.model import build_model
+from hpunet.models.precision import PRECISIONS
+from hpunet.objectives.collectives import SINGLE_DEVICE
+from hpunet.objectives.geco import GecoConfig
+from hpunet.objectives.loss import LossConfig
 from hpunet.training.state import build_step, init_state
 from hpunet.training.task import build_hierarchical_task, scale_intensities
 from tests import tiny

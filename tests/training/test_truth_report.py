@@ -5,7 +5,7 @@ from hpunet import metrics
 from hpunet.data.synthetic.builder import SyntheticConfig, Truth, generate
 from hpunet.data.synthetic.lesion import mode_masks
 from hpunet.data.synthetic.truth import thresholded_mean
-from hpunet.training.truth_report import compare_with_truth
+from hpunet.evaluation.truth_report import compare_with_truth
 
 CONFIG = SyntheticConfig(image_size=32, num_train=1, num_val=1, num_test=100)
 NUM_SAMPLES = 16

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from hpunet.config import changed_keys
-from hpunet.errors import UserError
+from hpunet.config.settings import changed_keys
+from hpunet.io.errors import UserError
 from hpunet.training import workdir as folder
 
 CONFIG = {"seed": 0, "num_steps": 5, "model.latent_dims": (1, 1)}

@@ -7,10 +7,10 @@ import tarfile
 
 import pytest
 
-from hpunet import download
-from hpunet.errors import UserError
-from hpunet.weights import checkpoint_files
-from hpunet.weights.checkpoint_files import open_files
+from hpunet.io import download
+from hpunet.io.errors import UserError
+from hpunet.weights.tensorflow import checkpoint_files
+from hpunet.weights.tensorflow.checkpoint_files import open_files
 from tests.weights import serving
 from tests.weights.serving import FILES, GOLDEN, NAME, tar, tar_gz
 

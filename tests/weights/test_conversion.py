@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import hpunet
-from hpunet.errors import UserError
-from hpunet.weights.conversion import MULTIPLIER, convert, reference_values
-from hpunet.weights.reference import reference_names
-from hpunet.weights.tensor_bundle import read_bundle
+from hpunet.io.errors import UserError
+from hpunet.weights.deepmind.conversion import MULTIPLIER, convert, reference_values
+from hpunet.weights.deepmind.names import reference_names
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from tests import golden_reference, tiny
 from tests.weights.bundle_writer import write_bundle
 

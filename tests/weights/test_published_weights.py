@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 import hpunet
-from hpunet import atomic, evaluate, train
-from hpunet.errors import UserError
+from hpunet import evaluate, train
+from hpunet.io import atomic
+from hpunet.io.errors import UserError
 from hpunet.training.trained import from_weights
 from hpunet.weights import published
+from hpunet.weights.deepmind.names import params_from_reference
 from hpunet.weights.file import read_header
-from hpunet.weights.reference import params_from_reference
 from tests import tiny_command
 from tests.weights import serving
 from tests.weights.bundle_writer import write_bundle

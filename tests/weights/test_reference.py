@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import hpunet
-from hpunet.errors import UserError
-from hpunet.weights.reference import reference_names
+from hpunet.io.errors import UserError
+from hpunet.weights.deepmind.names import reference_names
 from tests import tiny
 
 SCOPE = "model/HPUNet"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 
 import hpunet
-from hpunet.errors import UserError
-from hpunet.weights.reference import reference_names
-from hpunet.weights.shapes import find_configs
+from hpunet.io.errors import UserError
+from hpunet.weights.deepmind.names import reference_names
+from hpunet.weights.deepmind.shapes import find_configs
 from tests import golden_reference
 
 SCOPE = "model/HPUNet"

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
-from hpunet.weights.checkpoint_prefix import find_prefix
-from hpunet.weights.crc32c import crc32c
-from hpunet.weights.tensor_bundle import read_bundle
+from hpunet.io.errors import UserError
+from hpunet.weights.tensorflow.checkpoint_prefix import find_prefix
+from hpunet.weights.tensorflow.crc32c import crc32c
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from tests import golden_reference
 from tests.weights.bundle_writer import entry, field, write_bundle
 

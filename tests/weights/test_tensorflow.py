@@ -7,10 +7,10 @@ import pytest
 
 import hpunet
 from hpunet import convert
-from hpunet.weights.conversion import MULTIPLIER
-from hpunet.weights.conversion import convert as convert_bundle
+from hpunet.weights.deepmind.conversion import MULTIPLIER
+from hpunet.weights.deepmind.conversion import convert as convert_bundle
 from hpunet.weights.file import read_header
-from hpunet.weights.tensor_bundle import read_bundle
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from tests import golden_reference
 
 with warnings.catch_warnings():
@@ -143,7 +143,7 @@ def test_old_checkpoint_of_one_file_is_refused(tmp_path):
         session.run(tf.compat.v1.global_variables_initializer())
         saver = tf.compat.v1.train.Saver(write_version=tf.compat.v1.train.SaverDef.V1)
         path = saver.save(session, str(tmp_path / "old.ckpt"))
-    with pytest.raises(hpunet.errors.UserError, match="format V1; allowed is V2"):
+    with pytest.raises(hpunet.io.errors.UserError, match="format V1; allowed is V2"):
         read_bundle(path)
 
 
@@ -153,5 +153,5 @@ def test_variables_that_tensorflow_cut_into_slices_are_refused_by_name(tmp_path)
         tf.compat.v1.get_variable("cut", (4, 2), partitioner=cut)
         session.run(tf.compat.v1.global_variables_initializer())
         path = tf.compat.v1.train.Saver().save(session, str(tmp_path / "cut.ckpt"))
-    with pytest.raises(hpunet.errors.UserError, match="cut is cut into slices"):
+    with pytest.raises(hpunet.io.errors.UserError, match="cut is cut into slices"):
         read_bundle(path)["cut"]

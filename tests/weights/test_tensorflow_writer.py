@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpunet.errors import UserError
-from hpunet.weights import tensorflow_writer
-from hpunet.weights.tensor_bundle import read_bundle
+from hpunet.io.errors import UserError
+from hpunet.weights.tensorflow import writer as tensorflow_writer
+from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from tests.weights.bundle_writer import write_bundle
 
 OLD, NEW = ({"v": np.full(2, x, np.float32), "w": np.ones(3, np.float32)} for x in (1, 2))

@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import hpunet
-from hpunet.errors import UserError
-from hpunet.model import build
+from hpunet.io.errors import UserError
+from hpunet.models import model as build
 from hpunet.weights.checksum import checksum
 from hpunet.weights.file import check_params, read, read_header, save_weights
 from hpunet.weights.published import load

@@ -29,10 +29,10 @@ from hpunet.data.folder.reading import read_entry
 from hpunet.data.folder.splits import SPLITS, as_csv, assign
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.folder.table import find_by_table
+from hpunet.data.intensities import Intensities
 from hpunet.data.prepare import LocalInfo, RecordSource, prepare, progress
 from hpunet.data.window import Window
-from hpunet.errors import UserError
-from hpunet.intensities import Intensities
+from hpunet.io.errors import UserError
 
 TABLE = "annotations.csv"
 ANNOTATORS, INTENSITIES, CHANNELS = "annotators_an_image", "intensities", "channels"

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 
 from hpunet.data.labels import IGNORED
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 ENTRY = re.compile(r"(?:#(?P<colour>[0-9a-fA-F]{6})|(?P<number>-?\d{1,9}))(?:=(?P<name>.+))?")
 ALLOWED = "values such as 0,128=edema,255=core or colours such as #000000,#ff0000=core"

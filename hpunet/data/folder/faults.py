@@ -3,7 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 COMMAND = "python -m hpunet.inspect"
 

@@ -12,7 +12,6 @@ from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import Entry
 from hpunet.data.labels import IGNORED
-from hpunet.errors import UserError
 from hpunet.imaging.fit import HAIR
 from hpunet.imaging.labels import OF_VOLUMES, read_labels
 from hpunet.imaging.naming import OF_PICTURES, suffix_of
@@ -20,6 +19,7 @@ from hpunet.imaging.nifti import open_nifti
 from hpunet.imaging.raster import has_deep_colours
 from hpunet.imaging.read import OPENERS
 from hpunet.imaging.selection import Volume
+from hpunet.io.errors import UserError
 
 
 def read_entry(entry: Entry, config: FolderConfig, faults: Faults) -> Iterator[dict[str, Any]]:

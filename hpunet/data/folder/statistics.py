@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hpunet.data.folder.config import FolderConfig
-from hpunet.errors import UserError
-from hpunet.intensities import Intensities
+from hpunet.data.intensities import Intensities
+from hpunet.io.errors import UserError
 
 # Values of an image and channel that percentiles are taken of, evenly spaced; all if it has fewer.
 KEPT_VALUES = 4096

@@ -15,7 +15,7 @@ from hpunet.data.folder.files import (
     patient_of,
     stem_of,
 )
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 # Letters of a path that may be anything.
 MOST_SHOWN = 300

@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 
 def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:

@@ -16,7 +16,7 @@ from hpunet.data.lidc.cases import Case, find_cases, read_case
 from hpunet.data.lidc.download import download_splits
 from hpunet.data.lidc.source import find_splits, load_split, source_checksum
 from hpunet.data.prepare import LocalInfo, RecordSource, example_features, prepare, progress
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 _DESCRIPTION = """Crops of lung CT slices around a nodule, each with the outlines that several
 radiologists drew, as published with the Hierarchical Probabilistic U-Net. LIDC-IDRI, CC BY 3.0."""
@@ -84,7 +84,7 @@ class Lidc(tfds.core.GeneratorBasedBuilder):
         for case in progress(cases, len(cases), f"preparing lidc {split}"):
             image, _ = read_case(case)
             self._note_size(image.shape, case.files.label(case.image))
-            masks = [case.masks[grader] for grader in sorted(case.masks)]
+            masks = [case.masks[annotator] for annotator in sorted(case.masks)]
             yield (
                 f"{case.patient}/{case.name}",
                 {

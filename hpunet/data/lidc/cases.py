@@ -10,11 +10,11 @@ from jaxtyping import UInt8
 
 from hpunet.data.lidc.png import decode_gray_png
 from hpunet.data.lidc.source import SplitFiles
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 _IMAGE = re.compile(r"images/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)\.png")
 _MASK = re.compile(
-    r"gt/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)_l(?P<grader>0|[1-9]\d*)\.png",
+    r"gt/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)_l(?P<annotator>0|[1-9]\d*)\.png",
 )
 
 
@@ -26,7 +26,7 @@ class Case(NamedTuple):
         patient: Name of the patient's folder.
         name: Name of the image's file, less its ending.
         image: Path of the image, as `files` knows it.
-        masks: Path of the mask by grader, who may be counted from 0 or from 1.
+        masks: Path of the mask by annotator, who may be counted from 0 or from 1.
     """
 
     files: SplitFiles
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def find_cases(splits: Mapping[str, SplitFiles]) -> dict[str, list[Case]]:
-    """All cases of each split, every one with a mask of the same graders.
+    """All cases of each split, every one with a mask of the same annotators.
 
     Raises:
         UserError: If a split holds no images, a file's name says neither image nor mask, an image
@@ -45,7 +45,7 @@ def find_cases(splits: Mapping[str, SplitFiles]) -> dict[str, list[Case]]:
     """
     cases = {split: _pair(files) for split, files in splits.items()}
     _check_patients(cases)
-    _check_graders([case for split in cases.values() for case in split])
+    _check_annotators([case for split in cases.values() for case in split])
     return cases
 
 
@@ -53,16 +53,16 @@ def read_case(case: Case) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "
     """Decodes and checks one case.
 
     Returns:
-        The image, and its masks of 0 and 255 in the graders' order.
+        The image, and its masks of 0 and 255 in the annotators' order.
 
     Raises:
         UserError: If a file is damaged, not 8-bit single-channel, of another size than the image,
             or a mask with other values than 0 and 255.
     """
     image = _decode(case.files, case.image)
-    masks = [_decode(case.files, case.masks[grader]) for grader in sorted(case.masks)]
-    for grader, mask in zip(sorted(case.masks), masks, strict=True):
-        label = case.files.label(case.masks[grader])
+    masks = [_decode(case.files, case.masks[annotator]) for annotator in sorted(case.masks)]
+    for annotator, mask in zip(sorted(case.masks), masks, strict=True):
+        label = case.files.label(case.masks[annotator])
         if mask.shape != image.shape:
             own, other = ("x".join(map(str, pixels.shape)) for pixels in (mask, image))
             raise UserError(f"{label}: is {own} pixels, but its image is {other}")
@@ -85,9 +85,9 @@ def _decode(files: SplitFiles, name: str) -> UInt8[np.ndarray, "H W"]:
 
 def _pair(files: SplitFiles) -> list[Case]:
     images, masks = _sort_names(files)
-    for key, graders in masks.items():
+    for key, annotators in masks.items():
         if key not in images:
-            label = files.label(next(iter(graders.values())))
+            label = files.label(next(iter(annotators.values())))
             raise UserError(f"{label}: a mask without its image images/{key[0]}/{key[1]}.png")
     if not images:
         raise UserError(f"{files.place}: holds no images images/<patient>/z-<z>_c<n>.png")
@@ -103,7 +103,7 @@ def _sort_names(
         if found := _IMAGE.fullmatch(name):
             images[found["patient"], found["name"]] = name
         elif found := _MASK.fullmatch(name):
-            masks[found["patient"], found["name"]][int(found["grader"])] = name
+            masks[found["patient"], found["name"]][int(found["annotator"])] = name
         else:
             raise UserError(
                 f"{files.label(name)}: name fits neither images/<patient>/z-<z>_c<n>.png nor "
@@ -125,22 +125,22 @@ def _check_patients(cases: Mapping[str, Iterable[Case]]) -> None:
                 )
 
 
-def _check_graders(cases: list[Case]) -> None:
-    """Raises unless all cases have the masks of the same graders, counted from 0 or from 1."""
+def _check_annotators(cases: list[Case]) -> None:
+    """Raises unless all cases have the masks of the same annotators, counted from 0 or from 1."""
     counts = collections.Counter(frozenset(case.masks) for case in cases)
-    usual = max(counts, key=lambda graders: (counts[graders], len(graders)))
+    usual = max(counts, key=lambda annotators: (counts[annotators], len(annotators)))
     everyone = frozenset().union(*counts)
     first = min(everyone, default=0)
     if first > 1:
         case = next(case for case in cases if first in case.masks)
         label = case.files.label(case.masks[first])
-        raise UserError(f"{label}: graders are counted from l0 or l1, but here from l{first}")
+        raise UserError(f"{label}: annotators are counted from l0 or l1, but here from l{first}")
     wanted = usual | frozenset(range(first, max(usual, default=first) + 1))
     for case in cases:
         label = case.files.label(case.image)
-        missing = ", ".join(f"l{grader}" for grader in sorted(wanted - case.masks.keys()))
+        missing = ", ".join(f"l{annotator}" for annotator in sorted(wanted - case.masks.keys()))
         if missing:
-            raise UserError(f"{label}: image without the mask of grader {missing}")
-        surplus = ", ".join(f"l{grader}" for grader in sorted(case.masks.keys() - wanted))
+            raise UserError(f"{label}: image without the mask of annotator {missing}")
+        surplus = ", ".join(f"l{annotator}" for annotator in sorted(case.masks.keys() - wanted))
         if surplus:
-            raise UserError(f"{label}: has a mask of grader {surplus}, other images have none")
+            raise UserError(f"{label}: has a mask of annotator {surplus}, other images have none")

@@ -3,10 +3,10 @@
 import os
 import pathlib
 
-from hpunet.atomic import clear_leftovers, exclusive, one_line
 from hpunet.data.lidc.source import SPLITS
-from hpunet.download import DownloadError, download
-from hpunet.errors import UserError
+from hpunet.io.atomic import clear_leftovers, exclusive, one_line
+from hpunet.io.download import DownloadError, download
+from hpunet.io.errors import UserError
 
 URL = "https://storage.googleapis.com/hpunet-data/lidc_crops"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hpunet.data.checksums import combine, file_checksums
 from hpunet.data.lidc.archives import read_archive
 from hpunet.data.stray import is_stray
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 SPLITS = ("train", "val", "test")
 

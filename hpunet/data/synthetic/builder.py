@@ -1,9 +1,9 @@
 """The synthetic data set: CT-like images whose annotations come from a known distribution.
 
-It needs no download and takes seconds. Four graders outline a lesion near the centre of each image,
-each making independent choices: to draw it at all, how far it extends, and which protrusions belong
-to it. All of it is visible in every image and the choices are independent of the image, so what
-remains to be learned is the distribution itself, and `Truth` says what a perfect model scores.
+It needs no download and takes seconds. Four annotators outline a lesion near the centre of each
+image, each making independent choices: to draw it at all, how far it extends, and which protrusions
+belong to it. All of it is visible in every image and the choices are independent of the image, so
+what remains to be learned is the distribution itself, and `Truth` says what a perfect model scores.
 """
 
 import dataclasses
@@ -33,9 +33,12 @@ from hpunet.data.synthetic.truth import Truth
 __all__ = ["Synthetic", "SyntheticConfig", "SyntheticSource", "Truth", "open_dataset"]
 
 VERSION = "1.0.0"
+# Under which a setting entered the digest first: data and runs made before it was renamed stay
+# valid.
+OLD_NAMES = {"num_annotators": "num_graders"}
 SPLITS = ("train", "val", "test")
 CHUNK_SIZE = 16  # images rendered at a time; part of what the seed means, as VERSION is
-IMAGE_STREAM, GRADER_STREAM = 0, 1
+IMAGE_STREAM, ANNOTATOR_STREAM = 0, 1
 
 
 def open_dataset(config: SyntheticConfig, prepared_dir: str | pathlib.Path) -> Dataset:
@@ -60,14 +63,16 @@ def open_dataset(config: SyntheticConfig, prepared_dir: str | pathlib.Path) -> D
 
 def digest(config: SyntheticConfig) -> str:
     """Hexadecimal digest of all that the data set depends on: settings and the code's version."""
-    settings = json.dumps(dataclasses.asdict(config), sort_keys=True)
-    return hashlib.sha256(f"{VERSION} {settings}".encode()).hexdigest()
+    settings = {OLD_NAMES.get(k, k): v for k, v in dataclasses.asdict(config).items()}
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(f"{VERSION} {text}".encode()).hexdigest()
 
 
 def generate(config: SyntheticConfig, split: str) -> Iterator[dict[str, Any]]:
     """Generates the examples of a split, one after the other.
 
-    Images come from another random stream than the graders' choices, which do not depend on them.
+    Images come from another random stream than the annotators' choices, which do not depend on
+    them.
 
     Yields:
         `image` uint8 `[H, W]`, `annotations` uint8 0 or 1 `[G, H, W]`, `parts` uint8 `[H, W]` as
@@ -75,12 +80,12 @@ def generate(config: SyntheticConfig, split: str) -> Iterator[dict[str, Any]]:
     """
     truth, total = Truth(config), config.num_images[split]
     for start in range(0, total, CHUNK_SIZE):
-        image_rng, grader_rng = (
+        image_rng, annotator_rng = (
             np.random.default_rng([config.seed, SPLITS.index(split), start, stream])
-            for stream in (IMAGE_STREAM, GRADER_STREAM)
+            for stream in (IMAGE_STREAM, ANNOTATOR_STREAM)
         )
         scenes = draw_scenes(image_rng, CHUNK_SIZE, config.image_size, config.num_sites)
-        chosen = truth.draw_modes(grader_rng, (CHUNK_SIZE, config.num_graders))
+        chosen = truth.draw_modes(annotator_rng, (CHUNK_SIZE, config.num_annotators))
         for offset in range(min(CHUNK_SIZE, total - start)):
             modes = mode_masks(scenes.parts[offset], config.num_sites)
             assert _all_distinct(modes)

@@ -1,4 +1,4 @@
-"""Settings of the synthetic data set and the choices that its graders make."""
+"""Settings of the synthetic data set and the choices that its annotators make."""
 
 import dataclasses
 import itertools
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 MIN_IMAGE_SIZE = 32
 SIZE_MULTIPLE = 8
@@ -16,9 +16,9 @@ MAX_SITES = 4  # more protrusions than this would touch one another
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticConfig:
-    """What is drawn, how much of it, and how its graders decide.
+    """What is drawn, how much of it, and how its annotators decide.
 
-    A grader makes independent choices with the same probabilities on every image: to draw the
+    An annotator makes independent choices with the same probabilities on every image: to draw the
     lesion at all, to count the halo around the core as lesion, and for every protrusion, to follow
     it or to leave it out.
 
@@ -27,8 +27,8 @@ class SyntheticConfig:
         num_train: Images of the split `train`.
         num_val: Images of the split `val`.
         num_test: Images of the split `test`.
-        num_graders: Independent annotations of an image.
-        p_drawn: Probability that a grader draws the lesion at all.
+        num_annotators: Independent annotations of an image.
+        p_drawn: Probability that an annotator draws the lesion at all.
         p_halo: Probability that one who draws it includes the halo.
         p_protrusion: The same of each protrusion; its length is their number, 0 to 4.
         seed: Of images and annotations; the splits never share a random stream.
@@ -41,7 +41,7 @@ class SyntheticConfig:
     num_train: int = 2000
     num_val: int = 200
     num_test: int = 200
-    num_graders: int = 4
+    num_annotators: int = 4
     p_drawn: float = 0.7
     p_halo: float = 0.4
     p_protrusion: tuple[float, ...] = (0.5, 0.35)
@@ -52,7 +52,7 @@ class SyntheticConfig:
         _check_sites(self.p_protrusion)
         object.__setattr__(self, "p_protrusion", tuple(self.p_protrusion))
         _check_size(self.image_size)
-        for name in ("num_train", "num_val", "num_test", "num_graders"):
+        for name in ("num_train", "num_val", "num_test", "num_annotators"):
             _check_integer(name, getattr(self, name), minimum=1)
         _check_integer("seed", self.seed, minimum=0)
         _check_probability("p_drawn", self.p_drawn)

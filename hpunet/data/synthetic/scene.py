@@ -31,8 +31,8 @@ class Scenes(NamedTuple):
 def draw_scenes(rng: np.random.Generator, num: int, size: int, num_sites: int) -> Scenes:
     """Draws `num` images of `size` x `size` pixels, each with `num_sites` protrusions.
 
-    Core, halo and every protrusion are visible in every image: what a grader will draw is not in
-    it. The same generator gives the same scenes at every size, up to texture and noise.
+    Core, halo and every protrusion are visible in every image: what an annotator will draw is not
+    in it. The same generator gives the same scenes at every size, up to texture and noise.
     """
     shape_rng, noise_rng = rng.spawn(2)
     lesions = draw_lesions(shape_rng, num, num_sites)

@@ -16,7 +16,7 @@ class Truth:
     which an example carries as `modes` `[M, H, W]`.
 
     Attributes:
-        choices: What a grader chose, mode by mode, as from `mode_choices`.
+        choices: What an annotator chose, mode by mode, as from `mode_choices`.
         probabilities: Of the modes, in the same order; they sum to 1.
         names: Readable names of the modes.
     """
@@ -35,7 +35,7 @@ class Truth:
     def draw_modes(
         self, rng: np.random.Generator, shape: tuple[int, ...]
     ) -> Int[np.ndarray, "..."]:
-        """Draws the modes of independent graders, each choice on its own.
+        """Draws the modes of independent annotators, each choice on its own.
 
         Args:
             rng: Source of the choices.
@@ -73,7 +73,7 @@ class Truth:
 
         Args:
             modes: Masks of all modes of one image.
-            annotations: The graders' masks.
+            annotations: The annotators' masks.
             num_samples: Samples n that a model is scored with.
 
         Reference: Kohl et al. 2018, section 3; pairs of a sample with itself are included.
@@ -139,12 +139,12 @@ def total_variation(p: Float[np.ndarray, " M"], q: Float[np.ndarray, " M"]) -> f
 
 
 def thresholded_mean(annotations: Shaped[np.ndarray, "G *B H W"]) -> UInt8[np.ndarray, "*B H W"]:
-    """The pixels that at least half of the graders drew."""
+    """The pixels that at least half of the annotators drew."""
     return (2 * np.asarray(annotations, np.int64).sum(axis=0) >= len(annotations)).astype(np.uint8)
 
 
 def thresholded_mean_ged(annotations: Shaped[np.ndarray, "G H W"]) -> float:
-    """GED^2 of a model that gives the graders' thresholded mean every time.
+    """GED^2 of a model that gives the annotators' thresholded mean every time.
 
     Its samples do not differ, so the score is the same for any number of them.
     """

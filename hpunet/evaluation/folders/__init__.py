@@ -9,7 +9,7 @@ PNG, one mask a file, 1, 2, 4, 8 or 16 bits, gray or palette (whose indices are 
 
     predictions   <name>_s<k>.png   sample k
                   <name>_r<k>.png   annotation k rebuilt from its own latents; for all or no images
-    annotations   <name>_a<k>.png   or, as in the published LIDC crops, <name>_l<k>.png: grader k
+    annotations   <name>_a<k>.png   or, as in the published LIDC crops, <name>_l<k>.png: annotator k
     images        <name>.png        of any kind; colours are turned to gray
 
 k is any whole number; masks are ordered by it. The folders `<split>/gt` and `<split>/images` of the

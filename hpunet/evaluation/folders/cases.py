@@ -3,7 +3,6 @@
 import pathlib
 from collections.abc import Mapping, Set
 
-from hpunet.errors import UserError
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.folders.files import (
     ANNOTATIONS,
@@ -17,6 +16,7 @@ from hpunet.evaluation.folders.files import (
 from hpunet.evaluation.folders.image import FolderImage, open_image
 from hpunet.evaluation.folders.labels import Labels
 from hpunet.evaluation.folders.stack import Stack
+from hpunet.io.errors import UserError
 
 # Classes are kept as uint8.
 _MOST_CLASSES = 256

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 _PNG = re.compile(r"(?P<name>(?:.+/)?[^/]+)_(?P<kind>[a-z])(?P<number>[0-9]+)\.(?i:png)", re.DOTALL)
 _NPZ = re.compile(r"(?P<name>.+)\.(?i:npz)", re.DOTALL)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from hpunet.errors import UserError
 from hpunet.evaluation.case import Case
 from hpunet.evaluation.folders.files import MaskFiles
 from hpunet.evaluation.folders.labels import Labels, Masks
@@ -18,6 +17,7 @@ from hpunet.evaluation.folders.stack import (
     stack_array,
     stack_pngs,
 )
+from hpunet.io.errors import UserError
 
 _SAMPLES = ("samples", "logits", "probabilities")
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 # Rounding may take a probability a little above 1.
 _PROBABILITY_SLACK = 1e-3

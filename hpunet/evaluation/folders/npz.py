@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpunet.errors import UserError
+from hpunet.io.errors import UserError
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from hpunet.data.crop import central
-from hpunet.errors import UserError
 from hpunet.evaluation.folders.files import read_file
 from hpunet.evaluation.folders.labels import Labels, Masks, most_likely, to_masks
 from hpunet.evaluation.folders.npz import read_npz
 from hpunet.evaluation.folders.png import decode_labels, decode_picture
+from hpunet.io.errors import UserError
 
 Decoded = TypeVar("Decoded")
 

@@ -1,0 +1,222 @@
+"""What all commands have in common: flags, one-line errors, exit codes."""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from absl import flags, logging
+from ml_collections import ConfigDict
+
+from hpunet.config.files import config_files, find_config, load_config, override
+from hpunet.config.keys import KEYS
+from hpunet.io.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+HELP_WORDS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
+OVERRIDE = re.compile(r"--?config\.([^=]*)(=?)(.*)", re.DOTALL)
+
+# What `--config.key=value` asked for; absl's flags cannot hold keys that only a file defines.
+_overrides: dict[str, str] = {}
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parses the flags, runs a command and exits.
+
+    A user's mistake ends in one line on stderr and exit code 2.
+
+    Args:
+        main: The command; its return value is the exit code.
+    """
+    logging.set_verbosity(logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no arrows and superscripts shows question marks.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    module = sys.modules[main.__module__]
+    try:
+        code = _run(main, module)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _run(main: Callable[[], int | None], module: ModuleType) -> int:
+    if any(word in HELP_WORDS for word in sys.argv[1:]):
+        print(help_text(module))
+        return 0
+    try:
+        parse_flags(sys.argv, module)
+        return main() or 0
+    except UserError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def fail(message: str) -> int:
+    """Prints a mistake in one line and gives the exit code for it."""
+    print(f"{_program()}: {' '.join(message.split())}", file=sys.stderr)
+    return USER_ERROR
+
+
+def _program() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else Path(sys.argv[0]).name
+
+
+def help_text(module: ModuleType) -> str:
+    """What `--help` prints: what the command does, its flags and, if it takes them, its keys."""
+    own = own_flags(module)
+    lines = [(module.__doc__ or "").strip(), "", "Flags:"]
+    lines += [f"  --{_with_default(own[name])}: {own[name].help}" for name in sorted(own)]
+    if "config" in own:
+        lines += ["", f"Configurations known by name: {', '.join(sorted(config_files()))}"]
+        lines += [
+            "",
+            "Keys, changed by --config.KEY=VALUE, with the defaults of hpunet/config/keys.py:",
+        ]
+        lines += [
+            f"  {name}={key.default}: {key.meaning} Allowed: {key.allowed.text}."
+            for name, key in KEYS.items()
+            if name.startswith(module.GET_CONFIG.changeable)
+        ]
+    return "\n".join(lines)
+
+
+def _with_default(flag: flags.Flag) -> str:
+    return flag.name if flag.default is None else f"{flag.name}={flag.default}"
+
+
+def own_flags(module: ModuleType) -> dict[str, flags.Flag]:
+    """A command's flags by name; its module keeps them in `FLAGS`."""
+    return {name: module.FLAGS[name] for name in module.FLAGS}
+
+
+def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
+    """Parses flags; a `ConfigFlag` then finds its file and the changed keys.
+
+    Args:
+        argv: The program's name, then its words.
+        module: The command, whose flags are allowed.
+
+    Raises:
+        UserError: At a flag or value that is not allowed, or at words that are no flags if the
+            command has no `WORDS`.
+    """
+    _overrides.clear()
+    words = [word for word in argv[1:] if not _take_override(word)]
+    own = own_flags(module)
+    # Grain asks absl for flags, which are nobody's here.
+    flags.FLAGS.mark_as_parsed()
+    if _overrides and "config" not in own:
+        raise _unknown_flag(f"config.{next(iter(_overrides))}", own)
+    try:
+        rest = module.FLAGS([argv[0], *words])
+    except flags.UnrecognizedFlagError as error:
+        raise _unknown_flag(error.flagname, own) from None
+    except flags.Error as error:
+        raise UserError(_one_line(error, own)) from None
+    taken = getattr(module, "WORDS", None)
+    if taken is not None:
+        taken.given[:] = rest[1:]
+    elif len(rest) > 1:
+        raise UserError(f"unexpected {rest[1]!r}: allowed are flags only, {_listed(own)}")
+
+
+def _take_override(word: str) -> bool:
+    found = OVERRIDE.fullmatch(word)
+    if found is None:
+        return False
+    key, equals, value = found.groups()
+    if not equals:
+        raise UserError(f"--config.{key}: it has no value, allowed is --config.{key}=VALUE")
+    _overrides[key] = value
+    return True
+
+
+def _unknown_flag(name: str, own: dict[str, flags.Flag]) -> UserError:
+    return UserError(f"--{name}: no such flag; allowed are {_listed(own)}")
+
+
+def _listed(own: dict[str, flags.Flag]) -> str:
+    keys = ["--config.KEY=VALUE"] if "config" in own else []
+    return ", ".join([*(f"--{name}" for name in sorted(own)), *keys, "--help"])
+
+
+def _one_line(error: flags.Error, own: dict[str, flags.Flag]) -> str:
+    text = " ".join(str(error).split())
+    found = re.match(r"flag --([^=]+)=(.*?): ", text)
+    parser = own[found[1]].parser if found else None
+    allowed = "true or false" if isinstance(parser, flags.BooleanParser) else ""
+    allowed = allowed or getattr(parser, "syntactic_help", "")
+    return f"--{found[1]}={found[2]}: allowed is {allowed}" if found and allowed else text
+
+
+class Words:
+    """What stands on the command line besides flags; a command that takes it has one as `WORDS`.
+
+    Attributes:
+        given: The words, once flags are parsed.
+    """
+
+    def __init__(self, flag_values: flags.FlagValues) -> None:
+        """Lets words and flags of a command stand in any order."""
+        flag_values.set_gnu_getopt(True)
+        self.given: list[str] = []
+
+
+class ConfigFlag:
+    """The flag `--config` and its overrides; call it once flags are parsed.
+
+    Attributes:
+        changeable: What the names of the keys begin with that a user may change.
+    """
+
+    def __init__(self, flag_values: flags.FlagValues, changeable: str = "") -> None:
+        """Defines the flag among a command's own."""
+        self.changeable = changeable
+        self._flag = flags.DEFINE_string(
+            "config",
+            None,
+            "Path or name of a configuration; --config.KEY=VALUE changes a key.",
+            flag_values=flag_values,
+        )
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line has the flag or an override."""
+        return self._flag.value is not None or bool(_overrides)
+
+    def __call__(self, known: ConfigDict | None = None) -> ConfigDict:
+        """The configuration that the command line asks for.
+
+        Args:
+            known: Stands in for `--config`, which is then refused.
+
+        Raises:
+            UserError: Naming file or key, value and what is allowed.
+        """
+        for key in _overrides:
+            if key in KEYS and not key.startswith(self.changeable):
+                raise UserError(
+                    f"--config.{key}: this command reads it where the network comes from; "
+                    f"allowed are the keys {self.changeable}*"
+                )
+        name = self._flag.value
+        if known is not None and name is not None:
+            raise UserError(f"--config={name}: the run has its own; allowed is --config.KEY=VALUE")
+        if known is None:
+            if name is None:
+                names = ", ".join(sorted(config_files()))
+                raise UserError(f"--config is missing: allowed are a path, or one of {names}")
+            known = load_config(find_config(name))
+        return override(known, _overrides)

@@ -1,0 +1,183 @@
+"""Configurations as files, and the changes to them that a command line asks for."""
+
+import ast
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from hpunet.config.keys import KEYS
+from hpunet.config.settings import check, default_config, flatten
+from hpunet.io.errors import UserError
+from hpunet.models.hierarchical.config import ModelConfig
+
+PACKAGE = Path(__file__).parents[1]
+WORDS = {"none": None, "true": True, "false": False}
+
+
+def find_config(name: str) -> Path:
+    """The file of a configuration given by path or by name.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    own = config_files()
+    stem = Path(name).stem
+    if stem in own and os.path.dirname(name) in ("", "configs"):
+        return own[stem]
+    raise UserError(f"--config={name}: no such file; known by name are {', '.join(sorted(own))}")
+
+
+def config_files() -> dict[str, Path]:
+    """The project's own configurations by name: those of the wheel, or of the checkout."""
+    packaged, checkout = PACKAGE / "configs", PACKAGE.parent / "configs"
+    folder = packaged if packaged.is_dir() else checkout
+    return {p.stem: p for p in folder.glob("*.py") if p.stem != "__init__"}
+
+
+def load_config(path: Path) -> ConfigDict:
+    """What the `get_config` of a file returns, checked.
+
+    Raises:
+        UserError: Naming the file, if it cannot be run or has no valid configuration.
+    """
+    config = _run_get_config(path)
+    if not isinstance(config, ConfigDict):
+        kind = type(config).__name__
+        raise UserError(f"{path}: get_config returns a {kind}, allowed is a ConfigDict")
+    flat = flatten(config)
+    missing = [name for name in KEYS if name not in flat]
+    if missing:
+        raise UserError(
+            f"{path}: it lacks {', '.join(missing)}; allowed is to start from "
+            "hpunet.config.settings.default_config()"
+        )
+    try:
+        check(flat)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return config
+
+
+def config_of_run(path: Path) -> ConfigDict:
+    """The configuration that a run was started with, checked.
+
+    Args:
+        path: Its `config.json`. Keys that are newer than the file have their defaults.
+
+    Raises:
+        UserError: Naming the file, if it cannot be read or holds no valid configuration.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = {name: values[name] for name in KEYS if name in values}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: no configuration of a run ({error})") from None
+    try:
+        check(known)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return _changed(default_config(), known)
+
+
+def _run_get_config(path: Path) -> Any:
+    try:
+        module = _execute(path)
+        if not hasattr(module, "get_config"):
+            raise UserError(f"{path}: it has no function get_config")
+        return module.get_config()
+    except UserError:
+        raise
+    except SyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {error.msg}") from None
+    # A configuration is a program of the user's: whatever it raises is theirs to mend.
+    except Exception as error:
+        raise UserError(f"{path}{_line_in(path, error)}: {_described(error)}") from None
+
+
+def _execute(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--config={path}: allowed are files that end in .py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _line_in(path: Path, error: Exception) -> str:
+    place, line = error.__traceback__, None
+    while place is not None:
+        if place.tb_frame.f_code.co_filename == str(path):
+            line = place.tb_lineno
+        place = place.tb_next
+    return "" if line is None else f", line {line}"
+
+
+def _described(error: Exception) -> str:
+    text = str(error.args[0]) if error.args else str(error)
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
+    """A configuration with the values that `--config.key=value` words give.
+
+    Args:
+        config: With every key.
+        changes: Texts by the full names of their keys.
+
+    Raises:
+        UserError: Naming key, value and what is allowed.
+    """
+    values = {name: parse_value(name, text) for name, text in changes.items()}
+    for name, value in values.items():
+        check({name: value})
+    return _changed(config, values)
+
+
+def with_model(config: ConfigDict, model: ModelConfig) -> ConfigDict:
+    """A configuration with the keys of a network of this shape."""
+    return _changed(config, {f"model.{k}": v for k, v in dataclasses.asdict(model).items()})
+
+
+def _changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    changed = ConfigDict(config.copy_and_resolve_references())
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        place: Any = changed
+        for group in groups:
+            place = place[group]
+        with place.ignore_type():
+            place[last] = value
+    return changed
+
+
+def parse_value(name: str, text: str) -> Any:
+    """The value that a text stands for where a key expects it; the text itself if for none.
+
+    Python's literals; besides, texts without quotes, a single value for a list of one, and the
+    words none, true and false in any case.
+    """
+    fits: Callable[[Any], bool] = KEYS[name].allowed.test if name in KEYS else lambda value: True
+    value = _literal(text)
+    if name in KEYS and isinstance(KEYS[name].default, float) and type(value) is int:
+        with contextlib.suppress(OverflowError):  # What is too large is refused below.
+            value = float(value)
+    return next((v for v in (value, text, (value,)) if fits(v)), value)
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text

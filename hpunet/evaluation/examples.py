@@ -1,0 +1,90 @@
+"""Images with their annotations, as the commands see them, for one's own figures and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpunet.config.files import config_of_run, find_config, load_config, override
+from hpunet.config.settings import Settings, settings_of
+from hpunet.data.dataset import Dataset
+from hpunet.data.pipeline import spread
+from hpunet.io.errors import UserError
+from hpunet.open_data import open_data
+from hpunet.training.validation import crop_examples
+from hpunet.training.workdir import CONFIG
+
+
+class Examples(NamedTuple):
+    """B images and what G annotators drew.
+
+    Attributes:
+        image: `[B, H, W, C]`, float32, as the network takes it.
+        annotations: Class labels `[G, B, H, W]`, the background at ignored pixels.
+        patients: Whose image each is, for intervals over patients.
+        names: Of the images.
+        weights: 1 for the annotators that an image has, 0 for those that only fill up the array, as
+            `hpunet.metrics` takes them `[G, B]`; None where all images have G.
+        ignored: Pixels that count nowhere `[B, H, W]`, as `hpunet.metrics` takes them, such as
+            those beyond an image that is smaller than the crop; None where all count.
+    """
+
+    image: NDArray[np.float32]
+    annotations: NDArray[np.uint8]
+    patients: tuple[str, ...]
+    names: tuple[str, ...]
+    weights: NDArray[np.float64] | None = None
+    ignored: NDArray[np.bool_] | None = None
+
+
+def load_examples(
+    config: str | Path,
+    *,
+    split: str = "test",
+    num_images: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Examples:
+    """Images of a configuration's data with all their annotations, cut to its central crop.
+
+    The data are prepared at the first time, as training does.
+
+    Args:
+        config: A configuration's name or file, as `--config` takes it, or the folder of a run.
+        split: `train`, `val` or `test`.
+        num_images: So many images, spread evenly over the split; all if not given.
+        changes: Values by the keys' full names, such as `{"data.dir": "lidc_crops"}`, as
+            `--config.data.dir=lidc_crops` gives them.
+
+    Raises:
+        UserError: If the configuration, the data or the split are not to be had.
+    """
+    if num_images is not None and num_images < 1:
+        raise UserError(f"num_images={num_images}: allowed are whole numbers from 1 up")
+    settings = _settings(Path(config), changes or {})
+    dataset = open_data(settings)
+    if split not in dataset.splits:
+        raise UserError(f"split={split}: allowed are {', '.join(dataset.splits)}")
+    source = dataset.splits[split]
+    return _cropped(spread(source, num_images or len(source)), settings.crop, dataset)
+
+
+def _settings(config: Path, changes: Mapping[str, Any]) -> Settings:
+    run = config / CONFIG
+    values = config_of_run(run) if config.is_dir() else load_config(find_config(str(config)))
+    return settings_of(override(values, {name: str(value) for name, value in changes.items()}))
+
+
+def _cropped(examples: Sequence[dict[str, Any]], crop: int, dataset: Dataset) -> Examples:
+    cropped = crop_examples(examples, (crop, crop), dataset.intensities, dataset.window)
+    return Examples(
+        cropped.image,
+        cropped.labels,
+        tuple(example["patient"] for example in examples),
+        tuple(example["name"] for example in examples),
+        cropped.weights,
+        cropped.ignored if cropped.ignored.any() else None,
+    )

@@ -1,0 +1,130 @@
+"""How close a network came to a distribution that is known."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from hpunet.data.synthetic.truth import Truth, thresholded_mean_ged, total_variation
+
+# A network has learned the distribution if it comes this close.
+MAX_GAP = 0.2
+MAX_TOTAL_VARIATION = 0.15
+
+
+class TruthReport(NamedTuple):
+    """A network's samples beside what a perfect model would draw.
+
+    Attributes:
+        num_samples: Samples an image.
+        ged: GED^2 of the network.
+        perfect_ged: Expected GED^2 of independent draws from the truth.
+        mean_ged: GED^2 of a model that always gives the annotators' thresholded mean.
+        names: The modes.
+        probabilities: Their true probabilities.
+        frequencies: Share of the network's samples that is nearest to each.
+    """
+
+    num_samples: int
+    ged: float
+    perfect_ged: float
+    mean_ged: float
+    names: Sequence[str]
+    probabilities: Float[np.ndarray, " M"]
+    frequencies: Float[np.ndarray, " M"]
+
+    @property
+    def gap(self) -> float:
+        """Where the GED^2 lies between the perfect model's, 0, and the thresholded mean's, 1.
+
+        Of few samples, even a perfect model's may score worse than the mean: then it is NaN.
+        """
+        room = self.mean_ged - self.perfect_ged
+        return (self.ged - self.perfect_ged) / room if room > 0 else math.nan
+
+    @property
+    def total_variation(self) -> float:
+        """Total variation distance of the modes' frequencies from their probabilities."""
+        return total_variation(self.frequencies, self.probabilities)
+
+    @property
+    def learned(self) -> bool:
+        """Whether both lie within the limits."""
+        return self.gap <= MAX_GAP and self.total_variation <= MAX_TOTAL_VARIATION
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures for a JSON file."""
+        return {
+            **self._asdict(),
+            "names": list(self.names),
+            "probabilities": self.probabilities.tolist(),
+            "frequencies": self.frequencies.tolist(),
+            "gap": None if math.isnan(self.gap) else self.gap,
+            "max_gap": MAX_GAP,
+            "total_variation": self.total_variation,
+            "max_total_variation": MAX_TOTAL_VARIATION,
+            "learned": self.learned,
+        }
+
+    def as_text(self) -> str:
+        """The table that is printed."""
+        width = max(map(len, self.names))
+        rows = zip(self.names, self.probabilities, self.frequencies, strict=True)
+        modes = [f"  {name:<{width}}  {p:>7.1%}  {f:>8.1%}" for name, p, f in rows]
+        return "\n".join(
+            [
+                f"GED^2 at {self.num_samples} samples",
+                f"  this network          {self.ged:.4f}",
+                f"  a perfect model       {self.perfect_ged:.4f}",
+                f"  thresholded mean      {self.mean_ged:.4f}",
+                f"  gap                   {self.gap:.1%} (0 perfect, 100% the mean; "
+                f"allowed: {MAX_GAP:.0%})",
+                "",
+                f"{'Modes':<{width + 2}}     truth   network",
+                *modes,
+                f"  total variation {self.total_variation:.3f} (allowed: {MAX_TOTAL_VARIATION})",
+                "",
+                self._verdict(),
+            ]
+        )
+
+    def _verdict(self) -> str:
+        if math.isnan(self.gap):
+            return (
+                f"{self.num_samples} samples are too few to tell whether the network has learned."
+            )
+        if self.learned:
+            return "The network has learned the distribution."
+        return "The network has NOT learned the distribution."
+
+
+def compare_with_truth(
+    truth: Truth,
+    samples: UInt8[np.ndarray, "S B H W"],
+    annotations: UInt8[np.ndarray, "G B H W"],
+    modes: UInt8[np.ndarray, "B M H W"],
+    ged: Float[np.ndarray, " B"],
+) -> TruthReport:
+    """Sets a network's samples beside the distribution behind the annotations.
+
+    Args:
+        truth: That distribution.
+        samples: Class labels drawn by the network.
+        annotations: The annotators' class labels.
+        modes: The masks of each image's modes.
+        ged: GED^2 of the samples, image by image.
+    """
+    pairs = list(zip(modes, annotations.swapaxes(0, 1), strict=True))
+    perfect = [truth.expected_ged(m, a, len(samples)) for m, a in pairs]
+    mean = [thresholded_mean_ged(a) for _, a in pairs]
+    return TruthReport(
+        num_samples=len(samples),
+        ged=float(ged.mean()),
+        perfect_ged=float(np.mean(perfect)),
+        mean_ged=float(np.mean(mean)),
+        names=truth.names,
+        probabilities=truth.probabilities,
+        frequencies=truth.frequencies(samples, modes),
+    )

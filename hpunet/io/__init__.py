@@ -1,0 +1,1 @@
+"""Files, downloads and the mistakes of a user; imports nothing else of hpunet."""

@@ -1,0 +1,1 @@
+"""The Hierarchical Probabilistic U-Net of Kohl et al. 2019."""

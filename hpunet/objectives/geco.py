@@ -1,0 +1,109 @@
+"""GECO: the KL is minimised while the reconstruction is held at a target."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from hpunet.io.errors import UserError
+from hpunet.objectives.collectives import Collectives
+from hpunet.objectives.terms import Evaluation, Objective, Terms, scalars_of
+
+
+@dataclasses.dataclass(frozen=True)
+class GecoConfig:
+    """Settings of GECO.
+
+    Attributes:
+        kappa: Target of the cross-entropy, in nats a kept pixel, above 0.
+        decay: Decay of the average of the reconstruction, in [0, 1).
+        rate: Factor on the multiplier's gradient, above 0. Adam all but cancels it.
+
+    Raises:
+        UserError: If a value is out of range.
+    """
+
+    kappa: float = 0.05
+    decay: float = 0.99
+    rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if self.kappa <= 0:
+            raise UserError(f"objective.kappa={self.kappa}: allowed are numbers above 0")
+        if not 0 <= self.decay < 1:
+            raise UserError(f"objective.decay={self.decay}: allowed is from 0 to below 1")
+        if self.rate <= 0:
+            raise UserError(f"objective.rate={self.rate}: allowed are numbers above 0")
+
+
+class GecoState(NamedTuple):
+    """What GECO carries from step to step.
+
+    Attributes:
+        rec_loss_ema: Average of `rec_loss_sum`, in nats an image.
+        started: False until the first batch, whose value the average starts at.
+    """
+
+    rec_loss_ema: Float[Array, ""]
+    started: Bool[Array, ""]
+
+
+def build_geco(config: GecoConfig) -> Objective:
+    """The objective `multiplier * (rec_loss_ema - kappa * num_pixels) + kl_sum`.
+
+    It is minimised over the weights and maximised over the multiplier.
+
+    Reference: Rezende and Viola 2018, algorithm 1; `geco_loss` in the reference's loss.
+    """
+
+    def evaluate(
+        terms: Terms, variable: Float[Array, ""], state: GecoState, collectives: Collectives
+    ) -> Evaluation:
+        whole = collectives.sum(lax.stop_gradient(terms))
+        state = update_average(state, whole.rec_loss, config.decay)
+        constraint = state.rec_loss_ema - config.kappa * whole.num_pixels
+        multiplier = multiplier_of(_reversed(variable, config.rate))
+        # Its value is this device's part of the constraint, its gradient the newest loss's.
+        part = _with_gradient_of(constraint / collectives.num_devices, terms.rec_loss)
+        share = multiplier * part + sum(terms.kl)
+        loss = multiplier * constraint + sum(whole.kl)
+        scalars = {
+            "loss": loss,
+            **scalars_of(whole),
+            "rec_loss_ema": state.rec_loss_ema,
+            "lagrange_multiplier": multiplier,
+        }
+        return Evaluation(share, state, lax.stop_gradient(scalars))
+
+    return Objective(init=init_geco, evaluate=evaluate)
+
+
+def init_geco() -> tuple[Float[Array, ""], GecoState]:
+    """The variable behind the multiplier, at which the multiplier is 1, and an empty average."""
+    variable = jnp.float32(math.log(math.e - 1))
+    return variable, GecoState(jnp.float32(0.0), jnp.zeros((), bool))
+
+
+def update_average(state: GecoState, rec_loss: Float[Array, ""], decay: float) -> GecoState:
+    """Moves the average towards the newest loss, or starts it there."""
+    moved = decay * state.rec_loss_ema + (1 - decay) * rec_loss
+    return GecoState(jnp.where(state.started, moved, rec_loss), jnp.ones((), bool))
+
+
+def multiplier_of(variable: Float[Array, ""]) -> Float[Array, ""]:
+    """The Lagrange multiplier, `softplus(variable)**2`: positive, without an upper bound."""
+    return jnp.square(jax.nn.softplus(variable))
+
+
+def _reversed(variable: Float[Array, ""], rate: float) -> Float[Array, ""]:
+    constant = lax.stop_gradient(variable)
+    return constant - rate * (variable - constant)
+
+
+def _with_gradient_of(value: Float[Array, ""], source: Float[Array, ""]) -> Float[Array, ""]:
+    return lax.stop_gradient(value) + (source - lax.stop_gradient(source))

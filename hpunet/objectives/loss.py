@@ -1,0 +1,109 @@
+"""The loss of a Hierarchical Probabilistic U-Net at one batch."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from hpunet.io.errors import UserError
+from hpunet.models.hierarchical.unet import PosteriorPass
+from hpunet.models.noise import Noise
+from hpunet.objectives.collectives import SINGLE_DEVICE, Collectives
+from hpunet.objectives.cross_entropy import TopK, cross_entropy, reconstruction
+from hpunet.objectives.elbo import ElboConfig, build_elbo
+from hpunet.objectives.geco import GecoConfig, build_geco
+from hpunet.objectives.terms import Objective, Scalars, Terms, kl_per_scale, l2_regularisation
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """What is minimised.
+
+    Attributes:
+        objective: How reconstruction and KL are weighed.
+        top_k: Which pixels count; None for all.
+        l2: Factor of the sum of the squares of all weights, 0 or more.
+
+    Raises:
+        UserError: If `l2` is negative.
+    """
+
+    objective: GecoConfig | ElboConfig
+    top_k: TopK | None
+    l2: float
+
+    def __post_init__(self) -> None:
+        """Checks the factor."""
+        if self.l2 < 0:
+            raise UserError(f"objective.l2={self.l2}: allowed are numbers from 0 up")
+
+    @property
+    def draws_pixels(self) -> bool:
+        """Whether the pixels that count are drawn, so that Gumbel noise is needed."""
+        return self.top_k is not None and not self.top_k.deterministic
+
+
+class Loss(NamedTuple):
+    """The loss of one batch.
+
+    Attributes:
+        share: This device's share: its gradients, summed over the devices, are the loss's.
+        state: What the objective carries on.
+        scalars: What to log, the same on every device.
+    """
+
+    share: Float[Array, ""]
+    state: Any
+    scalars: Scalars
+
+
+def build_objective(config: LossConfig) -> Objective:
+    """The objective that the settings name."""
+    if isinstance(config.objective, GecoConfig):
+        return build_geco(config.objective)
+    return build_elbo(config.objective)
+
+
+def loss_of_pass(
+    output: PosteriorPass,
+    segmentation: Float[Array, "B H W K"],
+    noise: Noise,
+    params: Any,
+    variables: Any,
+    state: Any,
+    config: LossConfig,
+    mask: Float[Array, "B H W"] | None = None,
+    index: Int[Array, " B"] | None = None,
+    collectives: Collectives = SINGLE_DEVICE,
+) -> Loss:
+    """The objective of a pass through the network, plus the L2 regularisation.
+
+    Args:
+        output: Logits and distributions of this device's images.
+        segmentation: One-hot.
+        noise: Its Gumbel part draws the pixels that count.
+        params: The weights to be regularised.
+        variables: What the objective learns along with the weights.
+        state: What the objective carries from step to step.
+        config: What is minimised.
+        mask: 1 where a pixel may count, else 0; None lets all count.
+        index: Each image's place in the batch of all devices; None if there is one device.
+        collectives: The devices that share the batch.
+
+    Reference: Kohl et al. 2019, section 2.2; `loss` in the reference's model.
+    """
+    pixelwise = cross_entropy(output.logits, segmentation)
+    rec = reconstruction(pixelwise, mask, config.top_k, noise.gumbel, index, collectives)
+    batch_size = len(segmentation) * collectives.num_devices
+    terms = Terms(
+        rec.sum / batch_size,
+        rec.num_pixels / batch_size,
+        [jnp.sum(kl) / batch_size for kl in kl_per_scale(output.posterior, output.prior)],
+    )
+    evaluation = build_objective(config).evaluate(terms, variables, state, collectives)
+    l2 = l2_regularisation(params, config.l2)
+    share = evaluation.share + l2 / collectives.num_devices
+    objective = evaluation.scalars["loss"]
+    scalars = evaluation.scalars | {"loss": objective + l2, "regularisation": l2}
+    return Loss(share, evaluation.state, scalars)

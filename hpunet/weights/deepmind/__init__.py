@@ -1,0 +1,1 @@
+"""Variables of DeepMind's checkpoints as parameters, and back."""

@@ -1,0 +1,103 @@
+"""Weights of DeepMind's reference network, renamed for this one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from hpunet.io.errors import UserError
+from hpunet.models import check
+from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.initialization import Parameter, Params
+from hpunet.models.model import Model
+
+REFERENCE_PARTS = {
+    "prior_encoder": "prior",
+    "prior_decoder": "prior",
+    "posterior_encoder": "posterior",
+    "posterior_decoder": "posterior",
+    "stitching_decoder": "f_comb",
+}
+# What sees the image first.
+FIRST_VARIABLE = "prior/conv_2d/w"
+
+
+def params_from_reference(
+    variables: Mapping[str, ArrayLike], config: ModelConfig, scope: str = "model/HPUNet"
+) -> Params:
+    """This network's parameters with the values of the reference's variables.
+
+    Args:
+        variables: Values by the reference's name, such as `model/HPUNet/prior/conv_2d_3/w`.
+            Kernels are HWIO. Variables that are no weight of the network are left out.
+        config: The network's shape.
+        scope: The scope that the reference's names begin with.
+
+    Returns:
+        Haiku's tree of parameters, float32.
+
+    Raises:
+        UserError: If a variable is missing, holds no numbers or has another shape than the network
+            needs.
+        ValueError: If `variables` is no mapping or `config` no `ModelConfig`.
+
+    Reference: `HierarchicalProbUNet` numbers its convolutions as it builds them.
+    """
+    check.network(config)
+    if not isinstance(variables, Mapping):
+        kind = type(variables).__name__
+        raise ValueError(f"variables is a {kind}: allowed is a mapping of names to arrays")
+    first = variable_name(scope, FIRST_VARIABLE)
+    if first not in variables:
+        raise UserError(f"variable {first} is missing: is scope={scope!r} the right one?")
+    shape = _as_float32(first, variables[first]).shape
+    if len(shape) != 4:
+        raise UserError(f"variable {first} has shape {shape}: allowed is a kernel [H, W, I, O]")
+    parameters = Model(config).list_parameters(shape[2])
+    params: Params = {}
+    for parameter, name in zip(parameters, reference_names(parameters, scope), strict=True):
+        if name not in variables:
+            raise UserError(f"variable {name} is missing: the network of {config} needs it")
+        value = jnp.asarray(_as_float32(name, variables[name]))
+        if value.shape != parameter.shape:
+            raise UserError(
+                f"variable {name} has shape {value.shape}: the network needs {parameter.shape}"
+            )
+        params.setdefault(parameter.module, {})[parameter.name] = value
+    return params
+
+
+def _as_float32(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float32)
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"variable {name}={check.short(value)}: allowed is an array of numbers")
+
+
+def reference_names(parameters: list[Parameter], scope: str) -> list[str]:
+    """The reference's name of each parameter, given in the order of building.
+
+    Convolutions are numbered from 0 in each part; the first has no number.
+    """
+    names: list[str] = []
+    seen: dict[str, list[str]] = {part: [] for part in REFERENCE_PARTS.values()}
+    for parameter in parameters:
+        part = REFERENCE_PARTS[parameter.module.split("/")[0]]
+        if parameter.module not in seen[part]:
+            seen[part].append(parameter.module)
+        number = seen[part].index(parameter.module)
+        conv = f"conv_2d_{number}" if number else "conv_2d"
+        if parameter.module.endswith("/logits"):
+            conv = "logits"
+        names.append(variable_name(scope, f"{part}/{conv}/{parameter.name}"))
+    return names
+
+
+def variable_name(scope: str, name: str) -> str:
+    """A variable's full name; the scope may be empty."""
+    return f"{scope}/{name}" if scope else name
