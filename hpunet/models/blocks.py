@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hpunet.models.convolution import convolve, convolve_doubled
+from hpunet.models.convolution import FORMS
 from hpunet.models.initialization import orthogonal, truncated_normal
 
 
@@ -19,16 +19,17 @@ class Conv(hk.Module):
     what is known earlier can be computed earlier.
     """
 
-    def __init__(self, channels: int, kernel_size: int, name: str) -> None:
-        """Sets the number of output channels and the kernel's height and width in pixels."""
+    def __init__(self, channels: int, kernel_size: int, form: str, name: str) -> None:
+        """Sets output channels, the kernel's height and width in pixels, and the key in `FORMS`."""
         super().__init__(name=name)
         self._channels = channels
         self._kernel_size = kernel_size
+        self._form = FORMS[form]
 
     def __call__(self, inputs: Float[Array, "B H W C"]) -> Float[Array, "B H W D"]:
         """The convolution of all inputs."""
         kernel, bias = self._weights(inputs.shape[-1])
-        return _add_bias(convolve(inputs, kernel), bias)
+        return _add_bias(self._form.convolve(inputs, kernel), bias)
 
     @hk.name_like("__call__")
     def of_upper(
@@ -36,7 +37,7 @@ class Conv(hk.Module):
     ) -> Float[Array, "B H W D"]:
         """The last inputs' share of the convolution, and the bias."""
         kernel, bias = self._weights(lower_channels + upper.shape[-1])
-        return _add_bias(convolve(upper, kernel[:, :, lower_channels:]), bias)
+        return _add_bias(self._form.convolve(upper, kernel[:, :, lower_channels:]), bias)
 
     @hk.name_like("__call__")
     def of_lower(
@@ -46,8 +47,8 @@ class Conv(hk.Module):
         channels = lower.shape[-1]
         kernel = self._weights(channels + upper_channels)[0][:, :, :channels]
         if self._kernel_size == 1:
-            return double(convolve(lower, kernel))
-        return convolve_doubled(lower, kernel)
+            return double(self._form.convolve(lower, kernel))
+        return self._form.convolve_doubled(lower, kernel)
 
     @hk.transparent
     def _weights(self, channels: int) -> tuple[Array, Array]:
@@ -90,9 +91,12 @@ class ResidualBlock(hk.Module):
     Reference: Kohl et al. 2019, figure 6; `res_block` in the reference's model.
     """
 
-    def __init__(self, channels: int, inner_channels: int, num_convs: int, name: str) -> None:
-        """Sets outer width, inner width and the number of 3x3 convolutions."""
+    def __init__(
+        self, channels: int, inner_channels: int, num_convs: int, form: str, name: str
+    ) -> None:
+        """Sets outer width, inner width, number of 3x3 convolutions and their form."""
         super().__init__(name=name)
+        self._form = form
         self._channels = channels
         self._inner_channels = inner_channels
         self._num_convs = num_convs
@@ -128,18 +132,18 @@ class ResidualBlock(hk.Module):
 
     @hk.transparent
     def _first(self) -> Conv:
-        return Conv(self._inner_channels, 3, "conv_0")
+        return Conv(self._inner_channels, 3, self._form, "conv_0")
 
     @hk.transparent
     def _skip(self) -> Conv:
-        return Conv(self._channels, 1, "skip")
+        return Conv(self._channels, 1, self._form, "skip")
 
     @hk.transparent
     def _finish(self, residual: Array, skip: Array) -> Array:
         for i in range(1, self._num_convs):
-            residual = Conv(self._inner_channels, 3, f"conv_{i}")(jax.nn.relu(residual))
+            residual = Conv(self._inner_channels, 3, self._form, f"conv_{i}")(jax.nn.relu(residual))
         if self._inner_channels != self._channels:
-            residual = Conv(self._channels, 1, "expand")(residual)
+            residual = Conv(self._channels, 1, self._form, "expand")(residual)
         return skip + residual
 
 
@@ -147,11 +151,17 @@ class Level(hk.Module):
     """The residual blocks of one resolution, one after the other."""
 
     def __init__(
-        self, channels: int, inner_channels: int, num_convs: int, num_blocks: int, name: str
+        self,
+        channels: int,
+        inner_channels: int,
+        num_convs: int,
+        num_blocks: int,
+        form: str,
+        name: str,
     ) -> None:
-        """Sets widths, convolutions a block and the number of blocks."""
+        """Sets widths, convolutions a block, number of blocks and form of the convolutions."""
         super().__init__(name=name)
-        self._block_settings = (channels, inner_channels, num_convs)
+        self._block_settings = (channels, inner_channels, num_convs, form)
         self._num_blocks = num_blocks
 
     def __call__(

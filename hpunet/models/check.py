@@ -7,24 +7,30 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.precision import PRECISIONS
-
-# Module and name of the weights that see the image first.
-FIRST_KERNEL = ("prior_encoder/level_0/block_0/conv_0", "w")
+from hpunet.models.base import CONVOLUTIONS, MODELS, PRECISIONS, ModelConfig
 
 
-def network(config: Any) -> None:
-    """Refuses what is no shape of a network."""
-    if not isinstance(config, ModelConfig):
-        raise ValueError(f"config={short(config)}: allowed is a hpunet.ModelConfig")
+def model_config(config: Any) -> None:
+    """Refuses what is not the configuration of a model."""
+    if type(config) not in MODELS.values():
+        allowed = " or ".join(f"hpunet.{kind.__name__}" for kind in MODELS.values())
+        raise ValueError(f"config={short(config)}: allowed is a {allowed}")
 
 
 def precision(value: Any) -> None:
     """Refuses a number format that the network does not compute in."""
-    if value not in PRECISIONS:
-        allowed = " and ".join(repr(p) for p in PRECISIONS)
-        raise ValueError(f"precision={short(value)}: allowed are {allowed}")
+    _one_of("precision", value, PRECISIONS)
+
+
+def convolution(value: Any) -> None:
+    """Refuses an unknown form of the convolutions."""
+    _one_of("convolution", value, CONVOLUTIONS)
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        listed = " and ".join(map(repr, allowed))
+        raise ValueError(f"{name}={short(value)}: allowed are {listed}")
 
 
 def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
@@ -38,9 +44,9 @@ def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
     return array.astype(jnp.float32)
 
 
-def image_channels(params: Any) -> int:
+def image_channels(params: Any, config: ModelConfig) -> int:
     """Channels of the images that weights are for; refuses what is no weights."""
-    module, name = FIRST_KERNEL
+    module, name = config.first_kernel
     try:
         return params[module][name].shape[2]
     except (TypeError, LookupError, AttributeError):
@@ -50,9 +56,9 @@ def image_channels(params: Any) -> int:
         ) from None
 
 
-def channels(image: Float[Array, "B H W C"], params: Any) -> None:
+def channels(image: Float[Array, "B H W C"], params: Any, config: ModelConfig) -> None:
     """Refuses an image with other channels than the weights are for, and what is no weights."""
-    expected = image_channels(params)
+    expected = image_channels(params, config)
     if image.shape[-1] != expected:
         raise ValueError(f"image has {image.shape[-1]} channels: the weights are for {expected}")
 

@@ -1,9 +1,11 @@
-"""Convolutions: the same sums as the textbook's, arranged for the processor that carries them out.
+"""Convolutions in two forms: fast on the platform at hand, or plain operations for export.
 
-`experiments/speed/convolutions.py` times its forms against others.
+`experiments/speed/convolutions.py` times the fast form against others.
 """
 
 import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -138,3 +140,35 @@ def _kernel_gradient_by_rows(inputs: Array, gradient: Array, side: int, padding:
         dimension_numbers=("NHC", "HIO", "NHC"),
     )
     return result.reshape(channels, side, side, -1).transpose(1, 2, 0, 3)
+
+
+def _portable(
+    inputs: Float[Array, "B H W C"], kernel: Float[Array, "k k C D"]
+) -> Float[Array, "B H W D"]:
+    return _plain(inputs, kernel, kernel.shape[0] // 2)
+
+
+def _portable_doubled(
+    inputs: Float[Array, "B h w C"], kernel: Float[Array, "3 3 C D"]
+) -> Float[Array, "B H W D"]:
+    return _portable(inputs.repeat(2, axis=1).repeat(2, axis=2), kernel)
+
+
+class Form(NamedTuple):
+    """How a network computes its convolutions.
+
+    Attributes:
+        convolve: Convolution with SAME padding.
+        convolve_doubled: The same of inputs whose pixels are repeated 2x2 times.
+    """
+
+    convolve: Callable[[Array, Array], Array]
+    convolve_doubled: Callable[[Array, Array], Array]
+
+
+# The fast form may differ from platform to platform and has derivatives of its own; the portable
+# one is a plain graph.
+FORMS = {
+    "fast": Form(convolve, convolve_doubled),
+    "portable": Form(_portable, _portable_doubled),
+}

@@ -1,21 +1,17 @@
 """The model as a handful of pure functions."""
 
-import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from hpunet.models import check
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.hierarchical.network import build_network
-from hpunet.models.hierarchical.reference_order import in_reference_order
-from hpunet.models.hierarchical.unet import Encoded, HierarchicalUNet, PosteriorPass
-from hpunet.models.initialization import Parameter, Params, draw_parameters, list_parameters
-from hpunet.models.noise import draw_noise
+from hpunet.models.base import ModelConfig
+from hpunet.models.initialization import Parameter, Params, draw_parameters
 
 Latents = list[Float[Array, "S B _h _w _L"] | None]
 
@@ -29,31 +25,36 @@ def samples_at_once() -> int:
 
 
 class Model:
-    """A Hierarchical Probabilistic U-Net as pure functions of parameters, key and arrays.
+    """A model as pure functions of parameters, key and arrays.
 
-    Every function may be called with NumPy or JAX arrays, inside or outside of `jax.jit`. Images
-    are float `[B, H, W, C]`, height and width multiples of `2**(levels - 1)`.
+    Call every function with NumPy or JAX arrays, inside or outside of `jax.jit`. Images are float
+    `[B, H, W, C]`, height and width multiples of `config.size_multiple`.
 
     Attributes:
-        config: The network's shape.
-        network: The same network without checks, for training.
+        config: The model's settings, such as a `HierarchicalConfig`.
+        network: The same model without checks, for training.
     """
 
-    def __init__(self, config: ModelConfig, precision: str = "float32") -> None:
+    def __init__(
+        self, config: ModelConfig, precision: str = "float32", convolution: str = "fast"
+    ) -> None:
         """Builds the network; no array is made.
 
         Args:
-            config: The network's shape.
+            config: The model's settings.
             precision: What features and convolutions are computed in, `float32` or `bfloat16`;
                 weights and results are float32 in both.
+            convolution: `fast`, in the form that is fastest on the platform, or `portable`, as
+                plain operations for export.
 
         Raises:
-            ValueError: If `config` is no `ModelConfig`, or the precision is another.
+            ValueError: If `config` is not the configuration of a model, or `precision` or
+                `convolution` is none of the allowed values.
         """
-        check.network(config)
+        check.model_config(config)
         self.config = config
-        self.network = build_network(config, precision)
-        self._sample = jax.jit(self._sample_unchecked, static_argnames=("num_samples", "mean"))
+        self.network = config.build_network(precision, convolution=convolution)
+        self._sample = jax.jit(self._sample_unchecked, static_argnames="num_samples")
         self._reconstruct = jax.jit(self._reconstruct_unchecked)
 
     def init(self, key: Key[Array, ""], image: ArrayLike, segmentation: ArrayLike) -> Params:
@@ -74,13 +75,21 @@ class Model:
         segmentation = check.segmentation(segmentation, image, self.config)
         return draw_parameters(check.single_key(key), self.list_parameters(image.shape[-1]))
 
+    def image_channels(self, params: Params) -> int:
+        """Number of channels of the images that weights are for.
+
+        Raises:
+            ValueError: If `params` are not weights of this model.
+        """
+        return check.image_channels(params, self.config)
+
     def list_parameters(self, image_channels: int) -> list[Parameter]:
         """Module, name, shape and initialiser of every weight, in the order of the reference.
 
         Args:
             image_channels: Channels of the images that the network is for.
         """
-        return list(_list_parameters(self.config, image_channels))
+        return list(self.network.list_parameters(image_channels))
 
     def sample(
         self,
@@ -119,32 +128,38 @@ class Model:
                 and `latents`, or the temperature is negative or not finite.
         """
         image = check.image(image, self.config)
-        check.channels(image, params)
+        check.channels(image, params, self.config)
         check.count("num_samples", num_samples)
         check.temperature(temperature)
         given = check.latents(latents, num_samples, image.shape, self.config)
         means = check.mean_scales(mean, given, self.config)
-        drawn = [not m and z is None for m, z in zip(means, given, strict=True)]
-        keys = check.image_keys(key, image.shape[0]) if any(drawn) else None
+        drawn = self._draws(means, given)
+        # Where nothing is drawn any key serves: its noise is multiplied by nothing but 0.
+        keys = check.image_keys(key if drawn else jax.random.key(0), image.shape[0])
         return self._sample(
             params,
             keys,
             image,
             given,
             jnp.float32(temperature),
+            jnp.asarray(means, bool),
             num_samples=num_samples,
-            mean=means,
         )
+
+    def _draws(self, means: Sequence[bool], given: Sequence[Array | None]) -> bool:
+        # A model without latents may still draw, such as dropout masks.
+        drawn = [not m and z is None for m, z in zip(means, given, strict=True)]
+        return any(drawn) or not drawn
 
     def _sample_unchecked(
         self,
         params: Params,
-        keys: Key[Array, " B"] | None,
+        keys: Key[Array, " B"],
         image: Float[Array, "B H W C"],
         given: Latents,
         temperature: Float[Array, ""],
+        mean: Bool[Array, " scales"],
         num_samples: int,
-        mean: tuple[bool, ...],
     ) -> Float[Array, "S B H W K"]:
         encoded = self.network.encode(params, image)
 
@@ -160,10 +175,10 @@ class Model:
     def decode_sample(
         self,
         params: Params,
-        keys: Key[Array, " B"] | None,
-        encoded: Encoded,
+        keys: Key[Array, " B"],
+        encoded: Any,
         number: Int[Array, ""] | int,
-        mean: Sequence[bool],
+        mean: Sequence[bool] | Bool[Array, " scales"],
         temperature: Float[Array, ""] | float = 1.0,
         latents: Sequence[Array | None] | None = None,
     ) -> Float[Array, "B H W K"]:
@@ -174,7 +189,7 @@ class Model:
 
         Args:
             params: The network's weights.
-            keys: One key an image, or None where no scale is drawn.
+            keys: One key an image.
             encoded: What `network.encode` gave.
             number: Which sample; it is folded into the keys.
             mean: For each scale, coarsest first, whether the prior's mean is taken.
@@ -184,14 +199,12 @@ class Model:
         Returns:
             Logits of every class.
         """
-        shapes = self.config.latent_shapes(*encoded.image_size)
-        none: list[Array | None] = [None] * len(shapes)
-        noise = none
-        if keys is not None:
-            sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-            draws = draw_noise(sample_keys, shapes).latents
-            noise = [None if m else temperature * n for m, n in zip(mean, draws, strict=True)]
-        return self.network.decode(params, encoded, noise, none if latents is None else latents)
+        sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        draws = self.network.draw_noise(sample_keys, self.network.image_size(encoded), number)
+        noise = [jnp.where(mean[scale], 0.0, temperature * n) for scale, n in enumerate(draws)]
+        if latents is None:
+            latents = [None] * self.config.num_scales
+        return self.network.decode(params, encoded, noise, latents)
 
     def reconstruct(
         self,
@@ -202,7 +215,7 @@ class Model:
         *,
         mean: bool | np.bool_ = False,
     ) -> Float[Array, "B H W K"]:
-        """Rebuilds a segmentation from the posterior's latents.
+        """Rebuilds a segmentation from the posterior's latents, if the model has a posterior.
 
         Args:
             params: The network's weights.
@@ -215,10 +228,15 @@ class Model:
             Logits of every class.
 
         Raises:
-            ValueError: If a shape does not fit, a key is missing or `mean` is no bool.
+            ValueError: If the model has no posterior, a shape does not fit, a key is missing or
+                `mean` is no bool.
         """
+        if not self.config.can_reconstruct:
+            raise ValueError(
+                f"a {self.config.title} has no posterior and cannot reconstruct: allowed is sample"
+            )
         image = check.image(image, self.config)
-        check.channels(image, params)
+        check.channels(image, params, self.config)
         segmentation = check.segmentation(segmentation, image, self.config)
         keys = None if check.boolean("mean", mean) else check.image_keys(key, image.shape[0])
         return self._reconstruct(params, keys, image, segmentation)
@@ -230,27 +248,16 @@ class Model:
         image: Float[Array, "B H W C"],
         segmentation: Float[Array, "B H W K"],
     ) -> Float[Array, "B H W K"]:
-        shapes = self.config.latent_shapes(*image.shape[1:3])
-        noise: list[Array | None] = [None] * len(shapes)
-        if keys is not None:
-            noise = list(draw_noise(keys, shapes).latents)
+        if keys is None:
+            shapes = self.config.latent_shapes(*image.shape[1:3])
+            noise = [jnp.zeros((image.shape[0], *shape)) for shape in shapes]
+        else:
+            noise = self.network.draw_noise(keys, image.shape[1:3], 0)
         return self.network.forward(params, image, segmentation, noise).logits
 
 
-# Tracing the LIDC network takes half a second, and a command asks several times.
-@functools.cache
-def _list_parameters(config: ModelConfig, image_channels: int) -> tuple[Parameter, ...]:
-    side = 2 ** (config.num_levels - 1)
-    image = jax.ShapeDtypeStruct((1, side, side, image_channels), jnp.float32)
-    segmentation = jax.ShapeDtypeStruct((1, side, side, config.num_classes), jnp.float32)
-    mean = [None] * config.num_scales
-
-    def forward(image: Array, segmentation: Array) -> PosteriorPass:
-        return HierarchicalUNet(config)(image, segmentation, mean)
-
-    return tuple(in_reference_order(list_parameters(forward, image, segmentation), config))
-
-
-def build_model(config: ModelConfig, precision: str = "float32") -> Model:
-    """The network of this shape as pure functions; see `Model`."""
-    return Model(config, precision)
+def build_model(
+    config: ModelConfig, precision: str = "float32", convolution: str = "fast"
+) -> Model:
+    """The model of these settings as pure functions; see `Model`."""
+    return Model(config, precision, convolution)

@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from hpunet.io.errors import UserError
-from hpunet.objectives.collectives import SINGLE_DEVICE, Collectives
+from hpunet.objectives.terms import SINGLE_DEVICE, Collectives
 
 
 @dataclasses.dataclass(frozen=True)

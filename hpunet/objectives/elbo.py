@@ -5,8 +5,7 @@ import dataclasses
 from jax import lax
 
 from hpunet.io.errors import UserError
-from hpunet.objectives.collectives import Collectives
-from hpunet.objectives.terms import Evaluation, Objective, Terms, scalars_of
+from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, scalars_of
 
 
 @dataclasses.dataclass(frozen=True)

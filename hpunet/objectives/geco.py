@@ -10,8 +10,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from hpunet.io.errors import UserError
-from hpunet.objectives.collectives import Collectives
-from hpunet.objectives.terms import Evaluation, Objective, Terms, scalars_of
+from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, scalars_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.unet import PosteriorPass
-from hpunet.models.noise import Noise
-from hpunet.objectives.collectives import SINGLE_DEVICE, Collectives
+from hpunet.models.network import ForwardPass
 from hpunet.objectives.cross_entropy import TopK, cross_entropy, reconstruction
 from hpunet.objectives.elbo import ElboConfig, build_elbo
 from hpunet.objectives.geco import GecoConfig, build_geco
-from hpunet.objectives.terms import Objective, Scalars, Terms, kl_per_scale, l2_regularisation
+from hpunet.objectives.terms import (
+    SINGLE_DEVICE,
+    Collectives,
+    Objective,
+    Scalars,
+    Terms,
+    l2_regularisation,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +71,9 @@ def build_objective(config: LossConfig) -> Objective:
 
 
 def loss_of_pass(
-    output: PosteriorPass,
+    output: ForwardPass,
     segmentation: Float[Array, "B H W K"],
-    noise: Noise,
+    gumbel: Float[Array, "B H W"] | None,
     params: Any,
     variables: Any,
     state: Any,
@@ -82,7 +87,7 @@ def loss_of_pass(
     Args:
         output: Logits and distributions of this device's images.
         segmentation: One-hot.
-        noise: Its Gumbel part draws the pixels that count.
+        gumbel: Standard Gumbel noise, which draws the pixels that count; None where none are drawn.
         params: The weights to be regularised.
         variables: What the objective learns along with the weights.
         state: What the objective carries from step to step.
@@ -94,12 +99,12 @@ def loss_of_pass(
     Reference: Kohl et al. 2019, section 2.2; `loss` in the reference's model.
     """
     pixelwise = cross_entropy(output.logits, segmentation)
-    rec = reconstruction(pixelwise, mask, config.top_k, noise.gumbel, index, collectives)
+    rec = reconstruction(pixelwise, mask, config.top_k, gumbel, index, collectives)
     batch_size = len(segmentation) * collectives.num_devices
     terms = Terms(
         rec.sum / batch_size,
         rec.num_pixels / batch_size,
-        [jnp.sum(kl) / batch_size for kl in kl_per_scale(output.posterior, output.prior)],
+        [jnp.sum(kl) / batch_size for kl in output.kl],
     )
     evaluation = build_objective(config).evaluate(terms, variables, state, collectives)
     l2 = l2_regularisation(params, config.l2)

@@ -7,11 +7,28 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hpunet.models import gaussian
-from hpunet.models.gaussian import DiagonalGaussian
-from hpunet.objectives.collectives import Collectives
-
 Scalars = dict[str, Float[Array, ""]]
+
+
+class Collectives(NamedTuple):
+    """What an objective needs from the devices that share its batch.
+
+    However many arrays the tree holds, a call is one operation between the devices. No gradient may
+    pass through it: its argument carries none.
+
+    Attributes:
+        gather: Maps each `[b, ...]` of a tree, of 32 bits a number, to `[B, ...]` of all devices,
+            in their order.
+        sum: Adds a tree of floating-point arrays over the devices.
+        num_devices: How many there are.
+    """
+
+    gather: Callable[[Any], Any]
+    sum: Callable[[Any], Any]
+    num_devices: int
+
+
+SINGLE_DEVICE = Collectives(gather=lambda tree: tree, sum=lambda tree: tree, num_devices=1)
 
 
 class Terms(NamedTuple):
@@ -57,14 +74,6 @@ class Objective(NamedTuple):
     evaluate: Callable[[Terms, Any, Any, Collectives], Evaluation]
 
 
-def kl_per_scale(
-    posterior: list[DiagonalGaussian], prior: list[DiagonalGaussian]
-) -> list[Float[Array, " B"]]:
-    """KL of posterior against prior at each scale, in nats, summed over the scale's latents."""
-    pairs = zip(posterior, prior, strict=True)
-    return [jnp.sum(gaussian.kl_divergence(q, p), axis=(1, 2)) for q, p in pairs]
-
-
 def l2_regularisation(params: Any, factor: float) -> Float[Array, ""]:
     """`factor` times the sum of the squares of all kernels and biases.
 
@@ -91,6 +100,7 @@ def scalars_of(terms: Terms) -> Scalars:
     scalars = {
         "rec_loss_sum": terms.rec_loss,
         "rec_loss_mean": terms.rec_loss / jnp.maximum(terms.num_pixels, 1e-30),
-        "kl_sum": sum(terms.kl, start=jnp.zeros(())),
     }
+    if terms.kl:
+        scalars["kl_sum"] = sum(terms.kl, start=jnp.zeros(()))
     return scalars | {f"kl_{scale}": kl for scale, kl in enumerate(terms.kl)}

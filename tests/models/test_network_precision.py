@@ -10,8 +10,7 @@ import pytest
 
 import hpunet
 from hpunet.models.hierarchical.network import build_network
-from hpunet.models.noise import draw_noise
-from hpunet.objectives.terms import kl_per_scale
+from hpunet.models.noise import draw_latent_noise
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -20,9 +19,9 @@ MODEL = hpunet.build_model(tiny.CONFIG)
 IMAGE = jax.random.uniform(jax.random.key(3), (2, tiny.SIZE, tiny.SIZE, 1))
 SEGMENTATION = jax.nn.one_hot(jnp.int32(IMAGE[..., 0] > 0.5), 2)
 PARAMS = MODEL.init(jax.random.key(0), IMAGE, SEGMENTATION)
-NOISE = draw_noise(
+NOISE = draw_latent_noise(
     jax.random.split(jax.random.key(1), 2), tiny.CONFIG.latent_shapes(tiny.SIZE, tiny.SIZE)
-).latents
+)
 
 # Two dozen roundings to 8 bits one after the other, of either sign.
 BFLOAT16_TOLERANCE = 24 * 2**-8
@@ -38,9 +37,7 @@ def forward(precision="float32", remat=False, params=PARAMS):
 
 def loss(params, precision="float32", remat=False):
     output = forward(precision, remat, params)
-    return jnp.square(output.logits).sum() + sum(
-        kl.sum() for kl in kl_per_scale(output.posterior, output.prior)
-    )
+    return jnp.square(output.logits).sum() + sum(kl.sum() for kl in output.kl)
 
 
 @functools.cache
@@ -87,7 +84,7 @@ def test_gradients_convolutions_are_bfloat16_too():
 def test_distributions_logits_and_kl_are_float32_in_bfloat16():
     output = output_of("bfloat16")
     assert dtypes(output) == {"float32"}
-    assert dtypes(kl_per_scale(output.posterior, output.prior)) == {"float32"}
+    assert dtypes(output.kl) == {"float32"}
     done = operations(lambda params: loss(params, "bfloat16"), PARAMS)
     assert {dtype for name, dtype in done if name in ("exp", "log", "div")} == {"f32"}
 

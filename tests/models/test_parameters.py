@@ -15,7 +15,7 @@ LIDC_UNUSED = 1_292_928
 # On two idle cores it takes under 5 s. The suite shares them with itself: twice that, in the best
 # of a few attempts. Compiled as a whole, it would take more than a minute.
 INIT_SECONDS, ATTEMPTS = 10, 3
-SMALL = hpunet.ModelConfig((1,), (4, 6), convs_per_block=1, blocks_per_level=1)
+SMALL = hpunet.HierarchicalConfig((1,), (4, 6), convs_per_block=1, blocks_per_level=1)
 SMALL_TREE = {
     "prior_encoder/level_0/block_0/conv_0": (3, 3, 1, 2),
     "prior_encoder/level_0/block_0/skip": (1, 1, 1, 4),
@@ -55,12 +55,12 @@ def test_parameter_tree_is_pinned(key):
 
 
 def test_inner_widths_are_half_the_outer_ones_unless_given():
-    assert hpunet.ModelConfig((1,), (8, 6, 1)).inner_channels == (4, 3, 1)
-    assert hpunet.ModelConfig((1,), (8, 6), (5, 6)).inner_channels == (5, 6)
+    assert hpunet.HierarchicalConfig((1,), (8, 6, 1)).inner_channels == (4, 3, 1)
+    assert hpunet.HierarchicalConfig((1,), (8, 6), (5, 6)).inner_channels == (5, 6)
 
 
 def test_lidc_network_has_the_number_of_parameters_of_the_reference():
-    parameters = hpunet.build_model(hpunet.ModelConfig()).list_parameters(1)
+    parameters = hpunet.build_model(hpunet.HierarchicalConfig()).list_parameters(1)
     assert sum(int(np.prod(p.shape)) for p in parameters) == LIDC_PARAMETERS
 
 
@@ -97,7 +97,7 @@ def test_same_key_gives_the_same_weights_and_another_key_others(key):
 
 
 def test_no_two_weights_of_a_network_share_their_values(key):
-    config = hpunet.ModelConfig((1,), (4, 4, 4), convs_per_block=2)
+    config = hpunet.HierarchicalConfig((1,), (4, 4, 4), convs_per_block=2)
     leaves = [np.ravel(x) for x in jax.tree.leaves(init(config, key))]
     firsts = [float(x[0]) for x in leaves]
     assert len(set(firsts)) == len(firsts)
@@ -119,13 +119,13 @@ def test_lidc_network_is_initialised_in_seconds():
 
 def seconds_of_initialisation(seed):
     start = time.perf_counter()
-    init(hpunet.ModelConfig(), jax.random.key(seed), size=128)
+    init(hpunet.HierarchicalConfig(), jax.random.key(seed), size=128)
     return time.perf_counter() - start
 
 
 def test_posterior_decoder_leaves_as_many_weights_unused_as_the_references():
     """The residual blocks after the finest latent feed nothing, as in the reference."""
-    model = hpunet.build_model(hpunet.ModelConfig())
+    model = hpunet.build_model(hpunet.HierarchicalConfig())
     config = model.config
     finest = config.level_of_scale(config.num_scales - 1) - 1
     unused = f"posterior_decoder/level_{finest}/"

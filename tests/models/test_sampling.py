@@ -174,13 +174,13 @@ def test_image_that_is_no_array_of_numbers_is_refused(image):
 @pytest.mark.parametrize("params", [None, {}, [], 3, {"a": 1}])
 def test_what_is_no_weights_is_refused(params):
     with pytest.raises(ValueError, match=r"^params=.*: allowed are weights of this network"):
-        check.channels(jnp.asarray(IMAGE), params)
+        check.channels(jnp.asarray(IMAGE), params, tiny.CONFIG)
 
 
 @pytest.mark.parametrize("config", [None, {}, "lidc"])
 def test_what_is_no_shape_of_a_network_is_refused(config):
-    with pytest.raises(ValueError, match=r"^config=.*: allowed is a hpunet\.ModelConfig"):
-        check.network(config)
+    with pytest.raises(ValueError, match=r"^config=.*: allowed is a hpunet\.HierarchicalConfig"):
+        check.model_config(config)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_segmentation_that_does_not_fit_is_refused(params):
 def test_network_that_cannot_be_is_refused(settings, message):
     shape = {"latent_dims": (1,), "channels_per_block": (4, 4, 4)} | settings
     with pytest.raises(UserError, match=message):
-        hpunet.ModelConfig(**shape)
+        hpunet.HierarchicalConfig(**shape)
 
 
 def test_temperature_is_a_factor_on_the_priors_deviations(params, key):

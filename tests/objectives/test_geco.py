@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from hpunet.io.errors import UserError
-from hpunet.objectives.collectives import SINGLE_DEVICE
 from hpunet.objectives.elbo import ElboConfig, build_elbo
 from hpunet.objectives.geco import GecoConfig, GecoState, build_geco, init_geco, multiplier_of
-from hpunet.objectives.terms import Terms
+from hpunet.objectives.terms import SINGLE_DEVICE, Terms
 
 CONFIG = GecoConfig(kappa=0.1, decay=0.9, rate=0.05)
 GECO = build_geco(CONFIG)

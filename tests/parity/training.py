@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.models.noise import Noise
 from hpunet.objectives.geco import init_geco
 from hpunet.objectives.loss import loss_of_pass
 from tests.golden_reference import Golden
@@ -41,13 +40,13 @@ def training(golden: Golden) -> Iterator[Comparison]:
 def loss_and_gradient(golden: Golden) -> Callable[..., Any]:
     """A function of what is trained and of GECO's state, compiled once for both courses."""
     values, config = golden.values, golden.loss_config
-    noise = Noise(golden.per_scale("posterior_noise"), golden.gumbel())
+    noise, gumbel = golden.per_scale("posterior_noise"), golden.gumbel()
 
     def loss(trained, state):
         params, variable = trained
-        output = golden.model.network.forward(params, values["img"], values["seg"], noise.latents)
+        output = golden.model.network.forward(params, values["img"], values["seg"], noise)
         result = loss_of_pass(
-            output, values["seg"], noise, params, variable, state, config, values["mask"]
+            output, values["seg"], gumbel, params, variable, state, config, values["mask"]
         )
         return result.share, result
 

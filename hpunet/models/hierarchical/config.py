@@ -1,15 +1,20 @@
-"""The settings that decide a network's shape."""
+"""The settings of a Hierarchical Probabilistic U-Net."""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-from hpunet.io.errors import UserError
+from hpunet.models.fields import check_fields, field, optional, several, whole
+
+if TYPE_CHECKING:
+    from hpunet.models.network import Network
 
 LIDC_CHANNELS = (24, 48, 96, 192, 192, 192, 192, 192)
+WIDTHS = several(whole(1), least=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig:
+class HierarchicalConfig:
     """Shape of a Hierarchical Probabilistic U-Net; the defaults are the published LIDC network.
 
     Attributes:
@@ -25,28 +30,46 @@ class ModelConfig:
         blocks_per_level: Residual blocks at a level, in encoder and decoder alike.
 
     Raises:
-        UserError: If a value is out of range or lengths do not fit each other.
+        ValueError: If a value is out of range or lengths do not fit each other.
 
     Reference: Kohl et al. 2019, appendix A; `HierarchicalProbUNet` in the reference's model.
     """
 
-    latent_dims: Sequence[int] = (1, 1, 1, 1)
-    channels_per_block: Sequence[int] = LIDC_CHANNELS
-    down_channels_per_block: Sequence[int] | None = None
-    num_classes: int = 2
-    convs_per_block: int = 3
-    blocks_per_level: int = 3
+    name: ClassVar[str] = "hierarchical"
+    title: ClassVar[str] = "Hierarchical Probabilistic U-Net"
+    usual_objective: ClassVar[str] = "geco"
+    can_reconstruct: ClassVar[bool] = True
+    first_kernel: ClassVar[tuple[str, str]] = ("prior_encoder/level_0/block_0/conv_0", "w")
+
+    latent_dims: Sequence[int] = field(
+        (1, 1, 1, 1), WIDTHS, "Channels of the latent at each scale, coarsest first."
+    )
+    channels_per_block: Sequence[int] = field(
+        LIDC_CHANNELS, WIDTHS, "Channels at each level, full resolution first."
+    )
+    down_channels_per_block: Sequence[int] | None = field(
+        None, optional(WIDTHS), "Channels inside the blocks; None halves channels_per_block."
+    )
+    num_classes: int = field(2, whole(2), "Classes, background included.")
+    convs_per_block: int = field(3, whole(1), "3x3 convolutions of a residual block.")
+    blocks_per_level: int = field(3, whole(1), "Residual blocks of a level.")
 
     def __post_init__(self) -> None:
-        """Turns lists into tuples, fills in the inner widths, and checks every value."""
-        for name in ("latent_dims", "channels_per_block", "down_channels_per_block"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, _positive_integers(name, value))
+        """Checks every value, turns lists into tuples and fills in the inner widths."""
+        check_fields(self)
         if self.down_channels_per_block is None:
             halves = tuple(max(1, c // 2) for c in self.channels_per_block)
             object.__setattr__(self, "down_channels_per_block", halves)
-        _check_counts(self)
+        if len(self.inner_channels) != self.num_levels:
+            raise ValueError(
+                f"down_channels_per_block={self.inner_channels}: allowed are as many widths as in "
+                f"channels_per_block={self.channels_per_block}"
+            )
+        if self.num_scales >= self.num_levels:
+            raise ValueError(
+                f"latent_dims={self.latent_dims}: allowed are fewer scales than the "
+                f"{self.num_levels} levels of channels_per_block"
+            )
 
     @property
     def num_levels(self) -> int:
@@ -57,6 +80,11 @@ class ModelConfig:
     def num_scales(self) -> int:
         """Number of scales that have a latent."""
         return len(self.latent_dims)
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width of an image are multiples of, in pixels."""
+        return 2 ** (self.num_levels - 1)
 
     @property
     def inner_channels(self) -> tuple[int, ...]:
@@ -76,7 +104,7 @@ class ModelConfig:
             width: Width of the image in pixels.
 
         Raises:
-            UserError: If a side is no multiple of `2**(num_levels - 1)`.
+            ValueError: If a side is no multiple of `size_multiple`.
         """
         self.check_size(height, width)
         factors = [2 ** self.level_of_scale(s) for s in range(self.num_scales)]
@@ -85,45 +113,33 @@ class ModelConfig:
         )
 
     def check_size(self, height: int, width: int) -> None:
-        """Refuses an image whose sides cannot be halved at every level, naming those that can."""
-        multiple = 2 ** (self.num_levels - 1)
+        """Refuses an image whose sides cannot be halved at every level, naming those that can.
+
+        Raises:
+            ValueError: Naming the side and the nearest that are allowed.
+        """
+        multiple = self.size_multiple
         wrong = [
             f"{name} {size} (nearest: {_nearest_multiples(size, multiple)})"
             for name, size in (("height", height), ("width", width))
             if size % multiple or size < multiple
         ]
         if wrong:
-            raise UserError(
+            raise ValueError(
                 f"image {' and '.join(wrong)}: a network of {self.num_levels} levels takes "
                 f"multiples of {multiple}"
             )
+
+    def build_network(
+        self, precision: str = "float32", remat: bool = False, convolution: str = "fast"
+    ) -> "Network":
+        """The network of this shape as pure functions; see `hpunet.models.network.Network`."""
+        # Here, because whoever only reads or lists settings must not wait for JAX.
+        from hpunet.models.hierarchical.network import build_network
+
+        return build_network(self, precision, remat, convolution)
 
 
 def _nearest_multiples(size: int, multiple: int) -> str:
     below = size // multiple * multiple
     return f"{below} or {below + multiple}" if below else f"{multiple}"
-
-
-def _positive_integers(name: str, values: object) -> tuple[int, ...]:
-    if not isinstance(values, list | tuple) or not values:
-        raise UserError(f"{name}={values!r}: allowed is a list of at least one whole number")
-    if not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in values):
-        raise UserError(f"{name}={tuple(values)}: allowed are whole numbers from 1 up")
-    return tuple(values)
-
-
-def _check_counts(config: ModelConfig) -> None:
-    for name, least in (("num_classes", 2), ("convs_per_block", 1), ("blocks_per_level", 1)):
-        value = getattr(config, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise UserError(f"{name}={value!r}: allowed are whole numbers from {least} up")
-    if len(config.inner_channels) != config.num_levels:
-        raise UserError(
-            f"down_channels_per_block={config.inner_channels}: allowed are as many widths as in "
-            f"channels_per_block={config.channels_per_block}"
-        )
-    if config.num_scales >= config.num_levels:
-        raise UserError(
-            f"latent_dims={config.latent_dims}: allowed are fewer scales than the "
-            f"{config.num_levels} levels of channels_per_block"
-        )

@@ -1,35 +1,30 @@
-"""The Haiku network as functions of its parameters, in a precision of choice."""
+"""The Hierarchical Probabilistic U-Net as functions of its parameters."""
 
 import contextlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import haiku as hk
-from jaxtyping import Array
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 
 from hpunet.models import check
 from hpunet.models.blocks import Level
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.hierarchical.unet import Encoded, HierarchicalUNet, PosteriorPass
-from hpunet.models.initialization import Params
-from hpunet.models.precision import cast
+from hpunet.models.hierarchical.config import HierarchicalConfig
+from hpunet.models.hierarchical.unet import Encoded, HierarchicalUNet
+from hpunet.models.initialization import Parameter, Params, list_parameters
+from hpunet.models.network import ForwardPass, Network, cast
+from hpunet.models.noise import draw_latent_noise
 
 
-class Network(NamedTuple):
-    """The Haiku network as functions of its parameters, without checks.
-
-    Attributes:
-        forward: `(params, image, segmentation, noise) -> PosteriorPass`.
-        encode: `(params, image) -> Encoded`.
-        decode: `(params, encoded, noise, given) -> logits`.
-    """
-
-    forward: Callable[..., PosteriorPass]
-    encode: Callable[..., Encoded]
-    decode: Callable[..., Array]
-
-
-def build_network(config: ModelConfig, precision: str = "float32", remat: bool = False) -> Network:
+def build_network(
+    config: HierarchicalConfig,
+    precision: str = "float32",
+    remat: bool = False,
+    convolution: str = "fast",
+) -> Network:
     """Turns the Haiku modules into functions that share one tree of parameters.
 
     Args:
@@ -39,31 +34,45 @@ def build_network(config: ModelConfig, precision: str = "float32", remat: bool =
         remat: Keeps of each level its inputs alone when `forward` is differentiated, and computes
             the level once more when its gradient is: an eighth of what the gradient keeps, for one
             pass forward more. On a CPU XLA before jax 0.12 merges the two computations again.
+        convolution: A key of `hpunet.models.convolution.FORMS`.
 
     Raises:
-        ValueError: If the precision is none of `PRECISIONS`.
+        ValueError: If `precision` or `convolution` is none of the allowed values.
     """
     check.precision(precision)
+    check.convolution(convolution)
 
-    def network() -> tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]:
-        unet = HierarchicalUNet(config)
+    def transformed() -> tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]:
+        unet = HierarchicalUNet(config, convolution)
         return unet, (unet, unet.encode, unet.decode)
 
-    modules = Network(*hk.without_apply_rng(hk.multi_transform(network)).apply)
+    whole, encoder, decoder = hk.without_apply_rng(hk.multi_transform(transformed)).apply
 
-    def forward(params: Params, image: Array, segmentation: Array, noise: Any) -> PosteriorPass:
+    def forward(params: Params, image: Array, segmentation: Array, noise: Any) -> ForwardPass:
         with hk.intercept_methods(_recompute_level) if remat else contextlib.nullcontext():
-            output = modules.forward(*cast((params, image, segmentation), precision), noise)
+            output = whole(*cast((params, image, segmentation), precision), noise)
         return output._replace(logits=cast(output.logits, "float32"))
 
     def encode(params: Params, image: Array) -> Encoded:
-        return modules.encode(*cast((params, image), precision))
+        return encoder(*cast((params, image), precision))
 
     def decode(params: Params, encoded: Encoded, noise: Any, given: Any) -> Array:
-        logits = modules.decode(*cast((params, encoded), precision), noise, given)
-        return cast(logits, "float32")
+        return cast(decoder(*cast((params, encoded), precision), noise, given), "float32")
 
-    return Network(forward, encode, decode)
+    def draw_noise(
+        keys: Key[Array, " B"], image_size: tuple[int, int], number: Any = 0
+    ) -> list[Float[Array, "B _h _w _L"]]:
+        del number
+        return draw_latent_noise(keys, config.latent_shapes(*image_size))
+
+    return Network(
+        functools.partial(_list_parameters, config),
+        draw_noise,
+        forward,
+        encode,
+        decode,
+        lambda encoded: encoded.image_size,
+    )
 
 
 def _recompute_level(
@@ -75,3 +84,65 @@ def _recompute_level(
     # A number of channels belongs to the shapes.
     numbers = tuple(i for i, argument in enumerate(args) if isinstance(argument, int))
     return hk.remat(method, static_argnums=numbers)(*args, **kwargs)
+
+
+# Tracing the LIDC network takes half a second, and a command asks several times.
+@functools.cache
+def _list_parameters(config: HierarchicalConfig, image_channels: int) -> list[Parameter]:
+    side = config.size_multiple
+    image = jax.ShapeDtypeStruct((1, side, side, image_channels), jnp.float32)
+    segmentation = jax.ShapeDtypeStruct((1, side, side, config.num_classes), jnp.float32)
+    mean = [None] * config.num_scales
+
+    def forward(image: Array, segmentation: Array) -> ForwardPass:
+        return HierarchicalUNet(config, "portable")(image, segmentation, mean)
+
+    return in_reference_order(list_parameters(forward, image, segmentation), config)
+
+
+def in_reference_order(
+    parameters: Sequence[Parameter], config: HierarchicalConfig
+) -> list[Parameter]:
+    """Sorts parameters as a pass through the reference's network comes to them.
+
+    The reference has an encoder's features at hand when it builds the block that they go into;
+    here a block's share of them is computed before the latents, so that it is built earlier.
+
+    Args:
+        parameters: All of a network's, in any order of parts and levels, but kernels before biases,
+            blocks and a block's 3x3 convolutions in their own.
+        config: The network's shape.
+
+    Reference: `HierarchicalProbUNet` and `res_block` in the reference's model.
+    """
+    parts = _children_of_parts(config)
+    # Widths may make either one needless.
+    ends = ("skip", "expand")
+
+    def place(parameter: Parameter) -> tuple[int, ...]:
+        part, child, *inner = parameter.module.split("/")
+        block, conv = inner or ("block_0", "conv_0")
+        return (
+            list(parts).index(part),
+            parts[part].index(child),
+            int(block.removeprefix("block_")),
+            1 + ends.index(conv) if conv in ends else 0,
+        )
+
+    return sorted(parameters, key=place)
+
+
+def _children_of_parts(config: HierarchicalConfig) -> dict[str, list[str]]:
+    finest = config.level_of_scale(config.num_scales - 1) - 1
+    encoder = [f"level_{level}" for level in range(config.num_levels)]
+    decoder = []
+    for scale in range(config.num_scales):
+        decoder += [f"latent_{scale}", f"level_{config.level_of_scale(scale) - 1}"]
+    stitching = [f"level_{level}" for level in range(finest - 1, -1, -1)]
+    return {
+        "posterior_encoder": encoder,
+        "posterior_decoder": decoder,
+        "prior_encoder": encoder,
+        "prior_decoder": decoder,
+        "stitching_decoder": [*stitching, "logits"],
+    }

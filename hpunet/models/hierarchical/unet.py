@@ -1,30 +1,193 @@
-"""Prior, posterior and stitching decoder as one Hierarchical Probabilistic U-Net."""
+"""The Hierarchical Probabilistic U-Net: prior, posterior and stitching decoder.
 
+Reference: Kohl et al. 2019, section 2 and appendix A; `HierarchicalProbUNet` in the reference's
+model.
+"""
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import haiku as hk
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hpunet.models.blocks import Upper
+from hpunet.models import gaussian
+from hpunet.models.blocks import Conv, Level, Upper, halve
 from hpunet.models.gaussian import DiagonalGaussian
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.hierarchical.decoder import HierarchicalDecoder, PerScale
-from hpunet.models.hierarchical.encoder import Encoder
-from hpunet.models.hierarchical.stitching import StitchingDecoder
+from hpunet.models.hierarchical.config import HierarchicalConfig
+from hpunet.models.network import ForwardPass
+
+PerScale = Sequence[Float[Array, "B _h _w _L"] | None]
 
 
-class PosteriorPass(NamedTuple):
-    """What training needs of one pass through the whole network.
+class Encoder(hk.Module):
+    """The contracting path: residual blocks at each level, 2x2 mean pooling between levels."""
+
+    def __init__(self, config: HierarchicalConfig, form: str, name: str) -> None:
+        """Sets the network's shape and the form of its convolutions."""
+        super().__init__(name=name)
+        self._config = config
+        self._form = form
+
+    def __call__(self, inputs: Float[Array, "B H W C"]) -> list[Float[Array, "B _h _w _D"]]:
+        """Features of every level, level 0 (full resolution) first."""
+        features = []
+        for level in range(self._config.num_levels):
+            inputs = build_level(self._config, level, self._form)(
+                inputs if level == 0 else halve(inputs)
+            )
+            features.append(inputs)
+        return features
+
+
+def build_level(config: HierarchicalConfig, level: int, form: str) -> Level:
+    """The residual blocks that a network of this shape has at a level."""
+    return Level(
+        config.channels_per_block[level],
+        config.inner_channels[level],
+        config.convs_per_block,
+        config.blocks_per_level,
+        form,
+        name=f"level_{level}",
+    )
+
+
+class DecoderOutput(NamedTuple):
+    """What a hierarchical decoder computes.
 
     Attributes:
-        logits: `[B, H, W, K]`, decoded from the posterior's latents.
-        posterior: Distribution of the latent at each scale, coarsest first.
-        prior: Likewise, conditioned on the posterior's latents of the coarser scales.
+        distributions: Distribution of the latent at each scale, coarsest first, each `[B, h, w, L]`
+            and conditioned on the latents of the coarser scales.
+        latents: The latents that were used, likewise.
+        features: Features `[B, h, w, C]` one level above the finest latent.
     """
 
-    logits: Float[Array, "B H W K"]
-    posterior: list[DiagonalGaussian]
-    prior: list[DiagonalGaussian]
+    distributions: list[DiagonalGaussian]
+    latents: list[Float[Array, "B h w L"]]
+    features: Float[Array, "B h w C"]
+
+
+class HierarchicalDecoder(hk.Module):
+    """The part of the expanding path that draws latents.
+
+    At each scale a 1x1 convolution gives the latent's distribution; the latent is put in front of
+    the features, both are upsampled, the encoder's features of the next level go behind them, and
+    the residual blocks of that level follow. What the encoder's features contribute there does not
+    depend on the latents, and is computed apart.
+
+    Reference: Kohl et al. 2019, figure 2; `_HierarchicalCore` in the reference's model.
+    """
+
+    def __init__(self, config: HierarchicalConfig, form: str, name: str) -> None:
+        """Sets the network's shape and the form of its convolutions."""
+        super().__init__(name=name)
+        self._config = config
+        self._form = form
+
+    @hk.name_like("__call__")
+    def of_upper(self, encoded: Sequence[Float[Array, "B _h _w _C"]]) -> list[Upper]:
+        """Share of the encoder's features at the level above each scale, coarsest first.
+
+        Args:
+            encoded: The encoder's features of every level, level 0 first.
+        """
+        uppers = []
+        for scale, latent_dim in enumerate(self._config.latent_dims):
+            level = self._config.level_of_scale(scale) - 1
+            lower_channels = latent_dim + self._config.channels_per_block[level + 1]
+            uppers.append(
+                build_level(self._config, level, self._form).of_upper(
+                    encoded[level], lower_channels
+                )
+            )
+        return uppers
+
+    def __call__(
+        self,
+        coarsest: Float[Array, "B h w C"],
+        uppers: Sequence[Upper],
+        noise: PerScale,
+        given: PerScale,
+    ) -> DecoderOutput:
+        """Draws the latents, or takes those that are given.
+
+        Args:
+            coarsest: The encoder's features of the coarsest level.
+            uppers: What `of_upper` gave.
+            noise: Standard normal noise for each scale, coarsest first; None takes the mean.
+            given: The latent itself for each scale, or None where it is to be drawn.
+        """
+        distributions, latents = [], []
+        features = coarsest
+        for scale in range(self._config.num_scales):
+            distribution = self._distribution(features, scale)
+            latent = _choose_latent(distribution, noise[scale], given[scale])
+            distributions.append(distribution)
+            latents.append(latent)
+            level = self._config.level_of_scale(scale) - 1
+            lower = jnp.concatenate([latent.astype(features.dtype), features], axis=-1)
+            features = build_level(self._config, level, self._form)(lower, uppers[scale])
+        return DecoderOutput(distributions, latents, features)
+
+    @hk.transparent
+    def _distribution(self, features: Float[Array, "B h w C"], scale: int) -> DiagonalGaussian:
+        channels = 2 * self._config.latent_dims[scale]
+        return gaussian.from_parameters(Conv(channels, 1, self._form, f"latent_{scale}")(features))
+
+
+def _choose_latent(
+    distribution: DiagonalGaussian,
+    noise: Float[Array, "B h w L"] | None,
+    given: Float[Array, "B h w L"] | None,
+) -> Float[Array, "B h w L"]:
+    if given is not None:
+        return given
+    return distribution.loc if noise is None else gaussian.sample(distribution, noise)
+
+
+class StitchingDecoder(hk.Module):
+    """The part of the expanding path above the latents.
+
+    Reference: Kohl et al. 2019, appendix A; `_StitchingDecoder` in the reference's model.
+    """
+
+    def __init__(self, config: HierarchicalConfig, form: str, name: str) -> None:
+        """Sets the network's shape and the form of its convolutions."""
+        super().__init__(name=name)
+        self._config = config
+        self._form = form
+
+    @hk.name_like("__call__")
+    def of_upper(self, encoded: Sequence[Float[Array, "B _h _w _C"]]) -> list[Upper]:
+        """Share of the encoder's features at each of the remaining levels, coarsest first.
+
+        Args:
+            encoded: The prior encoder's features of every level, level 0 first.
+        """
+        channels = self._config.channels_per_block
+        return [
+            build_level(self._config, level, self._form).of_upper(
+                encoded[level], channels[level + 1]
+            )
+            for level in self._levels
+        ]
+
+    def __call__(
+        self, features: Float[Array, "B h w D"], uppers: Sequence[Upper]
+    ) -> Float[Array, "B H W K"]:
+        """Logits of every class.
+
+        Args:
+            features: The prior decoder's last features.
+            uppers: What `of_upper` gave.
+        """
+        for level, upper in zip(self._levels, uppers, strict=True):
+            features = build_level(self._config, level, self._form)(features, upper)
+        return Conv(self._config.num_classes, 1, self._form, "logits")(features)
+
+    @property
+    def _levels(self) -> range:
+        return range(self._config.num_levels - self._config.num_scales - 2, -1, -1)
 
 
 class Encoded(NamedTuple):
@@ -51,19 +214,19 @@ class Encoded(NamedTuple):
 class HierarchicalUNet:
     """The Hierarchical Probabilistic U-Net: two cores with weights of their own, and a decoder.
 
-    It is no Haiku module itself, so that its five parts stand at the top of the parameters' tree.
+    It is not a Haiku module itself, so that its five parts are at the top of the parameter tree.
 
     Reference: Kohl et al. 2019, section 2; `HierarchicalProbUNet` in the reference's model.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: HierarchicalConfig, form: str) -> None:
         """Builds the parts; inside a Haiku transform."""
         self._none: list[None] = [None] * config.num_scales
-        self._prior_encoder = Encoder(config, name="prior_encoder")
-        self._prior_decoder = HierarchicalDecoder(config, name="prior_decoder")
-        self._posterior_encoder = Encoder(config, name="posterior_encoder")
-        self._posterior_decoder = HierarchicalDecoder(config, name="posterior_decoder")
-        self._stitching_decoder = StitchingDecoder(config, name="stitching_decoder")
+        self._prior_encoder = Encoder(config, form, name="prior_encoder")
+        self._prior_decoder = HierarchicalDecoder(config, form, name="prior_decoder")
+        self._posterior_encoder = Encoder(config, form, name="posterior_encoder")
+        self._posterior_decoder = HierarchicalDecoder(config, form, name="posterior_decoder")
+        self._stitching_decoder = StitchingDecoder(config, form, name="stitching_decoder")
 
     def encode(self, image: Float[Array, "B H W C"]) -> Encoded:
         """All that sampling needs to know of an image."""
@@ -84,13 +247,13 @@ class HierarchicalUNet:
         image: Float[Array, "B H W C"],
         segmentation: Float[Array, "B H W K"],
         noise: PerScale,
-    ) -> PosteriorPass:
+    ) -> ForwardPass:
         """Draws latents from the posterior and decodes them.
 
         Args:
             image: The image.
             segmentation: One-hot segmentation of the image.
-            noise: The posterior's standard normal noise at each scale; None takes the mean.
+            noise: The posterior's standard normal noise at each scale; zeros take the mean.
         """
         pair = self._posterior_encoder(jnp.concatenate([segmentation, image], axis=-1))
         uppers = self._posterior_decoder.of_upper(pair)
@@ -100,4 +263,6 @@ class HierarchicalUNet:
             encoded.coarsest, encoded.prior_decoder, self._none, posterior.latents
         )
         logits = self._stitching_decoder(prior.features, encoded.stitching_decoder)
-        return PosteriorPass(logits, posterior.distributions, prior.distributions)
+        pairs = zip(posterior.distributions, prior.distributions, strict=True)
+        kl = [jnp.sum(gaussian.kl_divergence(q, p), axis=(1, 2)) for q, p in pairs]
+        return ForwardPass(logits, kl, posterior.distributions, prior.distributions)
