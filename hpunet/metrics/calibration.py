@@ -1,4 +1,4 @@
-"""Whether the share of samples that mark a pixel is the share of annotators that do."""
+"""Calibration of pixels: share of samples against share of annotators that mark a pixel."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpunet.metrics.overlap import marks_of
-from hpunet.metrics.sets import annotated_images, as_classes, as_sets
-from hpunet.metrics.votes import Votes, votes_of
+from hpunet.metrics.counting import Votes, marks_of, votes_of
+from hpunet.metrics.inputs import annotated_images, as_classes, as_sets
 
 
 class Calibration(NamedTuple):
-    """Sums over the pixels of an image, by how many of its samples mark them.
+    """Sums over the pixels of images, in N bins of the share of samples that mark a pixel.
 
     Attributes:
         pixels: Number of pixels in each bin, `[..., N]`.
-        predicted: Sum over them of the share of samples that mark a pixel.
-        observed: Sum over them of the share of annotators, by weight.
+        predicted: Sum over these pixels of the share of samples that mark a pixel, `[..., N]`.
+        observed: Sum over these pixels of the weighted share of annotators, `[..., N]`.
     """
 
     pixels: NDArray[np.float64]
@@ -36,33 +35,41 @@ def calibration(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> Calibration:
-    """Predicted and observed shares of foreground, summed over pixels in bins, image by image.
+    """Predicted and observed shares of foreground, summed over the pixels of each bin, per image.
 
-    A pixel's prediction is the share of samples that mark it as foreground, which is every label
-    above 0; what is observed is the share of annotators, by weight. Bin i of N holds the
-    predictions from i / N to below (i + 1) / N, the last one 1 too. With `classes`, each given
-    class is in its turn the foreground and all other labels the background, and the sums run over
-    the classes, too: a pixel counts once for each.
+    The prediction of a pixel is the share of samples that mark it as foreground, which is every
+    label above 0; the observation is the weighted share of annotators. Bin i of N holds predictions
+    in [i / N, (i + 1) / N); the last bin includes 1. With `classes`, each class in turn is the
+    foreground and all other labels are background, and the sums include every class: each pixel
+    counts once per class.
 
-    Sums of images add up to the sums of the set; means, and `expected_calibration_error`, follow
+    The sums of a set are the sums over its images; means and `expected_calibration_error` follow
     from them.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        num_bins: N, bins of equal width.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
+        num_bins: Number N of bins of equal width.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
         ignored: Boolean `[B, H, W]`, pixels that are not counted; None for none.
-        weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
-            an annotation that is not there. None for all alike.
+        weights: `[G]` or `[G, B]`, weight of each annotation, at least 0, in any unit; weight 0
+            removes an annotation. None weights all annotations equally.
 
     Returns:
         Sums `[B, N]`, float64.
 
     Raises:
-        ValueError: If the shapes do not fit, a set is empty, the labels are not integers, or bins,
-            classes, ignored pixels or weights do not fit.
+        ValueError: If shapes do not match, a set is empty, labels are not integers, or num_bins,
+            classes, ignored or weights are invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> samples = [[[[1, 1, 0, 0]]], [[[1, 0, 0, 0]]]]
+        >>> annotations = [[[[1, 1, 0, 0]]], [[[1, 1, 0, 0]]]]
+        >>> sums = metrics.calibration(samples, annotations, num_bins=2)
+        >>> sums.pixels, sums.predicted, sums.observed
+        (array([[2., 2.]]), array([[0. , 1.5]]), array([[0., 2.]]))
     """
     samples, annotations = as_sets(samples=samples, annotations=annotations)
     classes, num_bins = as_classes(classes), as_num_bins(num_bins)
@@ -78,16 +85,24 @@ def calibration(
 
 
 def expected_calibration_error(calibration: Calibration) -> NDArray[np.float64]:
-    """Mean over the pixels of how far the predicted share of a bin is from the observed one.
+    """Mean absolute difference of predicted and observed shares, weighted by the pixels of bins.
 
-    sum over bins of pixels / total |predicted / pixels - observed / pixels|. Which pixels count,
-    classes and weights are those of the sums; of sums over images it is the error of the set.
+    The error is the sum over bins of (pixels / total) |predicted / pixels - observed / pixels|.
+    Classes, weights and ignored pixels are those of the sums. The error of a set of images follows
+    from the sums over its images.
 
     Args:
         calibration: Sums `[..., N]`.
 
     Returns:
         Float64 `[...]` in [0, 1], lower is better; NaN where there is no pixel.
+
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import metrics
+        >>> sums = metrics.Calibration(np.array([2, 2]), np.array([0, 1.5]), np.array([0, 2.0]))
+        >>> metrics.expected_calibration_error(sums)
+        array(0.125)
 
     Reference: Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning".
     """
@@ -97,19 +112,19 @@ def expected_calibration_error(calibration: Calibration) -> NDArray[np.float64]:
 
 
 def as_num_bins(num_bins: int) -> int:
-    """The number of bins.
+    """Validates the number of bins.
 
     Raises:
-        ValueError: If it is not a whole number of at least 1.
+        ValueError: If it is not an integer of at least 1.
     """
     if not isinstance(num_bins, int | np.integer) or num_bins < 1:
-        raise ValueError(f"num_bins is {num_bins!r}; allowed are whole numbers from 1")
+        raise ValueError(f"num_bins is {num_bins!r}; allowed are integers from 1")
     return int(num_bins)
 
 
 def binned_sums(samples: Votes, annotators: Votes, num_bins: int) -> Calibration:
     """Sums `[N]` of one image over pixels and classes; each sample has one vote."""
-    # There are few counts and many pixels: sum by count first, in whole numbers where they are.
+    # There are few counts and many pixels: sum by count first, in integers where possible.
     num_samples = int(samples.total)
     counts = samples.sums.ravel()
     pixels = np.bincount(counts, minlength=num_samples + 1)
@@ -122,6 +137,6 @@ def binned_sums(samples: Votes, annotators: Votes, num_bins: int) -> Calibration
 
 
 def stack_calibrations(images: Sequence[Calibration], num_bins: int) -> Calibration:
-    """Sums `[B, N]` from those of each image."""
+    """Stacks the sums `[N]` of each image to `[B, N]`."""
     stacked = np.array(images, np.float64).reshape(len(images), 3, num_bins)
     return Calibration(*np.moveaxis(stacked, 1, 0))

@@ -1,4 +1,4 @@
-"""Squared generalised energy distance between samples and annotations, and its diversities."""
+"""Squared generalised energy distance of samples and annotations, and the diversity of a set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpunet.metrics.overlap import marks_of, pack, pairwise_overlap
-from hpunet.metrics.sets import AnnotatedImage, annotated_images, as_classes, as_sets
+from hpunet.metrics.counting import marks_of, pack, pairwise_overlap
+from hpunet.metrics.inputs import AnnotatedImage, annotated_images, as_classes, as_sets
 
 
 def ged(
@@ -21,38 +21,46 @@ def ged(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Squared generalised energy distance of two sets of masks, image by image.
+    """Squared generalised energy distance of two sets of masks, per image.
 
     With S samples s, G annotations y, weights w that sum to 1 (1 / G each) and d = 1 - IoU,
 
         GED^2 = 2 / S sum w d(s, y) - 1 / S^2 sum d(s, s') - sum w w' d(y, y').
 
-    The sums run over all pairs, those of a mask with itself included, so a set has distance 0 to
-    itself and few samples score worse than many of the same distribution. The unbiased form leaves
-    these pairs out: the last two terms become 1 / (S (S - 1)) sum over s != s' and
+    The sums include the pairs of a mask with itself, so a set has distance 0 to itself, and few
+    samples score worse than many samples of the same distribution. The unbiased form excludes these
+    pairs: the last two terms become 1 / (S (S - 1)) sum over s != s' and
     sum w w' d(y, y') / (1 - sum w^2) over y != y'. Its mean does not depend on the number of
-    samples, but it may fall below 0.
+    samples, but single values may be negative.
 
-    Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
-    the mean over those present in at least one mask of the pair, and 1 if none is.
+    The foreground is every label above 0; two masks without foreground have IoU 1. With `classes`,
+    the IoU is the mean over the classes present in at least one mask of the pair, or 1 if no class
+    is present.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        unbiased: Whether pairs of a mask with itself are left out.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
-        ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
-        weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
-            an annotation that is not there. None for all alike.
+        unbiased: Whether to exclude the pairs of a mask with itself.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
+        ignored: Boolean `[B, H, W]`, pixels to exclude from every mask; None excludes none.
+        weights: `[G]` or `[G, B]`, weight of each annotation, at least 0, in any unit; weight 0
+            removes an annotation. None weights all annotations equally.
 
     Returns:
-        Float64 `[B]` in [0, 2], lower is better; in [-1, 2] if unbiased, and NaN where there is
-        only one sample or one annotation.
+        Float64 `[B]` in [0, 2], lower is better. If unbiased, in [-1, 2], and NaN for a single
+        sample or annotation.
 
     Raises:
-        ValueError: If the shapes do not fit, a set is empty, the labels are not integers, or
-            classes, ignored pixels or weights do not fit.
+        ValueError: If shapes do not match, a set is empty, labels are not integers, or classes,
+            ignored or weights are invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> samples = [[[[1, 1, 0, 0]]], [[[1, 0, 0, 0]]]]
+        >>> annotations = [[[[1, 1, 0, 0]]], [[[0, 0, 0, 0]]]]
+        >>> metrics.ged(samples, annotations)
+        array([0.5])
 
     Reference: Kohl et al. 2018, section 3; Kohl et al. 2019, section 3. Unbiased: Gretton et al.
     2012, "A kernel two-sample test", lemma 6.
@@ -71,32 +79,40 @@ def sample_diversity(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Mean distance 1 - IoU among the masks of one set, image by image.
+    """Mean distance 1 - IoU among the masks of one set, per image.
 
-    The term that `ged` subtracts: 1 / S^2 sum d(s, s') over all pairs, those of a mask with itself
-    (distance 0) included. The unbiased form leaves these out and divides by S (S - 1). Of
-    annotations it is the annotators' diversity; with weights w that sum to 1 it is sum w w' d(y,
-    y'), unbiased divided by 1 - sum w^2.
+    This is the term that `ged` subtracts: 1 / S^2 sum d(s, s') over all pairs, including those of a
+    mask with itself (distance 0). The unbiased form excludes these and divides by S (S - 1). The
+    diversity of annotations is the diversity of the annotators: with weights w that sum to 1 it is
+    sum w w' d(y, y'), divided by 1 - sum w^2 if unbiased.
 
-    Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
-    the mean over those present in at least one mask of the pair, and 1 if none is.
+    The foreground is every label above 0; two masks without foreground have IoU 1. With `classes`,
+    the IoU is the mean over the classes present in at least one mask of the pair, or 1 if no class
+    is present.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
-        unbiased: Whether pairs of a mask with itself are left out.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
-        ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
-        weights: `[S]` or `[S, B]`, how much each mask counts, at least 0, in any unit; 0 is a mask
-            that is not there. None for all alike.
+        unbiased: Whether to exclude the pairs of a mask with itself.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
+        ignored: Boolean `[B, H, W]`, pixels to exclude from every mask; None excludes none.
+        weights: `[S]` or `[S, B]`, weight of each mask, at least 0, in any unit; weight 0 removes a
+            mask. None weights all masks equally.
 
     Returns:
-        Float64 `[B]` in [0, 1]; neither high nor low is better. Unbiased: NaN where there is only
-        one mask.
+        Float64 `[B]` in [0, 1]; neither high nor low is better. If unbiased, NaN for a single mask.
 
     Raises:
-        ValueError: If the set is empty, the labels are not integers, or classes, ignored pixels or
-            weights do not fit.
+        ValueError: If the set is empty, labels are not integers, or classes, ignored or weights are
+            invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> samples = [[[[1, 1, 0, 0]]], [[[1, 0, 0, 0]]]]
+        >>> metrics.sample_diversity(samples)
+        array([0.25])
+        >>> metrics.sample_diversity(samples, unbiased=True)
+        array([0.5])
     """
     (samples,) = as_sets(samples=samples)
     classes = as_classes(classes)
@@ -110,12 +126,12 @@ def sample_diversity(
 
 
 def energy_of(between: float, among_samples: float, among_annotators: float) -> float:
-    """The squared energy distance from its three mean distances."""
+    """Squared energy distance from its three mean distances."""
     return 2 * between - among_samples - among_annotators
 
 
 def mean_distance(iou: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Mean distance of samples and annotations from their IoU `[S, A]` and weights `[A]`."""
+    """Mean distance of samples and annotations, from their IoU `[S, A]` and weights `[A]`."""
     pairs = np.outer(np.ones(len(iou)), weights)
     return _weighted_mean(1.0 - iou, pairs)
 
@@ -131,7 +147,7 @@ def diversity_of(iou: NDArray[np.float64], weights: NDArray[np.float64], unbiase
 
 
 def _weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    # A copy in order: a part of a larger matrix sums up to the same last digit.
+    # In contiguous memory a part of a larger matrix has the same sum to the last digit.
     return float((np.ascontiguousarray(values) * weights).sum() / weights.sum())
 
 

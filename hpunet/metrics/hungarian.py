@@ -1,4 +1,4 @@
-"""IoU of samples and annotations after matching them one to one."""
+"""Mean IoU of samples and annotations after matching them one to one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment, linprog
 
-from hpunet.metrics.overlap import marks_of, pack, pairwise_overlap
-from hpunet.metrics.sets import annotated_images, as_classes, as_sets
+from hpunet.metrics.counting import marks_of, pack, pairwise_overlap
+from hpunet.metrics.inputs import annotated_images, as_classes, as_sets
 
-# The least that HiGHS allows; its own 1e-7 would show in the scores.
+# The smallest tolerance of HiGHS; its default of 1e-7 would be visible in the scores.
 _TOLERANCE = 1e-10
 
 
@@ -24,31 +24,39 @@ def hungarian_iou(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Mean IoU of samples and annotations, matched one to one so that it is largest.
+    """Mean IoU of samples and annotations under the one-to-one matching that maximises it.
 
-    Both sets are repeated to the least common multiple of their sizes, so that each sample and
-    each annotation counts as often as any other of its set. Annotations of unequal weight cannot be
-    repeated so: their weights, and 1 / S for each sample, are shares that an optimal transport
-    matches, which for equal weights gives the same value. Annotations of weight 0 are not repeated.
+    Both sets are repeated to the least common multiple of their sizes, so that all masks of a set
+    count equally. For annotations of unequal weights, an optimal transport matches the shares of
+    the annotations with shares 1 / S of the samples, which gives the same value for equal weights.
+    Annotations of weight 0 are excluded.
 
-    Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
-    the mean over those present in at least one mask of the pair, and 1 if none is.
+    The foreground is every label above 0; two masks without foreground have IoU 1. With `classes`,
+    the IoU is the mean over the classes present in at least one mask of the pair, or 1 if no class
+    is present.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
-        ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
-        weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
-            an annotation that is not there. None for all alike.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
+        ignored: Boolean `[B, H, W]`, pixels to exclude from every mask; None excludes none.
+        weights: `[G]` or `[G, B]`, weight of each annotation, at least 0, in any unit; weight 0
+            removes an annotation. None weights all annotations equally.
 
     Returns:
         Float64 `[B]` in [0, 1], higher is better.
 
     Raises:
-        ValueError: If the shapes do not fit, a set is empty, the labels are not integers, or
-            classes, ignored pixels or weights do not fit.
+        ValueError: If shapes do not match, a set is empty, labels are not integers, or classes,
+            ignored or weights are invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> samples = [[[[1, 1, 0, 0]]], [[[1, 0, 0, 0]]]]
+        >>> annotations = [[[[0, 0, 0, 0]]], [[[1, 1, 0, 0]]]]
+        >>> metrics.hungarian_iou(samples, annotations)
+        array([0.5])
 
     Reference: Kohl et al. 2019, section 3.
     """
@@ -70,12 +78,12 @@ def hungarian_iou(
 
 
 def matched_iou(iou: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """The largest mean over matchings of samples and annotations, from `[S, A]` and `[A]`."""
+    """Largest mean over all matchings, from the IoU `[S, A]` and weights `[A]`."""
     return _assigned(iou) if (weights == weights[0]).all() else _transported(iou, weights)
 
 
 def _assigned(iou: NDArray[np.float64]) -> float:
-    """Mean of the best one-to-one matching of rows and columns, both repeated."""
+    """Mean under the best one-to-one matching of repeated rows and columns."""
     rows, columns = iou.shape
     size = math.lcm(rows, columns)
     repeated = iou.repeat(size // rows, axis=0).repeat(size // columns, axis=1)
@@ -83,11 +91,11 @@ def _assigned(iou: NDArray[np.float64]) -> float:
 
 
 def _transported(iou: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Mean under the best plan that gives each row the same and each column its weight."""
+    """Mean under the best plan that gives rows equal shares and columns shares by weight."""
     rows, columns = iou.shape
     each_row = np.kron(np.eye(rows), np.ones(columns))
     each_column = np.kron(np.ones(rows), np.eye(columns))
-    # The last column's share follows from the others; asked for too, rounding could deny it.
+    # The share of the last column follows from the others; rounding could make it infeasible.
     constraints = [each_row, each_column[:-1]]
     shares = [np.full(rows, 1.0 / rows), (weights / weights.sum())[:-1]]
     plan = linprog(

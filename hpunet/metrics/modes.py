@@ -1,4 +1,4 @@
-"""How often samples hit each of the annotators' different answers."""
+"""Frequencies of the modes of an image, which are its distinct annotations."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpunet.metrics.overlap import Overlap, marks_of, pack, pairwise_overlap
-from hpunet.metrics.sets import annotated_images, as_classes, as_sets
-from hpunet.metrics.votes import ROUNDING
+from hpunet.metrics.counting import ROUNDING, Overlap, marks_of, pack, pairwise_overlap
+from hpunet.metrics.inputs import annotated_images, as_classes, as_sets
 
 
 class ModeFrequencies(NamedTuple):
-    """How often each mode of an image was chosen and drawn.
+    """Shares of annotators and samples of each mode of an image.
 
-    A mode stands at the first of the annotations that show it; elsewhere is NaN.
+    The index of a mode is that of the first annotation that shows it; other entries are NaN.
 
     Attributes:
-        chosen: Share of the annotators, by weight, `[G, B]`.
+        chosen: Weighted share of the annotators, `[G, B]`.
         drawn: Share of the samples, `[G, B]`.
     """
 
@@ -34,25 +33,33 @@ def annotation_modes(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> NDArray[np.int64]:
-    """Which annotations of an image show the same: its modes are the distinct ones.
+    """Groups equal annotations of an image; its modes are the distinct annotations.
 
-    Annotations are the same if their foreground is, which is every label above 0; two without it
-    are. With `classes`, if each of the given classes covers the same pixels.
+    Annotations are equal if they have the same foreground, which is every label above 0. With
+    `classes`, they are equal if each of the classes covers the same pixels.
 
     Args:
         annotations: Labels `[G, B, H, W]`, integer or boolean.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
-        ignored: Boolean `[B, H, W]`, pixels that may differ; None for none.
-        weights: `[G]` or `[G, B]`, how much each annotation counts; 0 is an annotation that is not
-            there. None for all alike.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
+        ignored: Boolean `[B, H, W]`, pixels that may differ; None allows none.
+        weights: `[G]` or `[G, B]`, weight of each annotation; weight 0 removes an annotation. None
+            weights all annotations equally.
 
     Returns:
-        Int64 `[G, B]`: for each annotation the place of the first that is the same, -1 at weight 0.
+        Int64 `[G, B]`, index of the first annotation that equals each one; -1 at weight 0.
 
     Raises:
-        ValueError: If the set is empty, the labels are not integers, or classes, ignored pixels or
-            weights do not fit.
+        ValueError: If the set is empty, labels are not integers, or classes, ignored or weights are
+            invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> annotations = [[[[1, 1, 0]]], [[[0, 0, 0]]], [[[1, 1, 0]]]]
+        >>> metrics.annotation_modes(annotations)
+        array([[0],
+               [1],
+               [0]])
     """
     (annotations,) = as_sets(annotations=annotations)
     classes = as_classes(classes)
@@ -61,7 +68,7 @@ def annotation_modes(
     for index, (_, masks, _, annotators) in enumerate(images):
         bits = pack(marks_of(masks, classes))
         result[annotators, index] = annotators[
-            _first_alike(same_masks(pairwise_overlap(bits, bits)))
+            _first_equal(same_masks(pairwise_overlap(bits, bits)))
         ]
     return result
 
@@ -74,35 +81,44 @@ def mode_frequencies(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> ModeFrequencies:
-    """How often annotators chose each mode of an image and how often it was drawn.
+    """How often annotators chose each mode of an image and how often samples drew it.
 
-    The modes are the distinct annotations (see `annotation_modes`), each at the first of those that
-    are the same. A sample counts for the mode nearest to it: the one of the largest IoU; at equal
-    IoU the one that differs in the fewest pixels, summed over the classes; then the first.
+    The modes are the distinct annotations (see `annotation_modes`). A sample is assigned to its
+    nearest mode, which is the mode with the largest IoU; at equal IoU the mode that differs in the
+    fewest pixels, summed over the classes; then the first.
 
-    These are the plain numbers, not a test of a model: few annotators leave the shares that chose
-    noisy and modes unseen, so that samples of the annotators' own distribution differ from them,
-    too. `held_out_frequencies` says what such samples come to.
+    These shares do not test a model: with few annotators the chosen shares are noisy and some modes
+    are unseen, so even samples from the distribution of the annotators differ from them.
+    `held_out_frequencies` provides the comparison for such samples.
 
-    Foreground is every label above 0; two masks without it have IoU 1. With `classes`, the IoU is
-    the mean over those present in sample or mode, and 1 if none is.
+    The foreground is every label above 0; two masks without foreground have IoU 1. With `classes`,
+    the IoU is the mean over the classes present in the sample or the mode, or 1 if no class is
+    present.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
-        ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
-        weights: `[G]` or `[G, B]`, how much each annotation counts, at least 0, in any unit; 0 is
-            an annotation that is not there. None for all alike.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
+        ignored: Boolean `[B, H, W]`, pixels to exclude from every mask; None excludes none.
+        weights: `[G]` or `[G, B]`, weight of each annotation, at least 0, in any unit; weight 0
+            removes an annotation. None weights all annotations equally.
 
     Returns:
-        Shares `[G, B]`, float64, that sum to 1 over the modes of an image, chosen and drawn; NaN at
-        annotations that repeat an earlier one and at those of weight 0.
+        Shares `[G, B]`, float64, each summing to 1 over the modes of an image; NaN for annotations
+        that repeat an earlier one or have weight 0.
 
     Raises:
-        ValueError: If the shapes do not fit, a set is empty, the labels are not integers, or
-            classes, ignored pixels or weights do not fit.
+        ValueError: If shapes do not match, a set is empty, labels are not integers, or classes,
+            ignored or weights are invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> samples = [[[[1, 1, 0]]], [[[1, 0, 0]]], [[[0, 0, 0]]], [[[1, 1, 1]]]]
+        >>> annotations = [[[[1, 1, 0]]], [[[0, 0, 0]]], [[[1, 1, 0]]]]
+        >>> modes = metrics.mode_frequencies(samples, annotations)
+        >>> modes.chosen[:, 0].round(2), modes.drawn[:, 0]
+        (array([0.67, 0.33,  nan]), array([0.75, 0.25,  nan]))
     """
     samples, annotations = as_sets(samples=samples, annotations=annotations)
     classes = as_classes(classes)
@@ -119,14 +135,14 @@ def mode_frequencies(
 def frequencies_of(
     between: Overlap, among_annotators: Overlap, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Shares chosen and drawn `[2, A]` of one image, NaN at repeats.
+    """Shares chosen and drawn `[2, A]` of one image, NaN for repeated annotations.
 
     Args:
-        between: Samples and annotations compared, `[S, A]`.
-        among_annotators: Annotations compared, `[A, A]`.
-        weights: Theirs, `[A]`.
+        between: Comparison of samples and annotations, `[S, A]`.
+        among_annotators: Comparison of the annotations with each other, `[A, A]`.
+        weights: Weights of the annotations, `[A]`.
     """
-    first = _first_alike(same_masks(among_annotators))
+    first = _first_equal(same_masks(among_annotators))
     modes = first == np.arange(len(first))
     chosen = np.bincount(first, weights=weights, minlength=len(first)) / weights.sum()
     nearest = nearest_modes(between.iou, between.differing, modes)
@@ -135,28 +151,28 @@ def frequencies_of(
 
 
 def same_masks(among: Overlap) -> NDArray[np.bool_]:
-    """Which masks of one set show the same, `[A, A]`."""
+    """Whether two masks of one set are equal, `[A, A]`."""
     return among.differing == 0
 
 
 def nearest_modes(
     iou: NDArray[np.float64], differing: NDArray[np.int64], modes: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
-    """Places of the modes nearest to masks.
+    """Indices of the nearest mode of each mask.
 
     Args:
-        iou: Of masks and annotations, `[..., A]`.
-        differing: Pixels that only one of the two marks, `[..., A]`.
-        modes: Which annotations stand for a mode, `[..., A]`, at least one.
+        iou: IoU of masks and annotations, `[..., A]`.
+        differing: Number of pixels that exactly one of the two marks, `[..., A]`.
+        modes: Whether an annotation represents a mode, `[..., A]`, at least one per mask.
 
     Returns:
-        `[...]`, axes of length 1 stretched to fit each other.
+        Indices `[...]`, with axes of length 1 broadcast.
     """
     iou = np.where(modes, iou, -1.0)
     best = iou >= iou.max(axis=-1, keepdims=True) - ROUNDING
     return np.where(best, differing, np.iinfo(differing.dtype).max).argmin(axis=-1)
 
 
-def _first_alike(same: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Place of the first mask that is the same as each one."""
+def _first_equal(same: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Index of the first mask that equals each mask."""
     return same.argmax(axis=1)

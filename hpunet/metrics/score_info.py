@@ -1,4 +1,4 @@
-"""What each score is called, which way is better, and by which convention it is measured."""
+"""Names, directions, bounds and conventions of the scores."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 
 
 class ScoreInfo(NamedTuple):
-    """How a score is read.
+    """Description of a score.
 
     Attributes:
-        label: As it stands in print.
-        better: "lower", "higher", or "" where neither is.
-        bounds: Least and largest value that there can be.
-        convention: One sentence on what is measured.
+        label: Name in tables and figures.
+        better: "lower", "higher", or "" if neither is better.
+        bounds: Smallest and largest possible value.
+        convention: One sentence that defines the score.
     """
 
     label: str

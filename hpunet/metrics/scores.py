@@ -1,4 +1,4 @@
-"""All scores of samples at once, from shared work."""
+"""All scores of samples at once, from shared intermediate results."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.metrics.calibration import Calibration, as_num_bins, binned_sums, stack_calibrations
-from hpunet.metrics.dice import dice, mean_mask
+from hpunet.metrics.counting import Overlap, Votes, marks_of, pack, pairwise_overlap, votes_of
 from hpunet.metrics.ged import diversity_of, energy_of, mean_distance
 from hpunet.metrics.held_out import HeldOutFrequencies, OthersModes, others_modes
 from hpunet.metrics.hungarian import matched_iou
-from hpunet.metrics.overlap import Overlap, marks_of, pack, pairwise_overlap
-from hpunet.metrics.reconstruction import reconstruction_iou
-from hpunet.metrics.sets import AnnotatedImage, annotated_images, as_classes, as_sets
-from hpunet.metrics.variance import correlation, scaled_variance
-from hpunet.metrics.votes import Votes, votes_of
+from hpunet.metrics.inputs import AnnotatedImage, annotated_images, as_classes, as_sets
+from hpunet.metrics.iou import reconstruction_iou
+from hpunet.metrics.pixelwise import correlation, dice, mean_mask, scaled_variance
 
 
 class Scores(NamedTuple):
-    """Every score of B images, each as the function of its name gives it.
+    """All scores of B images, each equal to the result of the function of the same name.
 
     Attributes:
         ged: Squared generalised energy distance, `[B]`.
-        ged_unbiased: The same without pairs of a mask with itself.
+        ged_unbiased: `ged` without the pairs of a mask with itself.
         hungarian_iou: Hungarian-matched IoU.
-        reconstruction_iou: IoU_rec; NaN without reconstructions.
+        reconstruction_iou: IoU of annotations and reconstructions; NaN without reconstructions.
         sample_diversity: Mean distance among the samples.
-        sample_diversity_unbiased: The same without pairs of a sample with itself.
+        sample_diversity_unbiased: `sample_diversity` without the pairs of a sample with itself.
         annotator_diversity: `sample_diversity` of the annotations.
-        annotator_diversity_unbiased: The same without pairs of an annotation with itself.
+        annotator_diversity_unbiased: `annotator_diversity` without the pairs of an annotation with
+            itself.
         dice_of_mean: Dice of the mean masks of samples and annotators.
         variance_ncc: Correlation of the variance maps of samples and annotators.
-        calibration: Sums `[B, N]` over the pixels by prediction.
-        modes: Shares `[G * G, B]` of the modes, of `held_out_frequencies`.
+        calibration: Sums `[B, N]` over the pixels of each bin of the prediction.
+        modes: Shares `[G * G, B]` of the modes, from `held_out_frequencies`.
     """
 
     ged: NDArray[np.float64]
@@ -52,24 +51,24 @@ class Scores(NamedTuple):
     modes: HeldOutFrequencies
 
 
-# Scores that are one number an image and come from samples and annotations.
+# Scores with one value per image that follow from samples and annotations alone.
 _NUMBERS = tuple(
     name for name in Scores._fields if name not in {"reconstruction_iou", "calibration", "modes"}
 )
 
 
 class _Shared(NamedTuple):
-    """What the scores of one image have in common, whatever the number of samples.
+    """Intermediate results of one image, independent of the number of scored samples.
 
     Attributes:
-        image: Samples and annotations that count.
-        classes: Labels to tell apart, or None.
-        marks: Of the samples, `[S, K, P]`.
-        table: Samples and then annotations compared with each other, `[S + A, S + A]`.
-        votes: The annotators'.
-        mean_mask: The annotators', `[K, P]`.
-        variance: The annotators', scaled, `[P]`.
-        modes: Of the annotators but one.
+        image: Samples and annotations, restricted to pixels that are not ignored.
+        classes: Labels to compare separately, or None for the foreground.
+        marks: Masks of the samples, `[S, K, P]`.
+        table: Comparison of all samples, followed by all annotations, `[S + A, S + A]`.
+        votes: Votes of the annotators.
+        mean_mask: Mean mask of the annotators, `[K, P]`.
+        variance: Scaled variance of the annotators, `[P]`.
+        modes: Modes with each annotator held out in turn.
     """
 
     image: AnnotatedImage
@@ -83,7 +82,7 @@ class _Shared(NamedTuple):
 
 
 class _ScoredImage(NamedTuple):
-    """Scores of one image: numbers by name, sums `[N]`, shares `[3, G * G]`."""
+    """Scores of one image: values by name, calibration sums `[N]`, mode shares `[3, G * G]`."""
 
     numbers: dict[str, float]
     calibration: Calibration
@@ -101,29 +100,39 @@ def score(
     ignored: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> dict[int, Scores]:
-    """All scores of the first samples, exactly as the single functions give them, but faster.
+    """All scores of the first samples, equal to those of the single functions, but faster.
 
-    Their conventions hold: pairs of a mask with itself count but in the unbiased forms, matching
-    repeats both sets to their least common multiple, foreground is every label above 0, two masks
-    without it agree, and with `classes` those absent from both masks count as nothing.
+    The conventions are those of the single functions: pairs of a mask with itself count except in
+    the unbiased forms, matching repeats both sets to their least common multiple, the foreground is
+    every label above 0, two masks without foreground agree, and with `classes`, classes absent from
+    both masks do not count.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.
-        reconstructions: Labels `[G, B, H, W]`, of the annotations in order; None if there are none.
-        num_samples: How many of the first samples to score, one or more numbers; None for all.
-        num_bins: Of the calibration.
-        classes: Labels to tell apart; None for the foreground. One that occurs nowhere is not
-            refused; if none occurs, all masks are alike.
-        ignored: Boolean `[B, H, W]`, pixels left out of all masks; None for none.
-        weights: `[G]` or `[G, B]`, how much each annotation counts, in any unit. None for all.
+        reconstructions: Labels `[G, B, H, W]` in the order of the annotations, or None.
+        num_samples: One or more numbers of first samples to score; None scores all samples.
+        num_bins: Number of bins of the calibration.
+        classes: Labels to compare separately; None compares the foreground. A label that occurs
+            nowhere is accepted; if none of them occurs, all masks are equal.
+        ignored: Boolean `[B, H, W]`, pixels to exclude from every mask; None excludes none.
+        weights: `[G]` or `[G, B]`, weight of each annotation, at least 0, in any unit; weight 0
+            removes an annotation. None weights all annotations equally.
 
     Returns:
         The scores by number of samples.
 
     Raises:
-        ValueError: If the shapes do not fit, a set is empty, the labels are not integers, there are
-            fewer samples than asked for, or bins, classes, ignored pixels or weights do not fit.
+        ValueError: If shapes do not match, a set is empty, labels are not integers, there are fewer
+            samples than requested, or num_bins, classes, ignored or weights are invalid.
+
+    Example:
+        >>> from hpunet import metrics
+        >>> samples = [[[[1, 1, 0, 0]]], [[[1, 0, 0, 0]]]]
+        >>> annotations = [[[[1, 1, 0, 0]]], [[[0, 0, 0, 0]]]]
+        >>> scores = metrics.score(samples, annotations, num_samples=(1, 2))
+        >>> scores[1].ged, scores[2].ged
+        (array([0.5]), array([0.5]))
     """
     samples, annotations = as_sets(samples=samples, annotations=annotations)
     counts = _as_counts(num_samples, len(samples))
@@ -147,9 +156,7 @@ def _as_counts(num_samples: Sequence[int] | None, most: int) -> tuple[int, ...]:
     counts = np.asarray([most] if num_samples is None else num_samples)
     fits = counts.ndim == 1 and counts.size and np.issubdtype(counts.dtype, np.integer)
     if not fits or counts.min() < 1 or counts.max() > most:
-        raise ValueError(
-            f"num_samples is {num_samples!r}; allowed are whole numbers from 1 to {most}"
-        )
+        raise ValueError(f"num_samples is {num_samples!r}; allowed are integers from 1 to {most}")
     return tuple(counts.tolist())
 
 
@@ -197,7 +204,7 @@ def _distances(
     among_annotators: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> dict[str, float]:
-    """Scores that follow from IoU alone, `[S, S]`, `[S, A]` and `[A, A]`."""
+    """Scores that follow from the IoU alone, `[S, S]`, `[S, A]` and `[A, A]`."""
     mean = mean_distance(between, weights)
     numbers = {"hungarian_iou": matched_iou(between, weights)}
     for suffix, unbiased in (("", False), ("_unbiased", True)):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpunet import metrics
 from tests.metrics import slow
-from tests.metrics.drawn import CLASSES, IGNORED, ROUNDING, TRANSPORT, masks, scored, two_sets
+from tests.metrics.strategies import CLASSES, IGNORED, ROUNDING, TRANSPORT, masks, scored, two_sets
 
 # Differences of nearly equal variances lose some digits.
 CORRELATION = 1e-9
@@ -20,7 +20,6 @@ def expected(case, function, *arguments, **keywords):
     return np.array(values, np.float64)
 
 
-@settings(max_examples=25, deadline=None)
 @given(two_sets(most=3), CLASSES, IGNORED)
 def test_pairwise_iou_is_that_of_each_pair(sets, classes, ignored):
     result = metrics.pairwise_iou(*sets, classes=classes, ignored=ignored)
@@ -33,7 +32,6 @@ def test_pairwise_iou_is_that_of_each_pair(sets, classes, ignored):
     np.testing.assert_array_equal(far, 1 - result)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.tuples(masks(2), masks(2)), CLASSES, IGNORED)
 def test_iou_of_masks_one_to_one_is_the_diagonal_of_all_pairs(sets, classes, ignored):
     result = metrics.iou(*sets, classes=classes, ignored=ignored)
@@ -44,7 +42,6 @@ def test_iou_of_masks_one_to_one_is_the_diagonal_of_all_pairs(sets, classes, ign
 
 
 @pytest.mark.parametrize("unbiased", [False, True])
-@settings(max_examples=25, deadline=None)
 @given(case=scored())
 def test_ged_is_the_formula(unbiased, case):
     result = metrics.ged(case.samples, case.annotations, unbiased=unbiased, **case.conventions())
@@ -52,7 +49,6 @@ def test_ged_is_the_formula(unbiased, case):
 
 
 @pytest.mark.parametrize("unbiased", [False, True])
-@settings(max_examples=25, deadline=None)
 @given(case=scored())
 def test_diversity_is_the_mean_distance_within_a_set(unbiased, case):
     result = metrics.sample_diversity(case.annotations, unbiased=unbiased, **case.conventions())
@@ -66,7 +62,6 @@ def test_diversity_is_the_mean_distance_within_a_set(unbiased, case):
 
 
 # Sums of 1, 2 and 3 in lowest terms: at most 3! 2! matchings of 3 samples are to be tried.
-@settings(max_examples=25, deadline=None)
 @given(
     scored(most=3),
     st.sampled_from([None, (1, 2), (2, 0, 1), (0.5, 0.25), (0, 0.3), (1, 1, 1), (2, 2), (1,)]),
@@ -79,7 +74,6 @@ def test_hungarian_iou_is_the_best_of_all_matchings(case, weights):
     np.testing.assert_allclose(result, expected(case, slow.hungarian_iou), atol=TRANSPORT)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), st.data())
 def test_reconstruction_iou_is_the_mean_over_annotators(case, data):
     case = case._replace(samples=data.draw(masks(len(case.annotations))))
@@ -87,21 +81,18 @@ def test_reconstruction_iou_is_the_mean_over_annotators(case, data):
     np.testing.assert_allclose(result, expected(case, slow.reconstruction_iou), atol=ROUNDING)
 
 
-@settings(max_examples=40, deadline=None)
 @given(scored())
 def test_dice_of_mean_compares_what_most_samples_and_most_annotators_marked(case):
     result = metrics.dice_of_mean(case.samples, case.annotations, **case.conventions())
     np.testing.assert_allclose(result, expected(case, slow.dice_of_mean), atol=ROUNDING)
 
 
-@settings(max_examples=40, deadline=None)
 @given(scored())
 def test_variance_ncc_is_the_correlation_of_the_variances(case):
     result = metrics.variance_ncc(case.samples, case.annotations, **case.conventions())
     np.testing.assert_allclose(result, expected(case, slow.variance_ncc), atol=CORRELATION)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), st.integers(1, 12))
 def test_calibration_sums_pixels_by_their_prediction(case, num_bins):
     result = metrics.calibration(
@@ -111,7 +102,6 @@ def test_calibration_sums_pixels_by_their_prediction(case, num_bins):
     np.testing.assert_allclose(np.stack(result, axis=1), loops, atol=ROUNDING)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), st.integers(1, 12))
 def test_expected_calibration_error_is_the_mean_gap_of_the_bins(case, num_bins):
     result = metrics.calibration(
@@ -126,7 +116,6 @@ def test_expected_calibration_error_is_the_mean_gap_of_the_bins(case, num_bins):
     np.testing.assert_allclose(metrics.expected_calibration_error(result), loops, atol=ROUNDING)
 
 
-@settings(max_examples=40, deadline=None)
 @given(scored())
 def test_modes_are_counted_where_annotators_first_chose_them(case):
     result = metrics.mode_frequencies(case.samples, case.annotations, **case.conventions())
@@ -135,7 +124,6 @@ def test_modes_are_counted_where_annotators_first_chose_them(case):
     np.testing.assert_allclose(result.drawn, loops[:, 1], atol=ROUNDING)
 
 
-@settings(max_examples=40, deadline=None)
 @given(scored())
 def test_modes_of_the_others_are_counted_while_each_annotator_is_held_out(case):
     result = metrics.held_out_frequencies(case.samples, case.annotations, **case.conventions())

@@ -5,18 +5,17 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpunet import metrics
 from tests.metrics import slow
-from tests.metrics.drawn import ROUNDING
+from tests.metrics.strategies import ROUNDING
 
 # 1000 draws give the ends of an interval to some five percent of its width.
 OF_DRAWS = 0.15
 
 
-@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-2, 2), st.sampled_from("abcd")), min_size=2, max_size=9),
     st.integers(0, 5),
@@ -152,7 +151,7 @@ def test_calibration_error_agrees_with_the_sums_of_scored_images():
 @pytest.mark.parametrize(
     ("arguments", "keywords", "message"),
     [
-        (([0.0, 1.0], ["a"]), {}, "one name an image"),
+        (([0.0, 1.0], ["a"]), {}, "one name per image"),
         (([[0.0, 1.0]], ["a"]), {}, r"shape \(1, 2\)"),
         (([0.0], ["a"]), {"draws": 0}, "draws is 0"),
         (([0.0], ["a"]), {"draws": 1.5}, "draws is 1.5"),

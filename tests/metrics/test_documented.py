@@ -1,5 +1,6 @@
-"""What `help` shows of the public functions."""
+"""Documentation of the public functions: signatures, conventions and examples."""
 
+import doctest
 import inspect
 
 import pytest
@@ -21,7 +22,15 @@ def test_a_signature_names_its_types_as_the_code_does(function):
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 def test_classes_that_occur_nowhere_are_documented(function):
     text = inspect.getdoc(function)
-    assert "classes:" not in text or "occurs nowhere is not\n        refused" in text
+    assert "classes:" not in text or "occurs\n        nowhere is accepted" in text
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_the_example_of_a_function_gives_what_it_shows(function):
+    (example,) = doctest.DocTestFinder(recurse=False).find(function, function.__name__, globs={})
+    assert example.examples
+    result = doctest.DocTestRunner().run(example)
+    assert result.failed == 0
 
 
 def test_masks_are_alike_where_no_class_occurs():

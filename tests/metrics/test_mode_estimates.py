@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpunet import metrics
 from tests.metrics import slow
-from tests.metrics.drawn import ROUNDING
+from tests.metrics.strategies import ROUNDING
 
 NO = math.nan
 
@@ -49,7 +49,6 @@ def test_all_modes_of_a_patient_are_drawn_together():
     np.testing.assert_allclose(narrow.drawn, [1 / 3, 1 / 3, 1 / 3, 2, 2], atol=ROUNDING)
 
 
-@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -122,7 +121,7 @@ def test_without_modes_there_is_nothing_to_estimate(images):
 @pytest.mark.parametrize(
     ("modes", "keywords", "message"),
     [
-        (frequencies([[1.0], [1.0]], [[1.0], [1.0]]), {}, "2 images, .*one name an image"),
+        (frequencies([[1.0], [1.0]], [[1.0], [1.0]]), {}, "2 images, .*one name per image"),
         (([[1.0]], [[1.0], [1.0]], [[1.0]]), {}, r"allowed is \[N, B\]"),
         (([1.0], [1.0], [1.0]), {}, r"allowed is \[N, B\]"),
         (([[1.0]], [[1.0]]), {}, "allowed is .* held_out"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from tests.metrics.drawn import ROUNDING, rows, strips
+from tests.metrics.strategies import ROUNDING, rows, strips
 
 
 def test_mode_frequencies():

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hpunet import metrics
-from tests.metrics.drawn import (
+from tests.metrics.strategies import (
     IMAGES,
     ROUNDING,
     SIDE,
@@ -45,7 +45,6 @@ def shares(modes):
     return np.sort(np.nan_to_num(modes.chosen), axis=0)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), st.randoms(use_true_random=False))
 def test_the_order_of_samples_and_annotators_changes_nothing(case, random):
     of_samples, of_annotators = (
@@ -63,7 +62,6 @@ def test_the_order_of_samples_and_annotators_changes_nothing(case, random):
     np.testing.assert_allclose(shares(result.modes), shares(shuffled.modes), atol=ROUNDING)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored())
 def test_scores_keep_their_bounds(case):
     result = score(case)
@@ -84,7 +82,6 @@ def test_scores_keep_their_bounds(case):
         np.testing.assert_allclose(np.nansum(each, axis=0), 1, atol=ROUNDING)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored())
 def test_only_one_mask_or_a_constant_map_leaves_a_score_without_a_value(case):
     result = score(case)
@@ -100,7 +97,6 @@ def test_only_one_mask_or_a_constant_map_leaves_a_score_without_a_value(case):
         assert not np.isnan(getattr(result, name)).any(), name
 
 
-@settings(max_examples=25, deadline=None)
 @given(masks(3), st.integers(1, 4), st.sampled_from([None, (1, 2)]))
 def test_a_set_agrees_with_itself_however_often_repeated(labels, times, classes):
     repeated = labels.repeat(times, axis=0)
@@ -120,7 +116,6 @@ def test_a_set_agrees_with_itself_however_often_repeated(labels, times, classes)
     np.testing.assert_array_equal(metrics.reconstruction_iou(labels, labels, classes=classes), 1)
 
 
-@settings(max_examples=25, deadline=None)
 @given(two_sets(), st.sampled_from([None, (1, 2)]))
 def test_distances_of_two_sets_are_symmetric(sets, classes):
     for each in (metrics.ged, metrics.hungarian_iou, metrics.variance_ncc, metrics.dice_of_mean):
@@ -128,7 +123,6 @@ def test_distances_of_two_sets_are_symmetric(sets, classes):
         np.testing.assert_allclose(there, back, atol=ROUNDING)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored())
 def test_repeating_the_samples_changes_the_unbiased_scores_alone(case):
     repeated = score(case, samples=case.samples.repeat(2, axis=0))
@@ -136,7 +130,6 @@ def test_repeating_the_samples_changes_the_unbiased_scores_alone(case):
 
 
 # The same pixels of both images are left out, so that they can be deleted from the arrays.
-@settings(max_examples=25, deadline=None)
 @given(scored(), st.sets(st.integers(0, SIDE - 1)))
 def test_ignored_pixels_might_as_well_not_be_there(case, columns):
     ignored = np.zeros((IMAGES, SIDE, SIDE), bool)
@@ -155,7 +148,6 @@ def test_ignored_pixels_might_as_well_not_be_there(case, columns):
     np.testing.assert_array_equal(result.modes, expected.modes)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), hnp.arrays(bool, (IMAGES, SIDE, SIDE)), st.data())
 def test_what_stands_at_ignored_pixels_is_never_read(case, ignored, data):
     case = case._replace(ignored=ignored)
@@ -172,7 +164,6 @@ def test_what_stands_at_ignored_pixels_is_never_read(case, ignored, data):
         np.testing.assert_array_equal(first, function(samples, annotations, **case.conventions()))
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), masks(1), st.integers(0, 4))
 def test_an_annotation_of_weight_zero_might_as_well_not_be_there(case, another, place):
     count = len(case.annotations)
@@ -193,7 +184,6 @@ def test_an_annotation_of_weight_zero_might_as_well_not_be_there(case, another, 
         np.testing.assert_allclose(rest.reshape(count**2, IMAGES), expected, atol=ROUNDING)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(most=3), st.data())
 def test_whole_weights_are_repetitions(case, data):
     times = data.draw(weights_for(len(case.annotations), [0.0, 1.0, 2.0, 3.0]))
@@ -212,14 +202,12 @@ def test_whole_weights_are_repetitions(case, data):
         assert sorted(one[~np.isnan(one)].round(9)) == sorted(other[~np.isnan(other)].round(9))
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(weights=[0.0, 0.25, 1.0]), st.sampled_from([1e-200, 1e200, 3.0]))
 def test_the_unit_of_weights_does_not_matter(case, unit):
     if case.weights is not None:
         assert_alike(score(case), score(case, weights=case.weights * unit))
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.tuples(masks(3, most=1), masks(3, most=1)), st.booleans())
 def test_class_one_of_binary_labels_is_the_foreground(sets, weighted):
     # Three masks, none of half the weight: nothing is marked by exactly half of a set.
@@ -234,14 +222,12 @@ def test_class_one_of_binary_labels_is_the_foreground(sets, weighted):
     np.testing.assert_array_equal(binary.modes, one.modes)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored(), st.permutations([0, 1, 2]))
 def test_the_order_of_classes_changes_nothing(case, order):
     first, second = (score(case, classes=classes) for classes in ((0, 1, 2), tuple(order)))
     assert_alike(first, second)
 
 
-@settings(max_examples=25, deadline=None)
 @given(scored())
 def test_a_class_that_no_mask_has_counts_as_nothing(case):
     without, with_it = (score(case, classes=classes) for classes in ((1, 2), (9, 1, 2)))
@@ -251,7 +237,6 @@ def test_a_class_that_no_mask_has_counts_as_nothing(case):
         )
 
 
-@settings(max_examples=25, deadline=None)
 @given(masks(4))
 def test_modes_are_groups_of_the_same_annotations(annotations):
     modes = metrics.annotation_modes(annotations, classes=(1, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from tests.metrics.drawn import strips
+from tests.metrics.strategies import strips
 
 PAIRS = [
     metrics.ged,

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpunet import metrics
-from tests.metrics.drawn import masks, scored, strips
+from tests.metrics.strategies import masks, scored, strips
 
 # It takes 1.5 ms of a core of its own; one that others share, with cold caches, may take twice as
 # long. What takes twice as long again has become slower.
@@ -38,7 +38,6 @@ def one_by_one(case, rebuilt, count, num_bins):
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(scored(), st.integers(1, 12), st.data())
 def test_scores_are_exactly_those_of_the_single_functions(case, num_bins, data):
     rebuilt = data.draw(masks(len(case.annotations)))

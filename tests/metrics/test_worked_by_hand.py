@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from tests.metrics.drawn import ROUNDING, TRANSPORT, rows, strips
+from tests.metrics.strategies import ROUNDING, TRANSPORT, rows, strips
 
 
 def assert_is(result, *expected, tolerance=ROUNDING):

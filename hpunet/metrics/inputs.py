@@ -1,4 +1,4 @@
-"""Checks of what is scored, and its images one by one, without what counts nowhere."""
+"""Validates the arguments of scores and iterates over images without ignored pixels."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def as_labels(name: str, labels: ArrayLike) -> NDArray:
-    """The labels as a NumPy array.
+    """Converts labels to a NumPy array.
 
     Raises:
-        ValueError: If they are neither integers nor booleans.
+        ValueError: If the labels are neither integers nor booleans.
     """
     array = np.asarray(labels)
     if array.dtype != bool and not np.issubdtype(array.dtype, np.integer):
@@ -20,11 +20,13 @@ def as_labels(name: str, labels: ArrayLike) -> NDArray:
 
 
 def as_sets(**sets: ArrayLike) -> tuple[NDArray, ...]:
-    """Sets of labels `[N, B, H, W]` of the same B images as NumPy arrays, by name.
+    """Converts sets of labels `[N, B, H, W]` of the same B images to NumPy arrays.
+
+    The names of the keyword arguments appear in error messages.
 
     Raises:
-        ValueError: If the labels are not integers, a set has no mask or another number of axes, or
-            the images differ in number, height or width.
+        ValueError: If labels are not integers, a set is empty or has another number of axes, or the
+            images differ in number, height or width.
     """
     arrays = {name: as_labels(name, labels) for name, labels in sets.items()}
     for name, array in arrays.items():
@@ -37,10 +39,10 @@ def as_sets(**sets: ArrayLike) -> tuple[NDArray, ...]:
 
 
 def as_classes(classes: Sequence[int] | None) -> tuple[int, ...] | None:
-    """The classes as Python integers, or None for the foreground.
+    """Converts classes to Python integers; None stands for the foreground.
 
     Raises:
-        ValueError: If there is none, one comes twice or one is no integer.
+        ValueError: If there is no class, a duplicate class or a class that is not an integer.
     """
     if classes is None:
         return None
@@ -48,19 +50,19 @@ def as_classes(classes: Sequence[int] | None) -> tuple[int, ...] | None:
     if array.ndim != 1 or not array.size or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"classes is {classes!r}; allowed are None and one or more integer labels")
     if len(np.unique(array)) < len(array):
-        raise ValueError(f"classes is {classes!r}; each class may come only once")
+        raise ValueError(f"classes is {classes!r}; duplicate classes are not allowed")
     return tuple(array.tolist())
 
 
 def as_ignored(ignored: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-    """Pixels to leave out as a NumPy array, or None.
+    """Converts ignored pixels to a NumPy array, or None.
 
     Args:
-        ignored: Boolean.
-        shape: The last axes of the masks; fewer of them will do if the last two are there.
+        ignored: Boolean array.
+        shape: Shape of the masks; `ignored` may lack leading axes but has at least the last two.
 
     Raises:
-        ValueError: If it is not boolean or does not fit the masks.
+        ValueError: If the array is not boolean or does not match the masks.
     """
     if ignored is None:
         return None
@@ -73,14 +75,14 @@ def as_ignored(ignored: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.
 
 
 def as_weights(weights: ArrayLike | None, count: int, images: int) -> NDArray[np.float64]:
-    """How much each of `count` masks counts in each of `images` images, `[count, images]`.
+    """Weights of `count` masks in each of `images` images, `[count, images]`.
 
-    They are scaled by powers of two alone, so that sums of whole numbers stay exact and products
-    neither overflow nor vanish.
+    The weights are scaled by powers of two only, so that sums of integers stay exact and products
+    neither overflow nor underflow.
 
     Raises:
-        ValueError: If the shape does not fit, a weight is negative or not finite, or all weights of
-            an image are 0.
+        ValueError: If the shape does not match, a weight is negative or not finite, or all weights
+            of an image are 0.
     """
     if weights is None:
         return np.ones((count, images))
@@ -88,9 +90,13 @@ def as_weights(weights: ArrayLike | None, count: int, images: int) -> NDArray[np
     if array.shape not in {(count,), (count, images)}:
         raise ValueError(f"weights has shape {array.shape}; allowed: ({count},), {count, images}")
     if not np.isfinite(array).all() or (array < 0).any():
-        raise ValueError("weights has negative, infinite or NaN entries; allowed is 0 and more")
+        raise ValueError(
+            "weights has negative, infinite or NaN entries; allowed are numbers from 0"
+        )
     if array.size and not array.any(axis=0).all():
-        raise ValueError("weights are all 0 for an image; one annotation at least must count")
+        raise ValueError(
+            "weights are all 0 for an image; at least one annotation must have a positive weight"
+        )
     largest = array.max(axis=0)
     return np.broadcast_to(np.ldexp(array, -np.frexp(largest)[1]).T, (images, count)).T
 
@@ -98,13 +104,13 @@ def as_weights(weights: ArrayLike | None, count: int, images: int) -> NDArray[np
 def pixels_of(
     labels: NDArray, image: int, ignored: NDArray[np.bool_] | None, chosen: NDArray | None = None
 ) -> NDArray:
-    """Labels `[N, P]` of one image of a set `[N, B, H, W]`, the ignored pixels deleted.
+    """Labels `[N, P]` of one image without its ignored pixels.
 
     Args:
-        labels: A set.
-        image: Its place.
-        ignored: `[B, H, W]` or None.
-        chosen: Places of the masks to take; None for all.
+        labels: Set of labels `[N, B, H, W]`.
+        image: Index of the image.
+        ignored: Boolean `[B, H, W]`, or None.
+        chosen: Indices of the masks to take; None takes all.
     """
     masks = labels[:, image] if chosen is None else labels[chosen, image]
     flat = masks.reshape(len(masks), masks.shape[1] * masks.shape[2])
@@ -112,13 +118,13 @@ def pixels_of(
 
 
 class AnnotatedImage(NamedTuple):
-    """One image with what counts of it.
+    """Samples and annotations of one image, restricted to pixels that are not ignored.
 
     Attributes:
-        samples: Labels `[S, P]` of the pixels that are not ignored.
-        annotations: Labels `[A, P]` by the annotators whose weight is above 0.
-        weights: Theirs, `[A]`, not normalised.
-        annotators: Their places `[A]` among all annotators.
+        samples: Labels `[S, P]`.
+        annotations: Labels `[A, P]` of the annotators whose weight is above 0.
+        weights: Weights of these annotators, `[A]`, not normalised.
+        annotators: Indices `[A]` of these annotators among all annotators.
     """
 
     samples: NDArray
@@ -133,10 +139,10 @@ def annotated_images(
     ignored: ArrayLike | None,
     weights: ArrayLike | None,
 ) -> Iterator[AnnotatedImage]:
-    """The images of checked sets one by one.
+    """Iterates over the images of validated sets.
 
     Raises:
-        ValueError: If ignored pixels or weights do not fit.
+        ValueError: If ignored or weights are invalid.
     """
     images = samples.shape[1]
     ignored = as_ignored_images(ignored, samples)
@@ -154,10 +160,10 @@ def annotated_images(
 
 
 def as_ignored_images(ignored: ArrayLike | None, labels: NDArray) -> NDArray[np.bool_] | None:
-    """Pixels `[B, H, W]` to leave out of a set `[N, B, H, W]`, or None.
+    """Ignored pixels `[B, H, W]` of a set `[N, B, H, W]`, or None.
 
     Raises:
-        ValueError: If it is not boolean or has another shape.
+        ValueError: If the array is not boolean or has another shape.
     """
     array = as_ignored(ignored, labels.shape[1:])
     if array is not None and array.ndim != 3:
