@@ -1,6 +1,8 @@
-import atexit
+import ctypes
+import gc
+import importlib
 import os
-import shutil
+import platform
 import sys
 import tempfile
 
@@ -11,18 +13,46 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 from jaxtyping import install_import_hook
 
+# What a hooked module imports of others would be compiled anew, in each process and for nothing.
+for name in ("grain.python", "haiku", "jax", "matplotlib.figure", "optax", "orbax.checkpoint"):
+    importlib.import_module(name)
+CHECKED = ("models", "objectives", "training", "data", "evaluation", "inference")
 # Before anything of hpunet is imported: from here on every annotated shape and dtype is checked.
-install_import_hook(
-    ["hpunet.models", "hpunet.objectives", "hpunet.training", "hpunet.data", "hpunet.evaluation"],
-    "beartype.beartype",
-)
+install_import_hook([f"hpunet.{package}" for package in CHECKED], "beartype.beartype")
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
 from absl.testing import flagsaver  # noqa: E402
 
 from hpunet.cli import command  # noqa: E402
+from hpunet.runtime import compilation_cache  # noqa: E402
+
+# What the suite compiles takes a third of this.
+MOST_COMPILED_BYTES = 1024**3
+# The files that take longest, first: whoever ends last has little left to wait for.
+LONGEST = (
+    "integration/test_parity.py",
+    "integration/test_notebook.py",
+    "integration/test_readme.py",
+    "integration/test_resume.py",
+    "training/test_loop.py",
+    "test_own_images.py",
+    "integration/test_hosts.py",
+    "test_speed_experiment.py",
+    "evaluation/test_evaluate.py",
+    "models/test_sampling.py",
+    "integration/test_devices.py",
+    "data/test_pipeline.py",
+    "training/test_step_precision.py",
+)
+
+# Small programs are the most, and reading one takes a fraction of compiling it.
+COMPILATION_CACHE = {
+    "persistent_cache_min_compile_time_secs": 0.2,
+    "persistent_cache_min_entry_size_bytes": -1,
+}
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -30,13 +60,46 @@ jax.config.update("jax_debug_key_reuse", True)
 # Grain reads absl's flags, which only a command parses.
 flags.FLAGS.mark_as_parsed()
 
-# Many tests compile the same tiny programs; commands started by tests find them here, too.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="hpunet-tests-")
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
-jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+# How long drawing or testing an example takes says how busy the machine is, and nothing else.
+UNHURRIED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("fast", max_examples=25, **UNHURRIED)
+hypothesis.settings.register_profile("thorough", max_examples=1000, **UNHURRIED)
+hypothesis.settings.load_profile("fast")
+
+
+def pytest_configure(config):
+    """Lets JAX keep what it compiles for the next run, and for the commands that tests start."""
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if folder is None and hasattr(config, "cache"):
+        folder = config.cache.mkdir("jax")
+        if not hasattr(config, "workerinput"):
+            compilation_cache.clear_oldest(folder, MOST_COMPILED_BYTES)
+    elif folder is None:
+        # As with pytest's `-p no:cacheprovider`: for this run alone.
+        temporary = tempfile.TemporaryDirectory(prefix="hpunet-tests-")
+        config.add_cleanup(temporary.cleanup)
+        folder = temporary.name
+    settings = {"compilation_cache_dir": str(folder)} | COMPILATION_CACHE
+    for name, value in settings.items():
+        os.environ[f"JAX_{name.upper()}"] = str(value)
+        jax.config.update(f"jax_{name}", value)
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files that take longest first; the order within a file stays."""
+    tests = os.path.dirname(__file__)
+    places = {os.path.join(tests, *name.split("/")): i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_of_a_module():
+    """Gives back the programs that a module compiled: they would pile up to gigabytes."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture
