@@ -4,7 +4,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -12,8 +12,10 @@ from absl import flags, logging
 from ml_collections import ConfigDict
 
 from hpunet.config.files import config_files, find_config, load_config, override
-from hpunet.config.keys import KEYS
+from hpunet.config.keys import DEFAULT_MODEL, keys_of
 from hpunet.io.errors import UserError
+from hpunet.models.base import MODELS
+from hpunet.models.fields import Setting
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -80,16 +82,25 @@ def help_text(module: ModuleType) -> str:
     lines += [f"  --{_with_default(own[name])}: {own[name].help}" for name in sorted(own)]
     if "config" in own:
         lines += ["", f"Configurations known by name: {', '.join(sorted(config_files()))}"]
-        lines += [
-            "",
-            "Keys, changed by --config.KEY=VALUE, with the defaults of hpunet/config/keys.py:",
-        ]
-        lines += [
-            f"  {name}={key.default}: {key.meaning} Allowed: {key.allowed.text}."
-            for name, key in KEYS.items()
-            if name.startswith(module.GET_CONFIG.changeable)
-        ]
+        lines += ["", "Keys, changed by --config.KEY=VALUE, with their defaults:"]
+        lines += _keys_text(module.GET_CONFIG.changeable)
     return "\n".join(lines)
+
+
+def _keys_text(changeable: str) -> Iterator[str]:
+    """A line for each key whose name begins so; those of other models under their model's name."""
+    usual = keys_of(DEFAULT_MODEL)
+    yield from (_key_text(name, key) for name, key in usual.items() if name.startswith(changeable))
+    for model in MODELS:
+        own = {name: key for name, key in keys_of(model).items() if usual.get(name) != key}
+        shown = [_key_text(name, key) for name, key in own.items() if name.startswith(changeable)]
+        if model != DEFAULT_MODEL and shown:
+            yield f"With model.name={model}:"
+            yield from shown
+
+
+def _key_text(name: str, key: Setting) -> str:
+    return f"  {name}={key.default}: {key.meaning} Allowed: {key.allowed.text}."
 
 
 def _with_default(flag: flags.Flag) -> str:
@@ -206,7 +217,8 @@ class ConfigFlag:
             UserError: Naming file or key, value and what is allowed.
         """
         for key in _overrides:
-            if key in KEYS and not key.startswith(self.changeable):
+            known_key = any(key in keys_of(model) for model in MODELS)
+            if known_key and not key.startswith(self.changeable):
                 raise UserError(
                     f"--config.{key}: this command reads it where the network comes from; "
                     f"allowed are the keys {self.changeable}*"

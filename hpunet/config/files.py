@@ -13,10 +13,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from hpunet.config.keys import KEYS
-from hpunet.config.settings import check, default_config, flatten
+from hpunet.config.keys import MODEL_NAME
+from hpunet.config.old_names import with_current_names
+from hpunet.config.settings import check, default_config, flatten, keys_for
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.base import ModelConfig
+from hpunet.models.fields import Setting
 
 PACKAGE = Path(__file__).parents[1]
 WORDS = {"none": None, "true": True, "false": False}
@@ -55,13 +57,14 @@ def load_config(path: Path) -> ConfigDict:
         kind = type(config).__name__
         raise UserError(f"{path}: get_config returns a {kind}, allowed is a ConfigDict")
     flat = flatten(config)
-    missing = [name for name in KEYS if name not in flat]
-    if missing:
-        raise UserError(
-            f"{path}: it lacks {', '.join(missing)}; allowed is to start from "
-            "hpunet.config.settings.default_config()"
-        )
     try:
+        missing = [name for name in keys_for(flat) if name not in flat]
+        if missing:
+            model = flat.get(MODEL_NAME)
+            start = "default_config()" if model is None else f"default_config(model={model!r})"
+            raise UserError(
+                f"it lacks {', '.join(missing)}; allowed is to start from hpunet.config.{start}"
+            )
         check(flat)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -72,21 +75,23 @@ def config_of_run(path: Path) -> ConfigDict:
     """The configuration that a run was started with, checked.
 
     Args:
-        path: Its `config.json`. Keys that are newer than the file have their defaults.
+        path: Its `config.json`. Keys that are newer than the file have their defaults; those of
+            earlier versions are read under the names that they have now.
 
     Raises:
         UserError: Naming the file, if it cannot be read or holds no valid configuration.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: values[name] for name in KEYS if name in values}
-    except (OSError, ValueError, TypeError) as error:
+        values = with_current_names(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: no configuration of a run ({error})") from None
     try:
+        known = {name: values[name] for name in keys_for(values) if name in values}
         check(known)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return _changed(default_config(), known)
+    start = default_config(known[MODEL_NAME]) if MODEL_NAME in known else default_config()
+    return _changed(start, known)
 
 
 def _run_get_config(path: Path) -> Any:
@@ -130,6 +135,9 @@ def _described(error: Exception) -> str:
 def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     """A configuration with the values that `--config.key=value` words give.
 
+    Another model than the configuration's is read before all other changes: model and objective
+    then start from that model's defaults.
+
     Args:
         config: With every key.
         changes: Texts by the full names of their keys.
@@ -137,15 +145,32 @@ def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     Raises:
         UserError: Naming key, value and what is allowed.
     """
-    values = {name: parse_value(name, text) for name, text in changes.items()}
+    model = changes.get(MODEL_NAME, config.model.name)
+    if model != config.model.name:
+        config = _switched(config, model)
+    keys = keys_for({MODEL_NAME: model})
+    values = {name: _parse(keys.get(name), text) for name, text in changes.items()}
     for name, value in values.items():
-        check({name: value})
+        check({MODEL_NAME: model, name: value})
     return _changed(config, values)
 
 
 def with_model(config: ConfigDict, model: ModelConfig) -> ConfigDict:
-    """A configuration with the keys of a network of this shape."""
-    return _changed(config, {f"model.{k}": v for k, v in dataclasses.asdict(model).items()})
+    """A configuration with the keys of a model of these settings."""
+    if model.name != config.model.name:
+        config = _switched(config, model.name)
+    settings = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+    return _changed(config, {f"model.{name}": value for name, value in settings.items()})
+
+
+def _switched(config: ConfigDict, model: str) -> ConfigDict:
+    """A configuration whose keys of model and objective are the defaults of another model."""
+    kept = {
+        name: value
+        for name, value in flatten(config).items()
+        if not name.startswith(("model.", "objective."))
+    }
+    return _changed(default_config(model), kept)
 
 
 def _changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
@@ -160,15 +185,15 @@ def _changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     return changed
 
 
-def parse_value(name: str, text: str) -> Any:
+def _parse(key: Setting | None, text: str) -> Any:
     """The value that a text stands for where a key expects it; the text itself if for none.
 
     Python's literals; besides, texts without quotes, a single value for a list of one, and the
     words none, true and false in any case.
     """
-    fits: Callable[[Any], bool] = KEYS[name].allowed.test if name in KEYS else lambda value: True
+    fits: Callable[[Any], bool] = key.allowed.test if key is not None else lambda value: True
     value = _literal(text)
-    if name in KEYS and isinstance(KEYS[name].default, float) and type(value) is int:
+    if key is not None and isinstance(key.default, float) and type(value) is int:
         with contextlib.suppress(OverflowError):  # What is too large is refused below.
             value = float(value)
     return next((v for v in (value, text, (value,)) if fits(v)), value)

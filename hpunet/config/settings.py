@@ -1,7 +1,4 @@
-"""A run's configuration: its keys checked, and sorted into the parts' own settings.
-
-Below this module there are no keys, only the frozen dataclasses that `settings_of` makes.
-"""
+"""A run's configuration: its keys checked, and sorted into the dataclasses of the groups."""
 
 import contextlib
 import dataclasses
@@ -9,65 +6,105 @@ import difflib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+from ml_collections import ConfigDict, FieldReference
 
-from hpunet.config.keys import FREE_KEYS, KEYS, LOOP_KEYS, UNSET
-from hpunet.data.augment import AugmentConfig, CentredAugmentConfig
-from hpunet.data.folder.config import FolderConfig
-from hpunet.data.synthetic.config import SyntheticConfig
-from hpunet.data.window import Window
+from hpunet.config.groups import (
+    OBJECTIVES,
+    AugmentConfig,
+    CentredAugmentConfig,
+    DataConfig,
+    EvaluationConfig,
+    FolderConfig,
+    LoopConfig,
+    LossConfig,
+    OptimizerConfig,
+    SyntheticConfig,
+)
+from hpunet.config.keys import DEFAULT_MODEL, FREE_KEYS, MODEL_NAME, OBJECTIVE_NAME, keys_of
+from hpunet.config.old_names import KEYS as OLD_KEYS
+from hpunet.io.download import data_cache
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.objectives.cross_entropy import TopK
-from hpunet.objectives.elbo import ElboConfig
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig
-from hpunet.training.loop import LoopConfig
-from hpunet.training.optimizer import OptimizerConfig
+from hpunet.models.base import MODELS, ModelConfig
+from hpunet.models.fields import Setting
+from hpunet.models.fields import settings_of as described
 
 
 class Settings(NamedTuple):
-    """A checked configuration as what the rest of the project takes."""
+    """A checked configuration as what the rest of the project takes.
+
+    Attributes:
+        seed: Decides weights, order, annotators, noise and augmentation.
+        batch_size: Images of a step, over all devices of all hosts.
+        precision: Of the features in training.
+        remat: Whether levels are computed twice instead of kept.
+        data: Which data set, and where it is.
+        prepared_dir: Folder of prepared data; never None.
+        crop: Height and width that the network sees, in pixels.
+        augmentation: Ranges of the random deformations, or None for the central crop.
+        synthetic: What to generate, for the data set `synthetic`.
+        folder: How to read it, for the data set `folder`.
+        model: The settings of the model.
+        loss: What is minimised.
+        optimizer: How the weights are updated.
+        loop: How long, and when to do what.
+        evaluation: What is scored in training.
+    """
 
     seed: int
     batch_size: int
     precision: str
     remat: bool
-    data_name: str
-    data_dir: str | None
+    data: DataConfig
     prepared_dir: str
-    crop: int
-    pixel_spacing: float | None
-    num_workers: int
+    crop: tuple[int, int]
     augmentation: AugmentConfig | None
     synthetic: SyntheticConfig
     folder: FolderConfig
-    window: Window
     model: ModelConfig
     loss: LossConfig
     optimizer: OptimizerConfig
     loop: LoopConfig
+    evaluation: EvaluationConfig
 
     @property
     def resized(self) -> bool:
         """Whether the network sees whole images, resized to the crop."""
-        return self.data_name == "folder" and self.folder.sizes == "resize"
+        return self.data.name == "folder" and self.folder.sizes == "resize"
 
 
-def default_config() -> ConfigDict:
-    """A configuration with every key at its default; no other key can be added."""
+def default_config(model: str = DEFAULT_MODEL) -> ConfigDict:
+    """A configuration with every key of a model at its default; no other key can be added.
+
+    Args:
+        model: Name of the model; the objective is the one that it usually has.
+
+    Raises:
+        UserError: If there is no such model.
+    """
+    if model not in MODELS:
+        raise UserError(f"config.{MODEL_NAME}={model!r}: allowed is {_models()}")
     config = ConfigDict()
-    for name, key in KEYS.items():
+    for name, key in keys_of(model).items():
         *groups, last = name.split(".")
         place = config
         for group in groups:
             if group not in place:
                 place[group] = ConfigDict()
             place = place[group]
-        # A placeholder anew: configurations that share one share its value.
-        place[last] = placeholder(UNSET[name]) if name in UNSET else key.default
+        place[last] = _default(key)
     return config.lock()
+
+
+def _default(key: Setting) -> Any:
+    # A ConfigDict holds a key to the type of its default, where others may be allowed.
+    if key.default is None or (key.allowed.test((1, 1)) and not isinstance(key.default, tuple)):
+        # A reference anew: configurations that share one share its value.
+        return FieldReference(key.default, field_type=object)
+    return key.default
+
+
+def _models() -> str:
+    return " or ".join(map(repr, MODELS))
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:
@@ -81,55 +118,77 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
     return flat
 
 
+def keys_for(flat: dict[str, Any]) -> dict[str, Setting]:
+    """The keys that a configuration may have, by the model that it names.
+
+    Raises:
+        UserError: If there is no such model.
+    """
+    model = flat.get(MODEL_NAME, DEFAULT_MODEL)
+    if not isinstance(model, str) or model not in MODELS:
+        raise UserError(f"config.{MODEL_NAME}={model!r}: allowed is {_models()}")
+    return keys_of(model)
+
+
 def check(flat: dict[str, Any]) -> None:
     """Refuses an unknown key, and a value that is not allowed.
 
     Raises:
         UserError: Naming key, value and what is allowed.
     """
+    keys = keys_for(flat)
     for name, value in flat.items():
-        if name not in KEYS:
-            near = difflib.get_close_matches(name, KEYS, 3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise UserError(f"config.{name}: no such key; {hint}--help lists what is allowed")
-        if not KEYS[name].allowed.test(value):
-            raise UserError(f"config.{name}={value!r}: allowed is {KEYS[name].allowed.text}")
+        if name not in keys:
+            raise UserError(f"config.{name}: {_unknown(name, keys, flat.get(MODEL_NAME))}")
+        if not keys[name].allowed.test(value):
+            raise UserError(f"config.{name}={value!r}: allowed is {keys[name].allowed.text}")
+
+
+def _unknown(name: str, keys: dict[str, Setting], model: str | None) -> str:
+    if name in OLD_KEYS:
+        return f"this key is now called {OLD_KEYS[name]}"
+    owners = [other for other in MODELS if name in keys_of(other)]
+    if owners:
+        return (
+            f"no key of the model {model or DEFAULT_MODEL!r}, but of {', '.join(owners)}; "
+            f"--config.{MODEL_NAME} or default_config(model=...) chooses the model"
+        )
+    near = difflib.get_close_matches(name, keys, 3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"no such key; {hint}--help lists what is allowed"
 
 
 def settings_of(config: ConfigDict) -> Settings:
-    """Checks a configuration and sorts it into the parts' own settings.
+    """Checks a configuration and sorts it into the dataclasses of the groups.
 
     Raises:
         UserError: If a key is unknown, a value not allowed, or values do not fit each other.
     """
     flat = flatten(config)
     check(flat)
-    with _named("config."):
-        optimizer = OptimizerConfig(**_group(flat, "optimizer"))
+    data = DataConfig(**_group(flat, "data"))
     return Settings(
         **{name: flat[name] for name in ("seed", "batch_size", "precision", "remat")},
-        data_name=flat["data.name"],
-        data_dir=flat["data.dir"],
-        prepared_dir=flat["data.prepared_dir"],
-        crop=flat["data.crop"],
-        pixel_spacing=flat["data.pixel_spacing"],
-        num_workers=flat["data.num_workers"],
+        data=data,
+        prepared_dir=data.prepared_dir or str(data_cache()),
+        crop=data.crop_size,
         augmentation=_augmentation(flat),
-        synthetic=_synthetic(flat),
+        synthetic=_synthetic(flat, data),
         folder=_folder(flat),
-        window=Window(flat["data.crop"], flat["data.folder.sizes"], flat["data.augment"]),
-        model=_model(flat),
+        model=_model(flat, data),
         loss=_loss(flat),
-        optimizer=optimizer,
-        loop=LoopConfig(**_group(flat, "evaluation"), **{name: flat[name] for name in LOOP_KEYS}),
+        optimizer=_built(OptimizerConfig, "optimizer", flat),
+        loop=LoopConfig(**{name: flat[name] for name in described(LoopConfig)}),
+        evaluation=_built(EvaluationConfig, "evaluation", flat),
     )
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Keys that differ between two configurations although a run's may not; default where new."""
+    defaults = {name: key.default for name, key in keys_for(new).items()}
 
     def plain(flat: dict[str, Any]) -> dict[str, Any]:
-        whole = {name: key.default for name, key in KEYS.items()} | flat
+        whole = defaults | flat
         return {name: list(v) if isinstance(v, tuple) else v for name, v in whole.items()}
 
     before, now = plain(old), plain(new)
@@ -146,30 +205,35 @@ def _group(flat: dict[str, Any], group: str) -> dict[str, Any]:
     }
 
 
+def _built(kind: Any, group: str, flat: dict[str, Any], **others: Any) -> Any:
+    """The dataclass of a group, from those of its keys that are fields."""
+    values = _group(flat, group)
+    fields = [field.name for field in dataclasses.fields(kind) if field.name in values]
+    with named(f"config.{group}."):
+        return kind(**{name: values[name] for name in fields}, **others)
+
+
 @contextlib.contextmanager
-def _named(prefix: str) -> Iterator[None]:
-    """Puts the place of a key in front of what its dataclass refuses."""
+def named(prefix: str) -> Iterator[None]:
+    """Turns a `ValueError` into a `UserError` that says in front where the value is from."""
     try:
         yield
     except ValueError as error:
         raise UserError(f"{prefix}{error}") from None
 
 
-def _model(flat: dict[str, Any]) -> ModelConfig:
-    crop = flat["data.crop"]
-    with _named("config.model."):
-        model = ModelConfig(**_group(flat, "model"))
-    with _named(f"config.data.crop={crop}: "):
-        model.check_size(crop, crop)
+def _model(flat: dict[str, Any], data: DataConfig) -> ModelConfig:
+    model: ModelConfig = _built(MODELS[flat[MODEL_NAME]], "model", flat)
+    with named(f"config.data.crop={data.crop}: "):
+        model.check_size(*data.crop_size)
     return model
 
 
-def _synthetic(flat: dict[str, Any]) -> SyntheticConfig:
-    with _named("config."):
-        synthetic = SyntheticConfig(**_group(flat, "data.synthetic"))
-    if flat["data.name"] == "synthetic" and synthetic.image_size < flat["data.crop"]:
+def _synthetic(flat: dict[str, Any], data: DataConfig) -> SyntheticConfig:
+    synthetic: SyntheticConfig = _built(SyntheticConfig, "data.synthetic", flat)
+    if data.name == "synthetic" and synthetic.image_size < max(data.crop_size):
         raise UserError(
-            f"config.data.crop={flat['data.crop']}: allowed is at most "
+            f"config.data.crop={data.crop}: allowed is at most "
             f"data.synthetic.image_size={synthetic.image_size}"
         )
     return synthetic
@@ -178,22 +242,21 @@ def _synthetic(flat: dict[str, Any]) -> SyntheticConfig:
 def _folder(flat: dict[str, Any]) -> FolderConfig:
     if flat["data.name"] != "folder":
         return FolderConfig()
-    with _named("config.data.folder."):
-        return FolderConfig(num_classes=flat["model.num_classes"], **_group(flat, "data.folder"))
+    folder: FolderConfig = _built(
+        FolderConfig, "data.folder", flat, num_classes=flat["model.num_classes"]
+    )
+    return folder
 
 
 def _augmentation(flat: dict[str, Any]) -> AugmentConfig | None:
     if not flat["data.augment"]:
         return None
-    with _named("config.data.augmentation."):
-        kind = CentredAugmentConfig if flat["data.name"] == "folder" else AugmentConfig
-        return kind(**_group(flat, "data.augmentation"))
+    kind = CentredAugmentConfig if flat["data.name"] == "folder" else AugmentConfig
+    augmentation: AugmentConfig = _built(kind, "data.augmentation", flat)
+    return augmentation
 
 
 def _loss(flat: dict[str, Any]) -> LossConfig:
-    values = _group(flat, "objective")
-    kind = GecoConfig if values["name"] == "geco" else ElboConfig
-    fields = {field.name: values[field.name] for field in dataclasses.fields(kind)}
-    fraction = values["top_k_fraction"]
-    top_k = None if fraction is None else TopK(fraction, values["deterministic_top_k"])
-    return LossConfig(kind(**fields), top_k, values["l2"])
+    objective = _built(OBJECTIVES[flat[OBJECTIVE_NAME]], "objective", flat)
+    loss: LossConfig = _built(LossConfig, "objective", flat, objective=objective)
+    return loss

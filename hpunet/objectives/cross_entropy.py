@@ -1,6 +1,5 @@
 """How far logits are from a segmentation, over all pixels or over the worst of them."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -8,31 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from hpunet.io.errors import UserError
+from hpunet.config.groups import TopK
 from hpunet.objectives.terms import SINGLE_DEVICE, Collectives
-
-
-@dataclasses.dataclass(frozen=True)
-class TopK:
-    """Which pixels count.
-
-    Attributes:
-        fraction: Share of all pixels of the batch that are kept, in (0, 1]. (The reference calls
-            this fraction a percentage.)
-        deterministic: Keeps the pixels of largest cross-entropy instead of drawing them without
-            replacement in proportion to it.
-
-    Raises:
-        UserError: If the fraction is out of range.
-    """
-
-    fraction: float
-    deterministic: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks the fraction."""
-        if not 0 < self.fraction <= 1:
-            raise UserError(f"top_k_fraction={self.fraction}: allowed is above 0 and at most 1")
 
 
 class Reconstruction(NamedTuple):

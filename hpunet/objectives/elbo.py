@@ -1,30 +1,9 @@
 """The evidence lower bound, with a weight on its KL."""
 
-import dataclasses
-
 from jax import lax
 
-from hpunet.io.errors import UserError
+from hpunet.config.groups import ElboConfig
 from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, scalars_of
-
-
-@dataclasses.dataclass(frozen=True)
-class ElboConfig:
-    """Settings of the ELBO.
-
-    Attributes:
-        beta: Weight of the KL, 0 or more.
-
-    Raises:
-        UserError: If beta is negative.
-    """
-
-    beta: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Checks beta."""
-        if self.beta < 0:
-            raise UserError(f"objective.beta={self.beta}: allowed are numbers from 0 up")
 
 
 def build_elbo(config: ElboConfig) -> Objective:

@@ -1,6 +1,5 @@
 """GECO: the KL is minimised while the reconstruction is held at a target."""
 
-import dataclasses
 import math
 from typing import NamedTuple
 
@@ -9,35 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from hpunet.io.errors import UserError
+from hpunet.config.groups import GecoConfig
 from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, scalars_of
-
-
-@dataclasses.dataclass(frozen=True)
-class GecoConfig:
-    """Settings of GECO.
-
-    Attributes:
-        kappa: Target of the cross-entropy, in nats a kept pixel, above 0.
-        decay: Decay of the average of the reconstruction, in [0, 1).
-        rate: Factor on the multiplier's gradient, above 0. Adam all but cancels it.
-
-    Raises:
-        UserError: If a value is out of range.
-    """
-
-    kappa: float = 0.05
-    decay: float = 0.99
-    rate: float = 0.01
-
-    def __post_init__(self) -> None:
-        """Checks the values."""
-        if self.kappa <= 0:
-            raise UserError(f"objective.kappa={self.kappa}: allowed are numbers above 0")
-        if not 0 <= self.decay < 1:
-            raise UserError(f"objective.decay={self.decay}: allowed is from 0 to below 1")
-        if self.rate <= 0:
-            raise UserError(f"objective.rate={self.rate}: allowed are numbers above 0")
 
 
 class GecoState(NamedTuple):

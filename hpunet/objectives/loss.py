@@ -1,16 +1,15 @@
 """The loss of a Hierarchical Probabilistic U-Net at one batch."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from hpunet.io.errors import UserError
+from hpunet.config.groups import GecoConfig, LossConfig
 from hpunet.models.network import ForwardPass
-from hpunet.objectives.cross_entropy import TopK, cross_entropy, reconstruction
-from hpunet.objectives.elbo import ElboConfig, build_elbo
-from hpunet.objectives.geco import GecoConfig, build_geco
+from hpunet.objectives.cross_entropy import cross_entropy, reconstruction
+from hpunet.objectives.elbo import build_elbo
+from hpunet.objectives.geco import build_geco
 from hpunet.objectives.terms import (
     SINGLE_DEVICE,
     Collectives,
@@ -19,34 +18,6 @@ from hpunet.objectives.terms import (
     Terms,
     l2_regularisation,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class LossConfig:
-    """What is minimised.
-
-    Attributes:
-        objective: How reconstruction and KL are weighed.
-        top_k: Which pixels count; None for all.
-        l2: Factor of the sum of the squares of all weights, 0 or more.
-
-    Raises:
-        UserError: If `l2` is negative.
-    """
-
-    objective: GecoConfig | ElboConfig
-    top_k: TopK | None
-    l2: float
-
-    def __post_init__(self) -> None:
-        """Checks the factor."""
-        if self.l2 < 0:
-            raise UserError(f"objective.l2={self.l2}: allowed are numbers from 0 up")
-
-    @property
-    def draws_pixels(self) -> bool:
-        """Whether the pixels that count are drawn, so that Gumbel noise is needed."""
-        return self.top_k is not None and not self.top_k.deterministic
 
 
 class Loss(NamedTuple):

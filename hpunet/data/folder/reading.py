@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from hpunet.data.folder.classes import ClassTable
-from hpunet.data.folder.config import FolderConfig
+from hpunet.config.class_table import ClassTable
+from hpunet.config.groups import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import Entry
 from hpunet.data.labels import IGNORED

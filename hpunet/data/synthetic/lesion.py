@@ -6,10 +6,11 @@ pixels. Shapes are signed distances: negative inside, positive outside.
 
 from typing import NamedTuple
 
+import itertools
+
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from hpunet.data.synthetic.config import mode_choices
 
 NUM_WAVES = 3  # of the outlines' bumps: 2, 3 and 4 a turn
 FIRST_SITE_ANGLE = 0.6  # radians; middle of the directions of the first protrusion
@@ -171,3 +172,20 @@ def mode_masks(parts: UInt8[np.ndarray, "*N H W"], num_sites: int) -> Bool[np.nd
         bits = (2 if halo else 1) + sum(4 << site for site, chosen in enumerate(sites) if chosen)
         masks.append((parts & (bits if drawn else 0)) != 0)
     return np.stack(masks, axis=-3)
+
+
+def mode_choices(num_sites: int) -> Bool[np.ndarray, "M C"]:
+    """The choices behind each distinct annotation, in the order used everywhere.
+
+    Args:
+        num_sites: Number of protrusions P.
+
+    Returns:
+        One row for each of the M = 1 + 2 * 2^P modes; columns are drawn, halo, protrusion 1, ... P.
+        The first row is "not drawn"; the halo varies slowest, the first protrusion fastest.
+    """
+    rows = [(False,) * (2 + num_sites)]
+    for halo in (False, True):
+        for sites in itertools.product((False, True), repeat=num_sites):
+            rows.append((True, halo, *sites[::-1]))
+    return np.array(rows)

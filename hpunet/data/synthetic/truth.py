@@ -6,7 +6,8 @@ Masks are 0 or 1 (or False or True) of any dtype.
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from hpunet.data.synthetic.config import SyntheticConfig, mode_choices
+from hpunet.config.groups import SyntheticConfig
+from hpunet.data.synthetic.lesion import mode_choices
 
 
 class Truth:

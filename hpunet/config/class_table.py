@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from hpunet.data.labels import IGNORED
 from hpunet.io.errors import UserError
+
+# The label of annotated pixels that count nowhere.
+IGNORED = 255
 
 ENTRY = re.compile(r"(?:#(?P<colour>[0-9a-fA-F]{6})|(?P<number>-?\d{1,9}))(?:=(?P<name>.+))?")
 ALLOWED = "values such as 0,128=edema,255=core or colours such as #000000,#ff0000=core"
