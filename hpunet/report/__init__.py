@@ -1,6 +1,6 @@
-"""The page that a person looks at: one self-contained HTML file over all images of a command."""
+"""The page for people: one self-contained HTML file over all images of a command."""
 
-from hpunet.report.shown import Hypothesis, Shown
-from hpunet.report.write import write_page
+from hpunet.report.page import write_page
+from hpunet.report.page_image import Hypothesis, PageImage
 
-__all__ = ["Hypothesis", "Shown", "write_page"]
+__all__ = ["Hypothesis", "PageImage", "write_page"]

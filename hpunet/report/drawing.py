@@ -1,131 +1,147 @@
-"""What is drawn once and used again: an image, and every sample's outlines, as SVG."""
+"""Outlines as SVG paths, and pictures as PNG inside data URIs."""
 
+import base64
+import io
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
+from PIL import Image
 
-from hpunet.report.markup import Markup, join, tag
-from hpunet.report.outline import num_edges, outline_path
-from hpunet.report.png import image_uri, mask_uri, reduction
-from hpunet.report.shown import Shown
-from hpunet.report.view import View, close_view, frame_ratio, whole_view
-
-# Okabe and Ito's colours that can be told from grey and from each other by everyone.
+# Okabe and Ito's colours, which everyone can tell from gray and from each other.
 COLOURS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00")
-# An untrained network marks noise, of which a picture is smaller than the outline.
+# Larger pictures are embedded reduced; otherwise a photograph would weigh tens of megabytes.
+LARGEST = 2048
+# An untrained network marks noise, whose picture is smaller than its outline.
 _MOST_EDGES = 6000
+# Steps to the right, down, left and up; the marked side is on the right of each.
+_STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+_COMMANDS = ("h{}", "v{}", "h-{}", "v-{}")
+
+Edge = tuple[int, int, int]
 
 
-class Case(NamedTuple):
-    """An image on its way into the page.
+class EmbeddedImage(NamedTuple):
+    """An image inside the page.
 
     Attributes:
-        number: On the page, from 1.
-        shown: What is shown of it.
-        close: Its close-up, or None.
+        uri: A PNG as a data URI.
+        height: In pixels of the image; a reduced picture reaches a little beyond it.
+        width: Likewise.
+        factor: How much smaller the picture is than the image, on each side.
     """
 
-    number: int
-    shown: Shown
-    close: View | None
-
-    @property
-    def view(self) -> View:
-        """What is seen at first."""
-        return self.close or whole_view(self.shown)
-
-    @property
-    def ratio(self) -> float:
-        """Width over height of its frames."""
-        return frame_ratio(self.shown)
-
-    @property
-    def multiclass(self) -> bool:
-        """Whether colours tell classes; else they tell hypotheses."""
-        return self.shown.classes > 1
-
-    def key(self, kind: str, index: int | str = "") -> str:
-        """The page's name of something that belongs to this image."""
-        return f"{kind}{self.number}-{index}" if index != "" else f"{kind}{self.number}"
+    uri: str
+    height: int
+    width: int
+    factor: int
 
 
-def open_case(number: int, shown: Shown) -> Case:
-    """An image with its views."""
-    return Case(number, shown, close_view(shown))
+class LabelDrawing(NamedTuple):
+    """What a sample marks with one label: an outline, or a picture where it is noise.
+
+    Attributes:
+        colour: Index of the label's colour.
+        path: The outline as the `d` of an SVG path, or None.
+        uri: The picture as a data URI, or None.
+    """
+
+    colour: int
+    path: str | None
+    uri: str | None
 
 
-def hypothesis_of(shown: Shown) -> dict[int, int]:
-    """Index of the hypothesis that a sample belongs to, by the sample's index."""
-    return {s: h for h, found in enumerate(shown.hypotheses) for s in found.samples}
+def embed_image(image: UInt8[ndarray, "H W"] | UInt8[ndarray, "H W 3"]) -> EmbeddedImage:
+    """An image at full size, or averaged down by a whole factor if larger than `LARGEST`."""
+    height, width = image.shape[:2]
+    factor = -(-max(height, width) // LARGEST)
+    uri = png_uri(Image.fromarray(np.ascontiguousarray(image)).reduce(factor))
+    return EmbeddedImage(uri, -(-height // factor) * factor, -(-width // factor) * factor, factor)
 
 
-def colour_class(case: Case, hypothesis: int) -> str:
-    """The CSS class that colours what belongs to a hypothesis."""
-    return "k" if case.multiclass else f"k{hypothesis % len(COLOURS)}"
-
-
-def definitions_of(case: Case) -> Markup:
-    """The image and the outlines of all samples, for `use` elsewhere."""
-    height, width = case.shown.image.shape[:2]
-    factor = reduction((height, width))
-    image = tag(
-        "image",
-        id=case.key("i"),
-        href=image_uri(case.shown.image),
-        width=-(-width // factor) * factor,
-        height=-(-height // factor) * factor,
-        preserveAspectRatio="none",
-    )
-    samples = [
-        tag("g", *_outlines(labels), id=case.key("s", s))
-        for s, labels in enumerate(case.shown.samples)
-    ]
-    return tag("defs", image, *samples)
-
-
-def _outlines(labels: UInt8[ndarray, "H W"]) -> list[Markup]:
+def draw_labels(labels: UInt8[ndarray, "H W"]) -> list[LabelDrawing]:
+    """A drawing for each label of a sample but the background."""
     present = np.unique(labels)
-    return [_outline(labels == label, int(label)) for label in present[present > 0]]
+    return [_draw_label(labels == label, int(label)) for label in present[present > 0]]
 
 
-def _outline(mask: ndarray, label: int) -> Markup:
+def _draw_label(mask: Bool[ndarray, "H W"], label: int) -> LabelDrawing:
     colour = (label - 1) % len(COLOURS)
-    if not is_noise(mask):
-        return tag("path", class_=f"c{colour}", d=outline_path(mask))
-    height, width = mask.shape
-    uri = mask_uri(mask, COLOURS[colour])
-    return tag("image", class_="noise", href=uri, width=width, height=height)
+    if is_noise(mask):
+        return LabelDrawing(colour, None, _mask_uri(mask, COLOURS[colour]))
+    return LabelDrawing(colour, outline_path(mask), None)
 
 
 def is_noise(mask: Bool[ndarray, "H W"]) -> bool:
-    """Whether a mask is so ragged that a picture of it is smaller than its outline."""
+    """Whether a mask is so ragged that its picture is smaller than its outline."""
     return num_edges(mask) > _MOST_EDGES
 
 
-def use(key: str, class_: str | None = None) -> Markup:
-    """Draws again what has been drawn under a key."""
-    return tag("use", href=f"#{key}", class_=class_)
+def num_edges(mask: Bool[ndarray, "H W"]) -> int:
+    """Number of pixel edges between marked and unmarked pixels."""
+    padded = np.pad(mask, 1)
+    return int(sum((np.diff(padded, axis=axis)).sum() for axis in (0, 1)))
 
 
-def cased(key: str) -> Markup:
-    """An outline with a dark rim, so that it stands out on white as well."""
-    return join([use(key, "rim"), use(key)])
+def outline_path(mask: Bool[ndarray, "H W"]) -> str:
+    """The outline of a mask along pixel edges, as the `d` of an SVG path in units of pixels.
 
-
-def panel(case: Case, *layers: str, label: str | None = None) -> Markup:
-    """A frame that shows the part of the image that is looked at.
-
-    Args:
-        case: The image.
-        layers: What is drawn, in pixels, from below.
-        label: What one sees, for those who do not; None where words stand beside it.
+    Parts and holes have one closed loop each; pixels that touch only at a corner are separate.
     """
-    pixels = tag("g", *layers, transform=_stretch(case.shown.aspect))
-    spoken = {"role": "img", "aria_label": label} if label else {"aria_hidden": "true"}
-    return tag("svg", pixels, class_="view", viewBox=case.view.box, **spoken)
+    edges = _edges(mask)
+    # A dictionary keeps the order, so that the same mask gives the same text.
+    remaining = dict.fromkeys(edges)
+    return "".join(_loop(edge, remaining) for edge in edges if edge in remaining)
 
 
-def _stretch(aspect: float) -> str | None:
-    return None if aspect == 1 else f"scale(1 {aspect:.6g})"
+def _edges(mask: Bool[ndarray, "H W"]) -> list[Edge]:
+    """The start (x, y) of each edge and the index of its step, row by row."""
+    padded = np.pad(mask, 1)
+    inner = padded[1:-1, 1:-1]
+    # Background above, right, below and left of a pixel, and where its edge there begins.
+    sides = (
+        (padded[:-2, 1:-1], 0, 0),
+        (padded[1:-1, 2:], 1, 0),
+        (padded[2:, 1:-1], 1, 1),
+        (padded[1:-1, :-2], 0, 1),
+    )
+    edges = [
+        (x + right, y + down, direction)
+        for direction, (beside, right, down) in enumerate(sides)
+        for y, x in np.argwhere(inner & ~beside).tolist()
+    ]
+    return sorted(edges, key=lambda edge: (edge[1], edge[0], edge[2]))
+
+
+def _loop(first: Edge, remaining: dict[Edge, None]) -> str:
+    """The closed path that starts with an edge; removes its edges from the remaining ones."""
+    x, y, direction = first
+    path, length = f"M{x} {y}", 0
+    edge: Edge | None = first
+    while edge is not None:
+        del remaining[edge]
+        if edge[2] != direction:
+            path += _COMMANDS[direction].format(length)
+            direction, length = edge[2], 0
+        length += 1
+        x, y = x + _STEPS[direction][0], y + _STEPS[direction][1]
+        turns = ((x, y, (direction + turn) % 4) for turn in (1, 0, 3))
+        edge = next((turn for turn in turns if turn in remaining), None)
+    # `z` draws the last straight piece.
+    return path + "z"
+
+
+def _mask_uri(mask: Bool[ndarray, "H W"], colour: str) -> str:
+    """The marked pixels in one colour, the rest transparent."""
+    picture = Image.fromarray(mask.astype(np.uint8))
+    picture.putpalette(bytes(3) + bytes.fromhex(colour.lstrip("#")))
+    return png_uri(picture, bytes([0, 255]))
+
+
+def png_uri(picture: Image.Image, opacities: bytes | None = None) -> str:
+    """A picture as PNG in a data URI, with the opacity of each palette entry if given."""
+    file = io.BytesIO()
+    options = {} if opacities is None else {"transparency": opacities}
+    picture.save(file, format="PNG", compress_level=9, **options)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -1,5 +1,5 @@
 "use strict";
-// Without this script all is visible; it adds choosing what the large image shows.
+// Everything is visible without this script; it lets the reader choose what the large image shows.
 document.documentElement.classList.add("js");
 const pinned = new Map();
 
@@ -35,7 +35,7 @@ function press(buttons, pressed) {
   for (const button of buttons) button.setAttribute("aria-pressed", String(button === pressed));
 }
 
-function look(article, button) {
+function switchView(article, button) {
   press(button.parentElement.children, button);
   for (const view of article.querySelectorAll(".view")) {
     view.setAttribute("viewBox", button.dataset.view);
@@ -43,7 +43,7 @@ function look(article, button) {
   for (const bar of article.querySelectorAll(".scale")) bar.classList.toggle("other");
 }
 
-// In a long list the link to the image that is looked at stands out.
+// Highlights the link to the image in the middle of the window.
 const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
 const watcher = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -53,7 +53,7 @@ const watcher = new IntersectionObserver((entries) => {
 }, { rootMargin: "-45% 0px -45% 0px" });
 for (const article of document.querySelectorAll("article")) watcher.observe(article);
 
-// What the pointer or the focus rests on is shown for as long as it does.
+// Shows the item under the pointer or the focus for as long as it stays there.
 for (const [start, end] of [["pointerover", "pointerout"], ["focusin", "focusout"]]) {
   const preview = (begins) => (event) => {
     const button = event.target.closest("button[data-use]");
@@ -71,14 +71,14 @@ document.addEventListener("click", (event) => {
   if (!article) return;
   if (button.dataset.use) choose(article, button);
   else if (button.dataset.view) {
-    if (button.getAttribute("aria-pressed") !== "true") look(article, button);
+    if (button.getAttribute("aria-pressed") !== "true") switchView(article, button);
   } else {
     const plain = article.classList.toggle("plain");
     button.setAttribute("aria-pressed", String(plain));
   }
 });
 
-// Arrows go from one sample, hypothesis or map to the next; Escape shows all outlines again.
+// Arrow keys move between samples, hypotheses or maps; Escape shows all outlines again.
 document.addEventListener("keydown", (event) => {
   const article = event.target.closest("article");
   const button = event.target.closest("button[data-use]");

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from matplotlib import colormaps
 
-from hpunet.report.areas import area_text
-from hpunet.report.drawing import open_case
-from hpunet.report.outline import num_edges, outline_path
-from hpunet.report.png import map_uri
-from hpunet.report.view import close_view, frame_ratio, scale_bar, whole_view
+from hpunet.report.colour_maps import map_uri
+from hpunet.report.drawing import num_edges, outline_path
+from hpunet.report.section import area_text, open_section
+from hpunet.report.viewport import close_view, frame_ratio, scale_bar, whole_view
 from hpunet.report.wording import letters, percent, plain, round_step, with_spread
-from tests.imaging.page_cases import Reader, decoded, made_up, page, shown_of
+from tests.report.page_cases import Reader, decoded, made_up, page, page_image_of
 
 
 def filled(path, size):
@@ -67,10 +66,10 @@ def test_pixels_that_touch_at_a_corner_are_outlined_apart():
 @pytest.mark.parametrize("size", [(180, 180), (333, 517), (517, 333), (90, 600)])
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 2.0])
 def test_close_up_lies_in_the_image_and_holds_all_that_is_marked(size, aspect):
-    shown = made_up(size=size, aspect=aspect)
-    close, whole = close_view(shown), whole_view(shown)
+    image = made_up(size=size, aspect=aspect)
+    close, whole = close_view(image), whole_view(image)
     assert close is not None
-    rows, columns = np.nonzero(shown.samples.any(axis=0))
+    rows, columns = np.nonzero(image.samples.any(axis=0))
     assert 0 <= close.left <= columns.min()
     assert columns.max() + 1 <= close.left + close.width <= whole.width
     assert 0 <= close.top <= rows.min() * aspect
@@ -81,13 +80,13 @@ def test_close_up_lies_in_the_image_and_holds_all_that_is_marked(size, aspect):
 def test_close_up_of_a_corner_stays_in_the_image(corner):
     samples = np.zeros((1, 120, 120), np.uint8)
     samples[0][corner] = 1
-    close = close_view(shown_of(samples, np.zeros((120, 120), np.uint8)))
+    close = close_view(page_image_of(samples, np.zeros((120, 120), np.uint8)))
     left, top = (0.0 if place == 0 else 120 - close.width for place in corner[::-1])
     assert close[:2] == (left, top)
 
 
 def test_without_marks_the_close_up_is_the_part_that_was_seen():
-    empty = shown_of(np.zeros((2, 60, 60), np.uint8), np.zeros((60, 60), np.uint8))
+    empty = page_image_of(np.zeros((2, 60, 60), np.uint8), np.zeros((60, 60), np.uint8))
     assert close_view(empty) is None
     assert close_view(empty._replace(region=(10, 20, 40, 50))) == (20.0, 10.0, 30.0, 30.0)
 
@@ -101,23 +100,23 @@ def test_what_almost_fills_the_image_has_no_close_up():
     [((2.0, 0.5), "20 mm", 40), (None, "20 px", 20), ((1, 0.03), "1 mm", 33.3)],
 )
 def test_scale_bar_is_round_and_measures_along_the_rows(spacing, label, length):
-    shown = made_up(size=(100, 190), spacing=spacing)
-    bar = scale_bar(shown, whole_view(shown)._replace(width=190))
+    image = made_up(size=(100, 190), spacing=spacing)
+    bar = scale_bar(image, whole_view(image)._replace(width=190))
     assert (bar.label, round(bar.length, 1)) == (label, length)
 
 
 def test_scale_bar_is_drawn_as_long_as_it_says():
-    shown = made_up(size=(180, 180))
-    case = open_case(1, shown)
-    reader = Reader(page(shown))
+    image = made_up(size=(180, 180))
+    section = open_section(1, image)
+    reader = Reader(page(image))
     widths = {
         found["class"].split()[1]: float(found["style"].removeprefix("width:").removesuffix("%"))
         for _, found in reader.elements
         if found.get("class", "").startswith("scale")
     }
-    for name, view in (("whole", whole_view(shown)), ("close", case.view)):
-        frame = max(view.width, view.height * frame_ratio(shown))
-        assert widths[name] / 100 * frame == pytest.approx(scale_bar(shown, view).length, rel=1e-2)
+    for name, view in (("whole", whole_view(image)), ("close", section.view)):
+        frame = max(view.width, view.height * frame_ratio(image))
+        assert widths[name] / 100 * frame == pytest.approx(scale_bar(image, view).length, rel=1e-2)
 
 
 def test_numbers_keep_three_digits_that_count():

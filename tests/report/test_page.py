@@ -9,7 +9,7 @@ import pytest
 
 from hpunet.report import Hypothesis, write_page
 from hpunet.report.wording import letters, plain
-from tests.imaging.page_cases import Reader, decoded, made_up, page, shown_of
+from tests.report.page_cases import Reader, decoded, made_up, page, page_image_of
 
 # Bytes; what a page of this size may weigh at most, noise of the image included.
 MOST_OF_A_CROP, MOST_OF_A_SLICE = 300_000, 800_000
@@ -19,15 +19,19 @@ CASES = {
     "two classes": lambda: [made_up()],
     "several images": lambda: [made_up(), made_up(name="second"), made_up(name="third")],
     "one sample": lambda: [made_up(num_samples=1)],
-    "one marked sample": lambda: [shown_of(np.ones((1, 8, 9), np.uint8), np.zeros((8, 9), "u1"))],
-    "all empty": lambda: [shown_of(np.zeros((5, 30, 40), np.uint8), np.zeros((30, 40), np.uint8))],
+    "one marked sample": lambda: [
+        page_image_of(np.ones((1, 8, 9), np.uint8), np.zeros((8, 9), "u1"))
+    ],
+    "all empty": lambda: [
+        page_image_of(np.zeros((5, 30, 40), np.uint8), np.zeros((30, 40), np.uint8))
+    ],
     "many samples": lambda: [made_up(num_samples=100)],
     "four classes": lambda: [made_up(classes=4)],
     "colours": lambda: [made_up(image=np.zeros((40, 48, 3), np.uint8))],
     "part of the image": lambda: [made_up(region=(5, 6, 37, 38))],
     "no spacing": lambda: [made_up(spacing=None, unit="pixels")],
     "long pixels": lambda: [made_up(aspect=2.5)],
-    "alike": lambda: [shown_of(np.ones((3, 8, 9), np.uint8), np.zeros((8, 9), np.uint8))],
+    "alike": lambda: [page_image_of(np.ones((3, 8, 9), np.uint8), np.zeros((8, 9), np.uint8))],
 }
 
 
@@ -128,11 +132,11 @@ def test_outlines_that_lie_on_the_image_together_are_named_with_their_shares():
 
 @pytest.mark.parametrize("num_samples", [1, 8, 100])
 def test_each_sample_is_there_with_number_area_and_hypothesis(num_samples):
-    shown = made_up(num_samples=num_samples)
-    reader = Reader(page(shown))
+    image = made_up(num_samples=num_samples)
+    reader = Reader(page(image))
     captions = reader.attributes("data-caption")
-    for s, area in enumerate(shown.areas):
-        h = next(h for h, found in enumerate(shown.hypotheses) if s in found.samples)
+    for s, area in enumerate(image.areas):
+        h = next(h for h, found in enumerate(image.hypotheses) if s in found.samples)
         size = f"{plain(area)} mm²" if area else "empty"
         assert f"Sample {s + 1}: {size}, hypothesis {letters(h)}." in captions
         assert f"s1-{s}" in reader.attributes("id")
@@ -144,11 +148,11 @@ def test_many_samples_wait_behind_a_summary_and_few_do_not():
 
 
 def test_spread_of_the_area_and_empty_samples_are_said_in_words():
-    shown = made_up(num_samples=16, areas=np.arange(16.0) ** 2)
-    text = Reader(page(shown)).text
-    low, high = np.percentile(shown.areas, [5, 95])
-    assert f"Mean {plain(shown.areas.mean())} mm²" in text
-    assert f"standard deviation {plain(shown.areas.std())} mm²" in text
+    image = made_up(num_samples=16, areas=np.arange(16.0) ** 2)
+    text = Reader(page(image)).text
+    low, high = np.percentile(image.areas, [5, 95])
+    assert f"Mean {plain(image.areas.mean())} mm²" in text
+    assert f"standard deviation {plain(image.areas.std())} mm²" in text
     assert f"percentile {plain(low)} to {plain(high)} mm²" in text
     assert "4 of 16 samples outline nothing." in text
 
@@ -164,8 +168,8 @@ def test_area_is_drawn_once_a_sample():
 
 
 def test_columns_of_many_samples_are_as_high_as_their_shares():
-    shown = made_up(num_samples=400)
-    reader = Reader(page(shown))
+    image = made_up(num_samples=400)
+    reader = Reader(page(image))
     columns = [a for t, a in reader.elements if t == "rect" and a.get("class") in {"k0", "k1"}]
     heights = dict.fromkeys(("k0", "k1"), 0.0)
     for column in columns:
@@ -201,8 +205,8 @@ def test_a_single_image_needs_no_list():
 
 
 def test_each_class_has_its_maps_outlines_and_name():
-    shown = made_up(classes=4)
-    reader = Reader(page(shown))
+    image = made_up(classes=4)
+    reader = Reader(page(image))
     captions = " ".join(reader.attributes("data-caption"))
     for c in (1, 2, 3):
         assert f"class {c}" in reader.text
@@ -213,18 +217,18 @@ def test_each_class_has_its_maps_outlines_and_name():
 
 
 def test_a_class_that_no_sample_marks_has_no_maps():
-    shown = made_up()
-    empty = np.zeros_like(shown.mean)
-    shown = shown._replace(mean=np.append(shown.mean, empty, 0), std=np.append(shown.std, empty, 0))
-    captions = " ".join(Reader(page(shown)).attributes("data-caption"))
+    image = made_up()
+    empty = np.zeros_like(image.mean)
+    image = image._replace(mean=np.append(image.mean, empty, 0), std=np.append(image.std, empty, 0))
+    captions = " ".join(Reader(page(image)).attributes("data-caption"))
     assert "Mean, class 1" in captions
     assert "class 2" not in captions
 
 
 def test_image_is_embedded_as_it_is():
-    shown = made_up()
-    uris = [uri for uri in Reader(page(shown)).attributes("href") if uri.startswith("data:")]
-    assert np.array_equal(np.asarray(decoded(uris[0])), shown.image)
+    image = made_up()
+    uris = [uri for uri in Reader(page(image)).attributes("href") if uri.startswith("data:")]
+    assert np.array_equal(np.asarray(decoded(uris[0])), image.image)
 
 
 @pytest.mark.parametrize("size", [(180, 180), (512, 512)])
@@ -232,20 +236,20 @@ def test_page_of_one_image_stays_small(size):
     # Noise of a few grey values, as in computed tomography, is what compresses worst.
     noise = np.random.default_rng(1).integers(0, 24, size)
     rows = np.indices(size)[0] * 200 // size[0]
-    shown = made_up(size=size, num_samples=16, image=(rows + noise).astype(np.uint8))
+    image = made_up(size=size, num_samples=16, image=(rows + noise).astype(np.uint8))
     most = MOST_OF_A_CROP if size == (180, 180) else MOST_OF_A_SLICE
-    assert len(page(shown).encode()) < most
+    assert len(page(image).encode()) < most
 
 
 def test_noise_of_an_untrained_network_stays_small():
     samples = np.random.default_rng(2).integers(0, 2, (16, 180, 180)).astype(np.uint8)
-    shown = shown_of(samples, np.zeros((180, 180), np.uint8))
-    assert len(page(shown).encode()) < MOST_OF_A_CROP
+    image = page_image_of(samples, np.zeros((180, 180), np.uint8))
+    assert len(page(image).encode()) < MOST_OF_A_CROP
 
 
 def test_large_pictures_are_embedded_reduced_and_keep_their_place():
-    shown = made_up(size=(3, 4100), num_samples=1)
-    reader = Reader(page(shown))
+    image = made_up(size=(3, 4100), num_samples=1)
+    reader = Reader(page(image))
     image = next(found for tag, found in reader.elements if found.get("id") == "i1")
     assert decoded(image["href"]).size == (1367, 1)
     assert (image["width"], image["height"]) == ("4101", "3")
@@ -272,3 +276,9 @@ def test_style_and_script_cannot_end_their_elements():
     folder = Path(write_page.__code__.co_filename).parent
     for name in ("page.css", "page.js"):
         assert "</" not in (folder / name).read_text(encoding="utf-8")
+
+
+def test_template_escapes_everything():
+    template = Path(write_page.__code__.co_filename).with_name("page.html.jinja")
+    text = template.read_text(encoding="utf-8")
+    assert not re.search(r"\|\s*safe\b|autoescape", text)

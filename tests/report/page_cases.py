@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from hpunet.report import Hypothesis, Shown, write_page
+from hpunet.report import Hypothesis, PageImage, write_page
 
 # Elements without an end.
 VOID = {"meta", "wbr"}
@@ -30,17 +30,17 @@ def made_up(size=(40, 48), num_samples=8, classes=2, image=None, **changes):
         samples[samples > 0] = 1 + np.arange(samples.sum()) % (classes - 1)
     if image is None:
         image = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    return shown_of(samples, image, classes, **changes)
+    return page_image_of(samples, image, classes, **changes)
 
 
-def shown_of(samples, image, classes=2, /, **changes):
+def page_image_of(samples, image, classes=2, /, **changes):
     shares = np.array([(samples == c).mean(axis=0) for c in range(classes)])
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=0)
     areas = 0.25 * (samples > 0).sum(axis=(1, 2))
     full = np.flatnonzero(areas > 0).tolist()
     empty = np.flatnonzero(areas == 0).tolist()
     groups = sorted((group for group in (full, empty) if group), key=len, reverse=True)
-    shown = Shown(
+    page_image = PageImage(
         name="patient 1/slice_3",
         image=image,
         region=None,
@@ -55,7 +55,7 @@ def shown_of(samples, image, classes=2, /, **changes):
         facts=[("Spacing", "0.5 × 0.5 mm")],
         spacing=(0.5, 0.5),
     )
-    return shown._replace(**changes)
+    return page_image._replace(**changes)
 
 
 def grouped(group, areas):

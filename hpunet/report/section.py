@@ -1,0 +1,181 @@
+"""One image on its way into the page: its views, its colours and the sentences about it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hpunet.report.area_chart import AreaChart, AreaSpread, area_chart, area_spread
+from hpunet.report.colour_maps import ColourMap, colour_maps
+from hpunet.report.drawing import COLOURS, EmbeddedImage, embed_image, is_noise
+from hpunet.report.page_image import Hypothesis, PageImage
+from hpunet.report.viewport import Viewport, close_view, frame_ratio, scale_bar, whole_view
+from hpunet.report.wording import count, letters, mean_text, percent, plain
+
+# More outlines than colours look alike; the page shows the others one at a time.
+MOST_OUTLINES = 6
+
+
+class DrawnScaleBar(NamedTuple):
+    """The scale bar of one view: the view's name, the words, and the part of the frame's width."""
+
+    view: str
+    label: str
+    part: float
+
+
+class PageSection(NamedTuple):
+    """An image and what the template asks of it.
+
+    Attributes:
+        number: On the page, from 1.
+        image: The image.
+        close: Its close-up, or None.
+    """
+
+    number: int
+    image: PageImage
+    close: Viewport | None
+
+    @property
+    def whole(self) -> Viewport:
+        """All of the image."""
+        return whole_view(self.image)
+
+    @property
+    def view(self) -> Viewport:
+        """The part that the page shows first."""
+        return self.close or self.whole
+
+    @property
+    def ratio(self) -> str:
+        """Width over height of the frames, for CSS."""
+        return f"{frame_ratio(self.image):.4g}"
+
+    @property
+    def stretch(self) -> str:
+        """The transform from pixels to units of a pixel's width."""
+        return f"scale(1 {self.image.aspect:.6g})"
+
+    @property
+    def embedded(self) -> EmbeddedImage:
+        """The image as a picture."""
+        return embed_image(self.image.image)
+
+    @property
+    def maps(self) -> list[ColourMap]:
+        """Mean, standard deviation and entropy."""
+        return colour_maps(self.image)
+
+    @property
+    def spread(self) -> AreaSpread:
+        """The spread of the area over all samples."""
+        return area_spread(self.image.areas)
+
+    @property
+    def chart(self) -> AreaChart | None:
+        """The distribution of the area over all samples."""
+        return area_chart(self.image, 1 if self.image.multiclass else len(COLOURS))
+
+    @property
+    def scale_bars(self) -> list[DrawnScaleBar]:
+        """A scale bar for each view."""
+        views = {"whole": self.whole} | ({"close": self.close} if self.close else {})
+        ratio, bars = frame_ratio(self.image), []
+        for name, view in views.items():
+            bar = scale_bar(self.image, view)
+            # A view that is taller than its frame leaves bands at the sides.
+            part = bar.length / max(view.width, view.height * ratio)
+            bars.append(DrawnScaleBar(name, bar.label, part))
+        return bars
+
+    @property
+    def outlined(self) -> list[tuple[int, Hypothesis]]:
+        """Hypotheses whose outlines lie on the image together, with their indices.
+
+        Only the most frequent one where colours stand for classes, or where it marks noise.
+        """
+        numbered = list(enumerate(self.image.hypotheses))
+        first = self.image.samples[numbered[0][1].representative]
+        if self.image.multiclass or is_noise(first > 0):
+            return numbered[:1]
+        return [(h, one) for h, one in numbered[:MOST_OUTLINES] if not one.empty]
+
+    def colour(self, hypothesis: int) -> str:
+        """The CSS class that colours everything that belongs to a hypothesis."""
+        return "k" if self.image.multiclass else f"k{hypothesis % len(COLOURS)}"
+
+    def share(self, hypothesis: Hypothesis) -> str:
+        """How many of the samples belong to a hypothesis, in words."""
+        return f"{len(hypothesis.samples)} of {count(len(self.image.samples), 'sample')}"
+
+    def hypothesis_area(self, hypothesis: Hypothesis) -> str:
+        """The mean area of a hypothesis with its spread, in words."""
+        if hypothesis.empty:
+            return "marks nothing"
+        number = len(hypothesis.samples)
+        return f"{mean_text(hypothesis.area, hypothesis.area_std, number)} {self.image.unit}"
+
+    def sample_area(self, sample: int) -> str:
+        """The area of a sample, in words and without its unit."""
+        marked = self.image.samples[sample].any()
+        return plain(float(self.image.areas[sample])) if marked else "empty"
+
+    @property
+    def empty_text(self) -> str:
+        """How many samples mark nothing, in words."""
+        total = len(self.image.samples)
+        empty = total - int(self.image.samples.any(axis=(1, 2)).sum())
+        if total == 1:
+            return "The sample outlines nothing." if empty else ""
+        if empty in (0, total):
+            return f"All {total} samples outline {'nothing' if empty else 'something'}."
+        return f"{empty} of {total} samples outline{'s' if empty == 1 else ''} nothing."
+
+    @property
+    def marked_area(self) -> str | None:
+        """The area of the samples that mark anything, if others mark nothing."""
+        marked = self.image.areas[self.image.areas > 0]
+        if len(marked) in (0, len(self.image.areas)):
+            return None
+        return area_text(marked)
+
+    @property
+    def caption(self) -> str:
+        """The hypotheses whose outlines lie on the image and those without, with their shares."""
+        named = [f"{letters(h)} ({percent(one.share)})" for h, one in self._numbered]
+        drawn = [named[h] for h, one in self.outlined if not one.empty]
+        sentences = []
+        if len(drawn) == 1:
+            sentences.append(f"Hypothesis {drawn[0]}, by its most typical sample.")
+        elif drawn:
+            names = f"{', '.join(drawn[:-1])} and {drawn[-1]}"
+            sentences.append(f"Hypotheses {names}, each by its most typical sample.")
+        empty = [named[h] for h, one in self._numbered if one.empty]
+        sentences += [f"Hypothesis {name} marks nothing." for name in empty]
+        if self.image.multiclass and drawn:
+            sentences.append("Colours are classes.")
+        return " ".join(sentences)
+
+    @property
+    def alternative(self) -> str:
+        """The image in words, for readers who cannot see it."""
+        shares = ", ".join(
+            f"{letters(h)} {percent(one.share)}{' (marks nothing)' if one.empty else ''}"
+            for h, one in self._numbered[: 2 * MOST_OUTLINES]
+        )
+        number = count(len(self.image.samples), "sample")
+        return f"{self.image.name}: the image with outlines from {number}. Hypotheses: {shares}."
+
+    @property
+    def _numbered(self) -> list[tuple[int, Hypothesis]]:
+        return list(enumerate(self.image.hypotheses))
+
+
+def open_section(number: int, image: PageImage) -> PageSection:
+    """An image with its views."""
+    return PageSection(number, image, close_view(image))
+
+
+def area_text(areas: np.ndarray) -> str:
+    """Mean and standard deviation of areas, or the only area."""
+    return mean_text(float(areas.mean()), float(areas.std()), len(areas))
