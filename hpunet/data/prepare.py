@@ -1,13 +1,13 @@
-"""Prepare a data set once, read it in any order ever after."""
+"""Prepare a data set once, as records of TFDS, and read them in any order."""
 
 import contextlib
 import errno
 import io
 import json
 import os
-import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,28 +17,30 @@ from PIL import Image
 from tensorflow_datasets.core.utils import tqdm_utils
 from tqdm import tqdm
 
-from hpunet.io.atomic import clear_leftovers, exclusive, one_line, remove
+from hpunet.io.atomic import INCOMPLETE, remove
+from hpunet.io.errors import writing_to
+from hpunet.io.locks import clear_leftovers, exclusive
 
 Builder = TypeVar("Builder", bound=tfds.core.DatasetBuilder)
 Item = TypeVar("Item")
 
 
 def prepare(builder: Builder) -> Builder:
-    """Writes the builder's records, unless they lie there already, and returns the builder.
+    """Writes the builder's records, unless they exist already, and returns the builder.
 
-    The records are written into a folder beside their place and renamed when complete, so a
-    preparation that fails or is killed leaves nothing that passes for whole; the next one clears
-    it away. Of two processes the second waits for the first and takes its records.
+    TFDS writes the records to a folder beside their place and renames it when complete, so a
+    preparation that fails or is killed leaves nothing that looks complete; the next one removes
+    the rest. If two processes prepare the same data, one waits for the other and uses its records.
 
     Args:
-        builder: A TFDS builder, its `data_dir` the folder of prepared data. Its generator may raise
-            `UserError` and may wrap what it iterates over in `progress`.
+        builder: A TFDS builder, whose `data_dir` is the folder of prepared data. Its generator may
+            raise `UserError` and may wrap what it iterates over in `progress`.
 
     Raises:
-        UserError: If the folder is full or cannot be written; what the generator raises.
+        UserError: If the disk is full or the folder cannot be written, or the generator raises it.
     """
-    folder = pathlib.Path(builder.data_dir)
-    with _quiet(), one_line(folder):
+    folder = Path(builder.data_dir)
+    with _quiet(), writing_to(folder):
         if not is_whole(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with exclusive(folder.parent / ".lock") as alone:
@@ -51,8 +53,8 @@ def prepare(builder: Builder) -> Builder:
     return builder
 
 
-def is_whole(folder: pathlib.Path) -> bool:
-    """Whether `folder` holds every file of a prepared data set that its description lists."""
+def is_whole(folder: Path) -> bool:
+    """Whether `folder` holds all files that the description of a prepared data set lists."""
     try:
         info = json.loads((folder / "dataset_info.json").read_bytes())
         shards = [
@@ -68,12 +70,12 @@ def is_whole(folder: pathlib.Path) -> bool:
 
 
 def progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
-    """Passes `items` on, with a bar on stderr if that is a terminal."""
+    """Yields `items`, with a progress bar on stderr if that is a terminal."""
     yield from tqdm(items, desc=description, total=total, disable=None, leave=False)
 
 
 def example_features() -> tfds.features.FeaturesDict:
-    """What every record holds; pixels are handed over as PNG files, which need no TensorFlow."""
+    """The features of every record; pixels are PNG files, which need no TensorFlow."""
     image = tfds.features.Image(shape=(None, None, 1), encoding_format="png")
     return tfds.features.FeaturesDict(
         {
@@ -88,11 +90,11 @@ def example_features() -> tfds.features.FeaturesDict:
 class LocalInfo(tfds.core.DatasetInfo):
     """A builder's description that asks no server.
 
-    TFDS' own makes a temporary folder for the answer, for every builder, and leaves it behind.
+    The one of TFDS makes a temporary folder for the answer, for every builder, and leaves it.
     """
 
     def initialize_from_bucket(self) -> None:
-        """Nothing is known of our data sets elsewhere."""
+        """Does nothing: no server knows these data sets."""
 
 
 def encode_png(pixels: np.ndarray) -> io.BytesIO:
@@ -104,9 +106,9 @@ def encode_png(pixels: np.ndarray) -> io.BytesIO:
 
 
 class RecordSource:
-    """One split of a prepared data set as a `Source`: random access, from any process.
+    """One split of a prepared data set: a `Source` with random access, from any process.
 
-    Only the place travels when it is pickled; each process opens the files itself, at first use.
+    A pickle holds the folder, not the records; each process opens the files at first use.
 
     Attributes:
         pictures: The fields that hold PNG files.
@@ -129,7 +131,7 @@ class RecordSource:
         """The example at `index`.
 
         Returns:
-            `image` uint8 `[H, W, C]`, `annotations` uint8 0 or 1 `[G, H, W]`, `patient`, `name`.
+            `image`, uint8 `[H, W, C]`; `annotations`, uint8 0 or 1 `[G, H, W]`; `patient`; `name`.
 
         Raises:
             IndexError: If there is no such example.
@@ -154,16 +156,16 @@ class RecordSource:
         return self._records
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: all but the open files."""
+        """The state without the open files."""
         return {**self.__dict__, "_records": None}
 
     def __repr__(self) -> str:
-        """Folder and split."""
+        """Shows folder and split."""
         return f"RecordSource({self._folder!r}, {self._split!r})"
 
 
 class _Pillow(tfds.decode.Decoder):
-    """Decodes PNG files to `[H, W]`; TFDS' own way warns in each process that it is not OpenCV."""
+    """Decodes PNG files to `[H, W]`; the decoder of TFDS warns that it is not OpenCV."""
 
     def decode_example(self, serialized_example: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(serialized_example)) as image:
@@ -173,20 +175,20 @@ class _Pillow(tfds.decode.Decoder):
         return np.stack([self.decode_example(file) for file in batch])
 
 
-def _write(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> None:
-    # The builder may know of a copy that was not whole.
+def _write(builder: tfds.core.DatasetBuilder, folder: Path) -> None:
+    # The builder may have read the description of an incomplete copy.
     builder.info.set_file_format("array_record", override=True, override_if_initialized=True)
-    # TFDS insists on a folder for downloads, even where nothing is downloaded.
-    spare = tempfile.TemporaryDirectory(prefix="downloads.incomplete.", dir=folder.parent)
+    # TFDS requires a folder for downloads, even where nothing is downloaded.
+    spare = tempfile.TemporaryDirectory(prefix=f"downloads.{INCOMPLETE}", dir=folder.parent)
     try:
         with spare as downloads:
             builder.download_and_prepare(download_dir=downloads)
     except OSError:
-        # Where locks do not reach, another process may have put the same records there first.
+        # On a file system without locks, another process may have been faster.
         if not is_whole(folder):
             raise
     except RuntimeError as error:
-        # array_record knows no OSError, but quotes its text.
+        # array_record raises no OSError, but quotes its text.
         for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS):
             if os.strerror(code) in str(error):
                 raise OSError(code, os.strerror(code)) from error
@@ -195,7 +197,7 @@ def _write(builder: tfds.core.DatasetBuilder, folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences what TFDS prints, logs and draws."""
+    """Silences the prints, logs and progress bars of TFDS."""
     verbosity, bars = logging.get_verbosity(), tqdm_utils._active
     logging.set_verbosity(logging.ERROR)
     tfds.disable_progress_bar()

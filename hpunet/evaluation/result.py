@@ -18,8 +18,8 @@ from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, ImageScores
 from hpunet.evaluation.truth_report import TruthReport
+from hpunet.io.atomic import write_json, write_whole
 from hpunet.io.errors import UserError
-from hpunet.training.workdir import write_json, write_whole
 
 FORMAT = "hpunet-scores-1"
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from hpunet.evaluation.folders.npz import read_npz
+from hpunet.io.atomic import write_json, write_whole
 from hpunet.io.errors import UserError
-from hpunet.training.workdir import write_json, write_whole
 
 MADE_OF = "made_of.json"
 

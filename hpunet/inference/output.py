@@ -1,16 +1,10 @@
-"""The folder of results: it appears whole or not at all, and replaces nothing but results."""
+"""The folder of results: it is never written over anything but earlier results."""
 
-import contextlib
-import glob
 import json
 import os
-import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
-from hpunet.io.atomic import is_running
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, reason
 
 RESULTS, FORMAT = "results.json", "hpunet-samples-1"
 PAGE = "index.html"
@@ -36,7 +30,7 @@ def check_replaceable(out: Path, overwrite: bool) -> None:
         found = (path for path in sorted(out.rglob("*")) if not path.is_dir())
         others = [path for path in found if path not in own]
     except OSError as error:
-        raise UserError(f"--out={out}: {error.strerror}") from None
+        raise UserError(f"--out={out}: {reason(error)}") from None
     if others:
         raise UserError(
             f"--out={out}: it holds other files, such as {others[0].relative_to(out)}; allowed is "
@@ -56,64 +50,3 @@ def _own_files(out: Path) -> set[Path]:
         return {out / name for name in [*names, RESULTS, PAGE]}
     except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
         return set()
-
-
-@contextlib.contextmanager
-def whole_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A hidden folder beside `out` that takes its place at the end, and is removed at any error.
-
-    What earlier commands left there when they were killed is removed first.
-
-    Args:
-        out: As `check_replaceable` allows it, which is asked again at the end.
-        overwrite: Whether results there are replaced.
-
-    Raises:
-        UserError: If it cannot be written, or other files have come to lie there; what was drawn
-            then stays beside it.
-    """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _clear_leftovers(out)
-        part = out.with_name(f"{_prefix(out)}{os.getpid()}")
-        part.mkdir()
-        try:
-            yield part
-            _replace(part, out, overwrite)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        place = error.filename or out
-        raise UserError(f"--out={out}: {place} cannot be written: {error.strerror}") from None
-
-
-def _prefix(out: Path) -> str:
-    # The host too: a process of another one, on a shared disk, may be at work.
-    # Of a long name the beginning: with all the rest it must not be too long.
-    return f".{out.name[:100]}.incomplete.{socket.gethostname()}."
-
-
-def _clear_leftovers(out: Path) -> None:
-    """Removes what killed commands left, but for results that one was about to replace."""
-    for leftover in sorted(out.parent.glob(f"{glob.escape(_prefix(out))}*")):
-        number, dot, _ = leftover.name.removeprefix(_prefix(out)).partition(".")
-        if not number.isdecimal() or is_running(int(number)):
-            continue
-        if dot and not out.exists():
-            leftover.rename(out)
-        else:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _replace(part: Path, out: Path, overwrite: bool) -> None:
-    try:
-        check_replaceable(out, overwrite)
-    except UserError as error:
-        kept = out.with_name(f"{out.name}.{os.getpid()}")
-        part.rename(kept)
-        raise UserError(f"{error}; what was drawn is kept in {kept}") from None
-    old = part.with_name(f"{part.name}.old")
-    if out.is_dir():
-        out.rename(old)
-    part.rename(out)
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,44 +1,47 @@
-"""Files and folders that appear whole or not at all, whoever is killed or works beside.
+"""Files and folders that appear complete or not at all, even if the process is killed.
 
-What is unfinished lies beside its place under another name: with host, process and `.part` behind
-it if it is a file that one process writes, with `incomplete.` in it, as TFDS has it, where several
-may be at work. Finished, it is renamed.
+An unfinished file or folder lies beside its final place under another name and is renamed at the
+end. The name holds host and process, so that processes do not disturb each other and the next one
+can remove what a killed one left behind.
 """
 
 import contextlib
-import errno
 import functools
 import glob
+import json
 import os
-import pathlib
 import shutil
 import socket
-import time
-from collections.abc import Iterator
-from typing import BinaryIO
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, reason, writing_to
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes at once do the work twice there, but harm nothing.
-    fcntl = None  # type: ignore[assignment]
-
-# Where no lock keeps others out, their unfinished work is left alone for so long.
-_STALE_SECONDS = 24 * 3600
+# In the names of unfinished folders, as TFDS names its own.
+INCOMPLETE = "incomplete."
 
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place once all is written, and is removed else.
+    """Gives a binary file that becomes `path` once the block ends; an error removes it.
 
-    Each process writes its own; what killed ones left in the folder is removed.
+    Processes and threads that write the same path each write a file of their own, and the last one
+    wins. Unfinished files of killed processes in the same folder are removed first.
+
+    Args:
+        path: The file; one that exists is replaced. Its folder must exist.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
-    path = pathlib.Path(path)
+    path = Path(path)
     _clear_parts(path.parent.absolute())
-    part = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+    writer = f"{threading.get_native_id()}.{socket.gethostname()}.{os.getpid()}"
+    part = path.with_name(f"{path.name}.{writer}.part")
     try:
-        # Not by tempfile, whose files nobody else may read.
+        # Not with tempfile, which makes files that only their owner may read.
         with part.open("wb") as file:
             yield file
         part.replace(path)
@@ -47,21 +50,75 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
-# Once a folder: to list one of thousands of files before each of them takes long.
-@functools.cache
-def _clear_parts(folder: pathlib.Path) -> None:
-    """Removes the unfinished files of this host's processes that no longer run."""
-    for leftover in folder.glob(f"*.{glob.escape(socket.gethostname())}.*.part"):
-        number = leftover.name.split(".")[-2]
-        if number.isdecimal() and not is_running(int(number)):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+def write_whole(path: Path, contents: bytes) -> None:
+    """Writes a file as `written_whole` does."""
+    with written_whole(path) as file:
+        file.write(contents)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, indented, as `written_whole` does."""
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """Gives a hidden folder beside `out` that takes its place once the block ends.
+
+    An error removes it and leaves `out` as it was. What killed processes left there is removed
+    first; a folder that one of them was replacing is restored.
+
+    Args:
+        out: The folder; its parents are made. One that exists is replaced.
+        check: Is called before `out` is replaced and raises `UserError` if what has come to lie
+            there must stay. The new folder is then kept beside it.
+
+    Raises:
+        UserError: If the folder cannot be written, or `check` refuses.
+    """
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _clear_folders(out)
+        part = out.with_name(f"{_prefix(out)}{os.getpid()}")
+        part.mkdir()
+        try:
+            yield part
+            _replace(part, out, check)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def check_writable(folder: Path, flag: str) -> None:
+    """Makes sure that a folder can be written to, or made; writes nothing.
+
+    Args:
+        folder: The folder.
+        flag: The flag that names it, for the message.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    try:
+        existing = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+        fits = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{flag}={folder}: {reason(error)}") from None
+    if not fits:
+        raise UserError(f"{flag}={folder}: {existing} is no folder that can be written to")
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with everything in it; a link is removed, not its target."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def is_running(process: int) -> bool:
-    """Whether a process of this host with that number runs; where that is not known, True."""
+    """Whether a process of this host with that number runs; True where that cannot be known."""
     if os.name == "nt":
-        return True  # There is no asking there: signal 0 is Ctrl-C.
+        return True  # On Windows, signal 0 is Ctrl-C.
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -71,47 +128,43 @@ def is_running(process: int) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def exclusive(path: pathlib.Path) -> Iterator[bool]:
-    """Holds the lock `path`; gives whether it could be had (some file systems know no locks)."""
-    with path.open("a") as file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            locked = fcntl is not None
-        except OSError:
-            locked = False
-        yield locked
+# Cached, because listing a folder of thousands of files before each of them takes long.
+@functools.cache
+def _clear_parts(folder: Path) -> None:
+    """Removes the unfinished files of this host's processes that no longer run."""
+    for leftover in folder.glob(f"*.{glob.escape(socket.gethostname())}.*.part"):
+        number = leftover.name.split(".")[-2]
+        if number.isdecimal() and not is_running(int(number)):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
-def clear_leftovers(folder: pathlib.Path, alone: bool) -> None:
-    """Removes from `folder` what killed processes left unfinished.
-
-    Args:
-        folder: Where to look.
-        alone: Whether a lock is held, so that nothing unfinished can be another's current work.
-    """
-    for leftover in folder.glob("*incomplete.*"):
-        with contextlib.suppress(FileNotFoundError):
-            if alone or time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-                remove(leftover)
+def _prefix(out: Path) -> str:
+    # The host is named for disks that hosts share. A long name is cut to leave room for the rest.
+    return f".{out.name[:100]}.{INCOMPLETE}{socket.gethostname()}."
 
 
-def remove(path: pathlib.Path) -> None:
-    """Removes a file, or a folder with all it holds."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _clear_folders(out: Path) -> None:
+    """Removes what killed processes left, but restores a folder that one was replacing."""
+    for leftover in sorted(out.parent.glob(f"{glob.escape(_prefix(out))}*")):
+        number, dot, _ = leftover.name.removeprefix(_prefix(out)).partition(".")
+        if not number.isdecimal() or is_running(int(number)):
+            continue
+        if dot and not out.exists():
+            leftover.rename(out)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def one_line(folder: pathlib.Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write in `folder` into a `UserError`."""
+def _replace(part: Path, out: Path, check: Callable[[], None]) -> None:
     try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"{folder}: cannot be written: the disk is full") from error
-        place = os.fspath(error.filename or folder)
-        raise UserError(f"{place}: cannot be written: {error.strerror or error}") from error
+        check()
+    except UserError as error:
+        kept = out.with_name(f"{out.name}.{os.getpid()}")
+        part.rename(kept)
+        raise UserError(f"{error}; what was written is kept in {kept}") from None
+    old = part.with_name(f"{part.name}.old")
+    if out.is_dir():
+        out.rename(old)
+    part.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

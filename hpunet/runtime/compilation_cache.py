@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from hpunet.weights.published import cache_folder
+from hpunet.io.download import cache_folder
 
 # One training step of the LIDC network takes 3 MB on a CPU.
 MOST_BYTES = 1024**3
@@ -30,7 +30,7 @@ def use() -> None:
     chosen = settings.jax_compilation_cache_dir is not None
     if chosen or not settings.jax_enable_compilation_cache:
         return
-    folder = cache_folder().parent / "compiled"
+    folder = cache_folder() / "compiled"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)

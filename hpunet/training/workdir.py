@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpunet.data.intensities import BYTES, Intensities
-from hpunet.io.atomic import written_whole
-from hpunet.io.errors import UserError
+from hpunet.io.atomic import check_writable, write_json
+from hpunet.io.errors import UserError, reason
 
 CONFIG = "config.json"
 CHECKSUM, INTENSITIES = "data.checksum", "data.intensities"
@@ -34,7 +34,7 @@ def of(text: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:
-        raise UserError(f"--workdir={text}: {_reason(error)}") from None
+        raise UserError(f"--workdir={text}: {reason(error)}") from None
     return Path(text)
 
 
@@ -80,7 +80,7 @@ def check(
     try:
         _check_checkpoints(workdir)
     except OSError as error:
-        raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
+        raise UserError(f"--workdir={workdir}: {reason(error)}") from None
     old = _read_config(workdir / CONFIG)
     if old is None:
         return
@@ -94,25 +94,6 @@ def check(
             f"{workdir / CONFIG} is of a run with another configuration: {listed}; only "
             "num_steps, remat and the *_every keys may change, another --workdir starts anew"
         )
-
-
-def check_writable(folder: Path, flag: str) -> None:
-    """Makes sure that a folder can be written to, or made; writes nothing.
-
-    Args:
-        folder: The folder.
-        flag: What named it, for the message.
-
-    Raises:
-        UserError: If it cannot.
-    """
-    try:
-        existing = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
-        fits = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{flag}={folder}: {_reason(error)}") from None
-    if not fits:
-        raise UserError(f"{flag}={folder}: {existing} is no folder that can be written to")
 
 
 def _check_checkpoints(workdir: Path) -> None:
@@ -161,7 +142,7 @@ def claim(
         facts = {CHECKSUM: data_checksum, INTENSITIES: intensities}
         write_json(workdir / CONFIG, {**config, **facts})
     except OSError as error:
-        raise UserError(f"--workdir={workdir}: {_reason(error)}") from None
+        raise UserError(f"--workdir={workdir}: {reason(error)}") from None
 
 
 def data_checksum(workdir: Path) -> str | None:
@@ -193,23 +174,8 @@ def _read_config(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: cannot be read ({_reason(error)}); another --workdir starts anew"
+            f"{path}: cannot be read ({reason(error)}); another --workdir starts anew"
         ) from None
     if not isinstance(config, dict):
         raise UserError(f"{path}: it holds no JSON object; another --workdir starts anew")
     return config
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file that appears whole or not at all."""
-    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
-def write_whole(path: Path, contents: bytes) -> None:
-    """Writes a file that appears whole or not at all."""
-    with written_whole(path) as file:
-        file.write(contents)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.data import checksums
 from hpunet.data.lidc import builder as lidc
 from hpunet.data.lidc import download as lidc_download
 from hpunet.data.lidc import source as lidc_source
+from hpunet.io import checksums
 from hpunet.io.errors import UserError
 
 SIZE = 8  # Pixels; `open_small` allows it.

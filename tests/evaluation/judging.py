@@ -8,9 +8,9 @@ import numpy as np
 from hpunet.config.files import override
 from hpunet.config.settings import default_config, flatten
 from hpunet.data.dataset import Dataset
+from hpunet.io.checksums import params_checksum
 from hpunet.models.model import build_model
 from hpunet.training.trained import TrainedNetwork
-from hpunet.weights.checksum import checksum
 from hpunet.weights.file import save_weights
 from tests import tiny
 
@@ -28,7 +28,7 @@ def parameters(config=CONFIG, seed=0, channels=1):
 def network(**changed):
     values = {"place": "weights", "crop": tiny.SIZE, "origin": {"weights": "here"}}
     values |= {"params": parameters()} | changed
-    return TrainedNetwork(build_model(CONFIG), checksum=checksum(values["params"]), **values)
+    return TrainedNetwork(build_model(CONFIG), checksum=params_checksum(values["params"]), **values)
 
 
 def dataset(num_images=10):

@@ -4,8 +4,7 @@ import struct
 
 import numpy as np
 
-from hpunet.weights.tensorflow.crc32c import masked_crc32c
-from hpunet.weights.tensorflow.index_table import MAGIC
+from hpunet.weights.tensorflow.index_table import MAGIC, masked_crc32c
 from hpunet.weights.tensorflow.tensor_bundle import DTYPES
 
 NUMBER_OF = {np.dtype(dtype): number for number, dtype in DTYPES.items()}

@@ -31,15 +31,16 @@ def tar_gz(files=FILES, *extra):
 
 
 class Server:
-    """What is asked for is kept in `requests`; what is given, by path, in `contents`.
+    """Keeps the paths asked for in `requests` and gives `contents` by path, or `redirects`.
 
-    `promised` says how many bytes more are announced than come.
+    `promised` says how many bytes more are announced than come; None announces no length.
     """
 
     def __init__(self, url):
         self.url = url
         self.requests = []
         self.contents = {}
+        self.redirects = {}
         self.promised = 0
 
 
@@ -50,12 +51,18 @@ def serve():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             server.requests.append(self.path)
+            if self.path in server.redirects:
+                self.send_response(302)
+                self.send_header("Location", server.redirects[self.path])
+                self.end_headers()
+                return
             contents = server.contents.get(self.path)
             if contents is None:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Length", str(len(contents) + server.promised))
+            if server.promised is not None:
+                self.send_header("Content-Length", str(len(contents) + server.promised))
             self.end_headers()
             self.wfile.write(contents)
 

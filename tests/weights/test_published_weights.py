@@ -14,7 +14,7 @@ import pytest
 
 import hpunet
 from hpunet import evaluate, train
-from hpunet.io import atomic
+from hpunet.io import locks
 from hpunet.io.errors import UserError
 from hpunet.training.trained import from_weights
 from hpunet.weights import published
@@ -26,7 +26,7 @@ from tests.weights.bundle_writer import write_bundle
 from tests.weights.serving import FILES, GOLDEN, NAME, tar_gz
 
 # Of the reference's small checkpoint, which stands in for the published one.
-NETWORK = hpunet.ModelConfig(
+NETWORK = hpunet.HierarchicalConfig(
     latent_dims=(3, 2, 1),
     channels_per_block=(4, 8, 8, 16, 16),
     down_channels_per_block=(2, 4, 4, 8, 8),
@@ -130,15 +130,18 @@ def test_name_brings_what_later_commands_need(cache):
     assert network.origin == {"weights": "lidc.safetensors"}
 
 
-def test_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [("HPUNET_CACHE", ""), ("XDG_CACHE_HOME", "hpunet"), ("HOME", ".cache/hpunet")],
+)
+def test_kept_file_is_found_in_the_folder_of_caches(monkeypatch, tmp_path, variable, place):
     for name in ("HPUNET_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert published.cache_folder() == tmp_path / ".cache" / "hpunet" / "weights"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert published.cache_folder() == tmp_path / "xdg" / "hpunet" / "weights"
-    monkeypatch.setenv("HPUNET_CACHE", str(tmp_path / "own"))
-    assert published.cache_folder() == tmp_path / "own" / "weights"
+    monkeypatch.setenv(variable, str(tmp_path))
+    path = tmp_path / place / "weights" / "lidc.safetensors"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert published.path_of("lidc") == path
 
 
 def test_only_the_name_itself_is_published(cache):
@@ -156,7 +159,10 @@ def test_several_at_once_fetch_once_and_all_get_the_file(cache, server):
 
 
 def test_several_at_once_do_no_harm_where_there_are_no_locks(cache, monkeypatch):
-    monkeypatch.setattr(atomic, "fcntl", None)
+    def refuse(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr(locks.FileLock, "acquire", refuse)
     assert at_once(lambda: published.path_of("lidc")) == [cache / "lidc.safetensors"] * 3
     assert names_in(cache) == ["lidc.safetensors"]
     hpunet.load("lidc")
@@ -243,7 +249,7 @@ def test_another_network_is_refused_with_the_variable(cache, monkeypatch, networ
         "channels_per_block": NETWORK.channels_per_block,
         "down_channels_per_block": NETWORK.down_channels_per_block,
     }
-    stand_in(monkeypatch, network=hpunet.ModelConfig(**settings | widths | network))
+    stand_in(monkeypatch, network=hpunet.HierarchicalConfig(**settings | widths | network))
     assert f"checkpoint/{NAME}: variable model/HPUNet/" in refusal(cache)
 
 
@@ -295,15 +301,17 @@ def test_kept_file_is_found_where_nothing_may_be_written(cache, server):
 
 KILLED = """
     import os, signal
-    from pathlib import Path
     import hpunet
+    from hpunet.io.atomic import written_whole
     from hpunet.weights import file, published
 
-    def save(path, *arguments):
-        Path(path).write_bytes(b"half of")
-        os.kill(os.getpid(), signal.SIGKILL)
+    def save(path, contents):
+        with written_whole(path) as half:
+            half.write(contents[: len(contents) // 2])
+            half.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    file.save_weights = save
+    file.write_whole = save
     network = hpunet.{network}
     published.PUBLISHED["lidc"] = published.PUBLISHED["lidc"]._replace(network=network)
     hpunet.load("lidc")
@@ -316,8 +324,9 @@ def test_conversion_that_was_killed_leaves_nothing_that_counts(cache, server):
     environment = os.environ | {VARIABLE: server.url + ARCHIVE, "PYTHONPATH": str(ROOT)}
     killed = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    (left,) = names_in(cache)
-    assert left.startswith("incomplete.")
+    unpacked, part = names_in(cache)
+    assert unpacked.startswith("incomplete.")
+    assert part.startswith("lidc.safetensors.")
     hpunet.load("lidc")
     assert names_in(cache) == ["lidc.safetensors"]
     assert server.requests == [ARCHIVE, ARCHIVE]

@@ -7,9 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 import hpunet
+from hpunet.io.checksums import params_checksum
 from hpunet.io.errors import UserError
 from hpunet.models import model as build
-from hpunet.weights.checksum import checksum
 from hpunet.weights.file import check_params, read, read_header, save_weights
 from hpunet.weights.published import load
 from tests import tiny
@@ -67,7 +67,7 @@ def test_one_reading_gives_weights_header_and_checksum(path, params):
     assert found.path == path
     assert found.model.config == tiny.CONFIG
     assert found.header.preprocessing == PREPROCESSING
-    assert found.checksum == checksum(params) == checksum(found.params)
+    assert found.checksum == params_checksum(params) == params_checksum(found.params)
 
 
 def test_header_says_what_a_later_command_needs(path):

@@ -1,12 +1,11 @@
 """Fetch the published LIDC crops."""
 
-import os
 import pathlib
 
 from hpunet.data.lidc.source import SPLITS
-from hpunet.io.atomic import clear_leftovers, exclusive, one_line
 from hpunet.io.download import DownloadError, download
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, writing_to
+from hpunet.io.locks import clear_leftovers, exclusive
 
 URL = "https://storage.googleapis.com/hpunet-data/lidc_crops"
 
@@ -21,7 +20,7 @@ def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """
     archives = {split: folder / f"{split}.tar.gz" for split in SPLITS}
     if not all(archive.is_file() for archive in archives.values()):
-        with one_line(folder):
+        with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with exclusive(folder / ".lock") as alone:
                 clear_leftovers(folder, alone)
@@ -32,11 +31,7 @@ def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def _download(url: str, archive: pathlib.Path) -> None:
-    part = archive.with_name(f"{archive.name}.incomplete.{os.getpid()}")
     try:
-        download(url, part)
-        part.replace(archive)
+        download(url, archive)
     except DownloadError as error:
         raise UserError(f"{error}; give the folder of the archives as data.dir") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -5,9 +5,9 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from hpunet.data.checksums import combine, file_checksums
 from hpunet.data.lidc.archives import read_archive
 from hpunet.data.stray import is_stray
+from hpunet.io.checksums import combine, file_checksums
 from hpunet.io.errors import UserError
 
 SPLITS = ("train", "val", "test")

@@ -1,9 +1,11 @@
-"""Find the files of a TensorFlow checkpoint: in a folder, an archive or on the network."""
+"""Find the files of a TensorFlow checkpoint: in a folder, in an archive or on the network."""
 
 import contextlib
+import glob
 import gzip
 import hashlib
 import os
+import re
 import tarfile
 import tempfile
 import zlib
@@ -11,20 +13,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from hpunet.io.atomic import INCOMPLETE
 from hpunet.io.download import download, file_name, is_url
-from hpunet.io.errors import UserError
-from hpunet.weights.tensorflow.checkpoint_prefix import find_prefix, index_of
+from hpunet.io.errors import UserError, reason
+from hpunet.weights.tensorflow.index_table import FOOTER_BYTES, is_table
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 INDEX = ".index"
-# The published network with its optimiser's state has 0.3 GB; far larger is a mistake or a trap.
+# TensorFlow's file beside checkpoints that names the newest one.
+STATE_FILE = "checkpoint"
+_SUFFIX = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})")
+# The published network with its optimizer's state has 0.3 GB; far more is a mistake or a trap.
 _MOST_BYTES = 2 << 30
 _MOST_MEMBERS = 10_000
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
-class Opened(NamedTuple):
+class OpenedCheckpoint(NamedTuple):
     """A checkpoint whose files lie on the disk.
 
     Attributes:
@@ -39,13 +45,13 @@ class Opened(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_files(source: str | Path, work: Path | None = None) -> Iterator[Opened]:
+def open_files(source: str | Path, work: Path | None = None) -> Iterator[OpenedCheckpoint]:
     """Gives the files of a checkpoint; what was fetched or unpacked is removed at the end.
 
     Args:
         source: A checkpoint's prefix, one of its files or its folder; an archive of it (.tar.gz,
             .tgz, .tar); or the URL of such an archive, `gs://` included.
-        work: Where to unpack; the system's folder for temporary files if not given.
+        work: Where to unpack; by default the system's folder for temporary files.
 
     Raises:
         UserError: In one line, if it cannot be fetched or unpacked or is no single checkpoint.
@@ -53,33 +59,120 @@ def open_files(source: str | Path, work: Path | None = None) -> Iterator[Opened]
     name = str(source)
     if not is_url(name) and not (_is_archive(name) and Path(name).is_file()):
         prefix = find_prefix(Path(name))
-        yield Opened(prefix, prefix.name, _checksum(name, files_of(prefix)))
+        yield OpenedCheckpoint(prefix, prefix.name, _checksum(name, files_of(prefix)))
         return
     with contextlib.ExitStack() as stack:
-        with _one_line(name):
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=work))
-            archive = _archive(name, Path(scratch))
-            unpacked = Path(scratch, "unpacked")
+        with _unpacking(name):
+            folder = tempfile.TemporaryDirectory(prefix=INCOMPLETE, dir=work)
+            scratch = Path(stack.enter_context(folder))
+            archive = _archive(name, scratch)
+            unpacked = scratch / "unpacked"
             _unpack(name, archive, unpacked)
         label = name if is_url(name) else archive.name
         try:
-            yield Opened(_only_prefix(name, unpacked), label, _checksum(name, [archive]))
+            yield OpenedCheckpoint(_only_prefix(name, unpacked), label, _checksum(name, [archive]))
         except UserError as error:
-            # The place where it was unpacked says nothing to a user, and is gone.
+            # The folder that it was unpacked to means nothing to a user, and is gone.
             text = str(error).replace(f"{unpacked}{os.sep}", f"{name}: ")
             raise UserError(text) from error
 
 
+def find_prefix(path: str | Path) -> Path:
+    """What the names of a checkpoint's files begin with.
+
+    Args:
+        path: The prefix itself; a file of the checkpoint; or a folder with TensorFlow's file
+            `checkpoint`, which names one, or with exactly one index.
+
+    Raises:
+        UserError: If there is no checkpoint, more than one, or one of the format V1.
+    """
+    try:
+        return _find(Path(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def index_of(prefix: Path) -> Path:
+    """The index file of the checkpoint with that prefix."""
+    return prefix.with_name(prefix.name + INDEX)
+
+
 def files_of(prefix: Path) -> list[Path]:
     """The index and the data files of a checkpoint, in order."""
-    return [
-        index_of(prefix),
-        *sorted(prefix.parent.glob(f"{_literal(prefix.name)}.data-*")),
-    ]
+    data = prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*")
+    return [index_of(prefix), *sorted(data)]
 
 
-def _literal(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+def _find(path: Path) -> Path:
+    suffix = _SUFFIX.fullmatch(path.name)
+    if _is_prefix(path):
+        return path
+    if path.is_dir():
+        return _prefix_in(path)
+    if path.name == STATE_FILE and path.is_file():
+        return _prefix_in(path.parent)
+    if suffix is not None and path.is_file():
+        prefix = path.with_name(suffix[1])
+        if _is_prefix(prefix):
+            return prefix
+        raise UserError(f"{index_of(prefix)}: the checkpoint's index is missing beside {path}")
+    if path.is_file() and _ends_like_table(path):
+        raise UserError(
+            f"{path}: a checkpoint in one file, TensorFlow's format V1; allowed is V2, which "
+            "TensorFlow's Saver has written since 1.0"
+        )
+    problem = "no TensorFlow checkpoint" if path.exists() else "no such checkpoint"
+    raise UserError(
+        f"{path}: {problem}; allowed are PREFIX of PREFIX{INDEX} and the folder around it"
+    )
+
+
+def _is_prefix(path: Path) -> bool:
+    return bool(path.name) and index_of(path).is_file()
+
+
+def _ends_like_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - FOOTER_BYTES))
+        return is_table(file.read())
+
+
+def _prefix_in(folder: Path) -> Path:
+    named = _named_by_state(folder)
+    if named is not None:
+        return named
+    indices = sorted(folder.glob(f"*{INDEX}"))
+    if len(indices) == 1:
+        return indices[0].with_suffix("")
+    if not indices:
+        raise UserError(f"{folder}: it holds no checkpoint; allowed is a folder with *{INDEX}")
+    names = ", ".join(path.stem for path in indices)
+    raise UserError(f"{folder}: it holds {len(indices)} checkpoints; allowed is one of {names}")
+
+
+def _named_by_state(folder: Path) -> Path | None:
+    """The newest checkpoint by the folder's file `checkpoint`, if it names one that exists."""
+    try:
+        text = (folder / STATE_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    name = re.search(r'^\s*model_checkpoint_path:\s*"([^"]+)"', text, re.M)
+    # A folder that was moved still names its old place.
+    places = [folder / name[1], folder / Path(name[1]).name] if name else []
+    return next((place for place in places if _is_prefix(place)), None)
+
+
+def _only_prefix(source: str, folder: Path) -> Path:
+    # macOS adds a second file to every file, whose name begins like this.
+    indices = sorted(p for p in folder.rglob(f"*{INDEX}") if not p.name.startswith("._"))
+    if len(indices) != 1:
+        names = ", ".join(p.relative_to(folder).as_posix() for p in indices[:5]) or "none"
+        raise UserError(
+            f"{source}: the archive must hold one TensorFlow checkpoint, a file NAME{INDEX} with "
+            f"its NAME.data-*; found: {names}"
+        )
+    return find_prefix(indices[0])
 
 
 def _is_archive(name: str) -> bool:
@@ -97,16 +190,16 @@ def _archive(source: str, scratch: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _one_line(source: str) -> Iterator[None]:
+def _unpacking(source: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{source}: cannot be unpacked: {error.strerror or error}") from error
+        raise UserError(f"{source}: cannot be unpacked: {reason(error)}") from error
 
 
 def _checksum(source: str, files: list[Path]) -> str:
     digest = hashlib.sha256()
-    with _one_line(source):
+    with _unpacking(source):
         for path in files:
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
@@ -123,7 +216,7 @@ def _unpack(source: str, archive: Path, folder: Path) -> None:
         try:
             with gzip.open(raw) if gzipped else contextlib.nullcontext(raw) as stream:
                 _unpack_stream(source, stream, folder)
-                # To the end, where gzip compares its checksum.
+                # Only at the end does gzip compare its checksum.
                 while stream.read(_CHUNK):
                     pass
         except UserError:
@@ -163,15 +256,3 @@ def _write(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
             written += file.write(chunk)
     if written < member.size:
         raise EOFError
-
-
-def _only_prefix(source: str, folder: Path) -> Path:
-    # macOS adds a shadow of every file, its name beginning so.
-    found = sorted(p for p in folder.rglob(f"*{INDEX}") if not p.name.startswith("._"))
-    if len(found) != 1:
-        names = ", ".join(p.relative_to(folder).as_posix() for p in found[:5]) or "none"
-        raise UserError(
-            f"{source}: the archive is to hold one TensorFlow checkpoint, a file NAME{INDEX} with "
-            f"its NAME.data-*; found: {names}"
-        )
-    return find_prefix(found[0])

@@ -1,26 +1,29 @@
-"""The table that a TensorFlow checkpoint's index is: sorted names with values.
+"""The parts of a TensorFlow checkpoint's index: a LevelDB table of Protocol Buffers messages.
 
-It is LevelDB's: blocks of entries whose names leave out what they share with the name before, each
-with its checksum; a block that lists the blocks; a footer that says where that one lies.
+The table consists of blocks of entries, sorted by name; a name leaves out the characters it shares
+with the name before, and each block has a checksum. One more block lists the blocks, and a footer
+gives its position.
 """
 
 import struct
 from collections.abc import Iterator
 
-from hpunet.weights.tensorflow.crc32c import masked_crc32c
+import google_crc32c
 
 MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 FOOTER_BYTES = 48
-TRAILER_BYTES = 5  # Kind of compression and checksum behind every block.
+TRAILER_BYTES = 5  # After every block: the kind of compression and a checksum.
 COMPRESSIONS = {1: "snappy", 2: "zlib"}
+# Kinds of fields in Protocol Buffers' wire format.
+VARINT, TEXT, FIXED_BYTES = 0, 2, {1: 8, 5: 4}
 
 
 class BrokenTableError(ValueError):
-    """The bytes are no whole table; the message says why and names no file."""
+    """The bytes are not a complete table; the message says why and names no file."""
 
 
 def is_table(end: bytes) -> bool:
-    """Whether a file with these last bytes is such a table, whatever it holds."""
+    """Whether a file with these last bytes is such a table, whatever its contents."""
     return end.endswith(MAGIC)
 
 
@@ -46,7 +49,14 @@ def read_table(contents: bytes) -> dict[bytes, bytes]:
 
 
 def read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number in groups of seven bits, lowest first, and the place behind it.
+    """Reads a number stored in groups of seven bits, lowest first.
+
+    Args:
+        data: The bytes.
+        place: Index of the number's first byte.
+
+    Returns:
+        The number, and the index of the byte after it.
 
     Raises:
         BrokenTableError: If the data end within it, or it has more than 64 bits.
@@ -60,8 +70,67 @@ def read_varint(data: bytes, place: int) -> tuple[int, int]:
     raise BrokenTableError("a number has no end, or more than 64 bits")
 
 
+def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Numbers and values of a message's fields, in Protocol Buffers' wire format.
+
+    Raises:
+        BrokenTableError: If the message is cut off, or no message.
+    """
+    place = 0
+    while place < len(message):
+        tag, place = read_varint(message, place)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            value, place = read_varint(message, place)
+            yield number, value
+            continue
+        if kind == TEXT:
+            size, place = read_varint(message, place)
+        else:
+            size = FIXED_BYTES.get(kind, len(message))
+        if place + size > len(message):
+            raise BrokenTableError("an entry is cut off, or none")
+        data = message[place : place + size]
+        yield number, data if kind == TEXT else int.from_bytes(data, "little")
+        place += size
+
+
+def number_of(value: int | bytes) -> int:
+    """A field's value, which has to be a number from 0 to 2**63 - 1.
+
+    Raises:
+        BrokenTableError: If it is not.
+    """
+    if not isinstance(value, int) or value >= 2**63:
+        raise BrokenTableError("an entry has text, or a number below 0, where it may not")
+    return value
+
+
+def bytes_of(value: int | bytes) -> bytes:
+    """A field's value, which has to be bytes.
+
+    Raises:
+        BrokenTableError: If it is a number.
+    """
+    if not isinstance(value, bytes):
+        raise BrokenTableError("an entry has a number where it may not")
+    return value
+
+
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C as TensorFlow stores it: rotated, with a constant added.
+
+    A checksum over bytes that hold their own checksum says little; the masked one does not have
+    this problem.
+
+    Reference: `crc32c::Mask` in TensorFlow and LevelDB.
+    """
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
 def _handle(data: bytes, place: int) -> tuple[int, int, int]:
-    """Offset and size of a block, and the place behind them."""
+    """Offset and size of a block, and the index of the byte after them."""
     offset, place = read_varint(data, place)
     size, place = read_varint(data, place)
     return offset, size, place
@@ -88,7 +157,7 @@ def _block(contents: bytes, handle: bytes, place: int) -> bytes:
 
 
 def _num_restarts(block: bytes) -> int:
-    """Entries that spell out their names, whose places stand behind the entries."""
+    """Number of entries with full names, whose positions follow the entries."""
     number = struct.unpack("<I", block[-4:])[0] if len(block) >= 4 else -1
     if not 0 <= 4 * (number + 1) <= len(block):
         raise BrokenTableError("a block is too short for what it lists")

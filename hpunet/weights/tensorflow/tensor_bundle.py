@@ -11,10 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpunet.io.errors import UserError
-from hpunet.weights.tensorflow.checkpoint_prefix import find_prefix, index_of
-from hpunet.weights.tensorflow.crc32c import masked_crc32c
-from hpunet.weights.tensorflow.index_table import BrokenTableError, read_table, read_varint
+from hpunet.io.errors import UserError, reason
+from hpunet.weights.tensorflow.checkpoint_files import find_prefix, index_of
+from hpunet.weights.tensorflow.index_table import (
+    BrokenTableError,
+    bytes_of,
+    masked_crc32c,
+    number_of,
+    read_fields,
+    read_table,
+)
 
 # TensorFlow's numbers for the types that NumPy has.
 DTYPES = {
@@ -32,21 +38,19 @@ DTYPES = {
     23: "<u8",
 }
 MOST_AXES = 32
-# Kinds of fields in Protocol Buffers' wire format.
-VARINT, TEXT, FIXED_BYTES = 0, 2, {1: 8, 5: 4}
 NEWEST_FORMAT = 1
 
 
-class Entry(NamedTuple):
-    """What the index says of a variable.
+class BundleEntry(NamedTuple):
+    """A variable as the index describes it.
 
     Attributes:
-        dtype: Its type, or None where it is none of NumPy's, such as text.
+        dtype: Its type; None if NumPy has no such type, as for text.
         shape: Its shape.
         shard: Number of the data file.
-        offset: Where in that file its values begin, in bytes.
-        size: How many bytes they are.
-        checksum: Their masked CRC-32C.
+        offset: Position of its values in that file, in bytes.
+        size: Number of bytes.
+        checksum: Masked CRC-32C of these bytes.
         partitioned: Whether the values lie in slices elsewhere.
     """
 
@@ -60,15 +64,15 @@ class Entry(NamedTuple):
 
 
 class Bundle(Mapping[str, np.ndarray]):
-    """The variables of a checkpoint by name; a value is read and verified when it is asked for.
+    """The variables of a checkpoint by name; a value is read and verified on access.
 
     Attributes:
         prefix: What the names of the checkpoint's files begin with.
-        entries: What the index says of each variable.
+        entries: The index's description of each variable.
     """
 
-    def __init__(self, prefix: Path, entries: Mapping[str, Entry], num_shards: int) -> None:
-        """Takes what the index says; `read_bundle` reads it."""
+    def __init__(self, prefix: Path, entries: Mapping[str, BundleEntry], num_shards: int) -> None:
+        """Takes the contents of an index, as `read_bundle` reads it."""
         self.prefix = prefix
         self.entries = entries
         self._num_shards = num_shards
@@ -90,8 +94,8 @@ class Bundle(Mapping[str, np.ndarray]):
 
         Raises:
             KeyError: If there is none of that name.
-            UserError: Naming file and variable, if the data file is missing, too short or damaged,
-                or the variable is in slices or of a type that NumPy lacks.
+            UserError: If the data file is missing, too short or damaged, or the variable is in
+                slices or of a type that NumPy lacks. The message names file and variable.
         """
         entry = self.entries[name]
         path = self._data_file(entry.shard)
@@ -99,7 +103,7 @@ class Bundle(Mapping[str, np.ndarray]):
             raise UserError(f"{path}: {name} is cut into slices; allowed are whole variables")
         if entry.dtype is None:
             raise UserError(f"{path}: {name} holds no numbers; allowed are arrays of numbers")
-        # Python's whole numbers, which no shape makes overflow.
+        # In Python's integers, which no shape makes overflow.
         if entry.size != math.prod(entry.shape) * entry.dtype.itemsize:
             raise UserError(
                 f"{path}: {name} has {entry.size} bytes, which do not fit its shape {entry.shape}"
@@ -112,7 +116,7 @@ class Bundle(Mapping[str, np.ndarray]):
         return self.prefix.with_name(self.prefix.name + suffix)
 
 
-def _read(path: Path, name: str, entry: Entry) -> bytes:
+def _read(path: Path, name: str, entry: BundleEntry) -> bytes:
     try:
         with path.open("rb") as file:
             if entry.offset + entry.size > file.seek(0, 2):
@@ -120,7 +124,7 @@ def _read(path: Path, name: str, entry: Entry) -> bytes:
             file.seek(entry.offset)
             data = file.read(entry.size)
     except OSError as error:
-        raise UserError(f"{path}: {name} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"{path}: {name} cannot be read: {reason(error)}") from error
     if masked_crc32c(data) != entry.checksum:
         raise UserError(f"{path}: the checksum of {name} is wrong: the file is damaged")
     return data
@@ -133,8 +137,8 @@ def read_bundle(path: str | Path) -> Bundle:
         path: Its prefix, one of its files, or its folder; see `find_prefix`.
 
     Raises:
-        UserError: Naming the file, if there is no checkpoint, or its index is truncated, damaged,
-            compressed, or of a machine that writes the highest byte first.
+        UserError: If there is no checkpoint, or its index is truncated, damaged, compressed or
+            big-endian. The message names the file.
 
     Reference: `tensor_bundle.h` in TensorFlow.
     """
@@ -143,12 +147,12 @@ def read_bundle(path: str | Path) -> Bundle:
     try:
         table = read_table(index.read_bytes())
         num_shards = _read_header(table.pop(b"", b""))
-        # What begins with a zero is a slice of a partitioned variable, not a variable.
+        # A name that begins with a zero byte is a slice of a partitioned variable.
         entries = {
             _name(key): _read_entry(value) for key, value in table.items() if key[:1] != b"\0"
         }
     except OSError as error:
-        raise UserError(f"{index}: cannot be read: {error.strerror or error}") from error
+        raise UserError(f"{index}: cannot be read: {reason(error)}") from error
     except BrokenTableError as error:
         raise UserError(f"{index}: no index of a checkpoint: {error}") from error
     return Bundle(prefix, entries, num_shards)
@@ -156,70 +160,37 @@ def read_bundle(path: str | Path) -> Bundle:
 
 def _name(key: bytes) -> str:
     name = key.decode(errors="backslashreplace")
-    # Messages show names, in one line.
+    # Messages of one line show names.
     return name if name.isprintable() else name.encode("unicode_escape").decode()
 
 
 def _read_header(message: bytes) -> int:
     """The number of data files, if the format is one that is known."""
-    fields = dict(_fields(message))
+    fields = dict(read_fields(message))
     if fields.get(2):
         raise BrokenTableError("highest byte first; allowed are checkpoints with the lowest first")
-    needs = _number(dict(_fields(_bytes(fields.get(3, b"")))).get(2, 0))
+    needs = number_of(dict(read_fields(bytes_of(fields.get(3, b"")))).get(2, 0))
     if needs > NEWEST_FORMAT:
         raise BrokenTableError(f"it needs format {needs}; known is {NEWEST_FORMAT}")
-    return _number(fields.get(1, 0))
+    return number_of(fields.get(1, 0))
 
 
-def _read_entry(message: bytes) -> Entry:
-    fields = dict(_fields(message))
-    dtype = DTYPES.get(_number(fields.get(1, 0)))
-    return Entry(
+def _read_entry(message: bytes) -> BundleEntry:
+    fields = dict(read_fields(message))
+    dtype = DTYPES.get(number_of(fields.get(1, 0)))
+    return BundleEntry(
         dtype=None if dtype is None else np.dtype(dtype),
-        shape=_read_shape(_bytes(fields.get(2, b""))),
-        shard=_number(fields.get(3, 0)),
-        offset=_number(fields.get(4, 0)),
-        size=_number(fields.get(5, 0)),
-        checksum=_number(fields.get(6, 0)),
+        shape=_read_shape(bytes_of(fields.get(2, b""))),
+        shard=number_of(fields.get(3, 0)),
+        offset=number_of(fields.get(4, 0)),
+        size=number_of(fields.get(5, 0)),
+        checksum=number_of(fields.get(6, 0)),
         partitioned=7 in fields,
     )
 
 
 def _read_shape(message: bytes) -> tuple[int, ...]:
-    axes = [_bytes(value) for number, value in _fields(message) if number == 2]
+    axes = [bytes_of(value) for number, value in read_fields(message) if number == 2]
     if len(axes) > MOST_AXES:
         raise BrokenTableError(f"a variable has {len(axes)} axes; allowed are {MOST_AXES}")
-    return tuple(_number(dict(_fields(axis)).get(1, 0)) for axis in axes)
-
-
-def _number(value: int | bytes) -> int:
-    if not isinstance(value, int) or value >= 2**63:
-        raise BrokenTableError("an entry has text, or a number below 0, where it may not")
-    return value
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if not isinstance(value, bytes):
-        raise BrokenTableError("an entry has a number where it may not")
-    return value
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Numbers and values of a message's fields, in Protocol Buffers' wire format."""
-    place = 0
-    while place < len(message):
-        tag, place = read_varint(message, place)
-        number, kind = tag >> 3, tag & 7
-        if kind == VARINT:
-            value, place = read_varint(message, place)
-            yield number, value
-            continue
-        if kind == TEXT:
-            size, place = read_varint(message, place)
-        else:
-            size = FIXED_BYTES.get(kind, len(message))
-        if place + size > len(message):
-            raise BrokenTableError("an entry is cut off, or none")
-        data = message[place : place + size]
-        yield number, data if kind == TEXT else int.from_bytes(data, "little")
-        place += size
+    return tuple(number_of(dict(read_fields(axis)).get(1, 0)) for axis in axes)

@@ -1,4 +1,4 @@
-"""Checkpoints written by TensorFlow, for who uses the reference's own code."""
+"""Write checkpoints with TensorFlow, for use with the reference's own code."""
 
 import shutil
 from collections.abc import Mapping
@@ -7,27 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from hpunet.io.errors import UserError
-from hpunet.weights.tensorflow.checkpoint_files import files_of
-from hpunet.weights.tensorflow.checkpoint_prefix import STATE_FILE
+from hpunet.io.errors import UserError, reason
+from hpunet.weights.tensorflow.checkpoint_files import STATE_FILE, files_of
 from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 
 
 def write_checkpoint(prefix: Path, values: Mapping[str, np.ndarray]) -> None:
-    """Writes variables as a TensorFlow checkpoint (format V2), read back before it appears.
+    """Writes variables as a TensorFlow checkpoint (format V2) and reads it back to verify it.
 
-    The folder's file `checkpoint`, by which TensorFlow finds the newest, then names it. What was
-    there under this prefix is replaced.
+    The folder's file `checkpoint`, by which TensorFlow finds the newest checkpoint, then names it.
+    A checkpoint that exists under this prefix is replaced.
 
     Args:
-        prefix: What the names of its files are to begin with.
-        values: By the names of the variables.
+        prefix: What the names of its files begin with.
+        values: The variables by name.
 
     Raises:
-        UserError: If TensorFlow is missing or the files cannot be written; then all is as it was.
+        UserError: If TensorFlow is missing or the files cannot be written; the folder is then as
+            it was.
     """
     tensorflow = _import_tensorflow()
-    # One name for all attempts: the next one clears away what a killed one left.
+    # Always the same name, so that the next attempt removes what a killed one left behind.
     work = prefix.with_name(f".{prefix.name}.part")
     try:
         shutil.rmtree(work, ignore_errors=True)
@@ -38,8 +38,8 @@ def write_checkpoint(prefix: Path, values: Mapping[str, np.ndarray]) -> None:
         (work / STATE_FILE).write_text(state, encoding="utf-8")
         _move(work / prefix.name, prefix)
     except (OSError, tensorflow.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise UserError(f"{prefix}: cannot be written: {reason}") from error
+        text = getattr(error, "message", None) or reason(error)
+        raise UserError(f"{prefix}: cannot be written: {text}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -68,9 +68,9 @@ def _save(tensorflow: Any, prefix: Path, values: Mapping[str, np.ndarray]) -> No
 
 
 def _move(source: Path, prefix: Path) -> None:
-    """Puts a checkpoint in the place of an old one, which is back where it was if that fails.
+    """Replaces a checkpoint by another one; an error restores the old one.
 
-    The index comes last: without it the rest is no checkpoint.
+    The index is moved last: without it the other files are no checkpoint.
     """
     aside = source.parent / "old"
     aside.mkdir()

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from hpunet.runtime import memory as host_memory
+from hpunet.runtime import memory
 
 # One of the blocks is touched before counting, as the first step of training does.
 PROGRAM = """
 import resource, sys
 import numpy as np
-from hpunet.runtime import memory as host_memory
+from hpunet.runtime import memory
 
 if sys.argv[1] == "kept":
-    host_memory.keep_freed()
+    memory.keep_freed()
 
 def fill():
     np.empty(2**26, np.uint8).fill(1)
@@ -33,7 +33,7 @@ FEW_FAULTS = 16
 
 def faults(how):
     words = [sys.executable, "-c", PROGRAM, how]
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=60, check=True)
     return int(done.stdout)
 
@@ -46,14 +46,14 @@ def test_blocks_freed_and_taken_again_cost_page_faults_only_without_it():
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_other_systems_are_left_alone(monkeypatch, system):
-    monkeypatch.setattr(host_memory.sys, "platform", system)
-    monkeypatch.setattr(host_memory.ctypes, "CDLL", None)
-    host_memory.keep_freed()
+    monkeypatch.setattr(memory.sys, "platform", system)
+    monkeypatch.setattr(memory.ctypes, "CDLL", None)
+    memory.keep_freed()
 
 
 def test_other_c_library_is_left_alone(monkeypatch):
     class Musl:
         """Has no function of glibc's."""
 
-    monkeypatch.setattr(host_memory.ctypes, "CDLL", lambda _: Musl())
-    host_memory.keep_freed()
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Musl())
+    memory.keep_freed()

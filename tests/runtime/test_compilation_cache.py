@@ -26,7 +26,7 @@ def run(**environment):
     }
     return subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env={**inherited, "JAX_PLATFORMS": "cpu", **environment},
         capture_output=True,
         text=True,
