@@ -25,7 +25,7 @@ def main(workdir: Path) -> None:
     here = Path(__file__).parent
     result = {"windows": windows, "validation": scores}
     (here / "results.json").write_text(json.dumps(result, indent=2) + "\n")
-    figures.save(figures.training_course(lines, kappa=KAPPA), here / "course.png")
+    figures.save(figures.training_curves(lines, kappa=KAPPA), here / "course.png")
     print(json.dumps(result, indent=2))
 
 

@@ -58,7 +58,7 @@ def write_figures(
         "calibration": lambda: _calibration(scores, found),
     }
     if log is not None:
-        made["course"] = lambda: figures.training_course(log[0], kappa=log[1])
+        made["course"] = lambda: figures.training_curves(log[0], kappa=log[1])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, make in made.items():

@@ -1,19 +1,18 @@
-"""What a person looks at: samples beside annotators, scores, calibration, the course of a training.
+"""Figures of samples, scores, calibration, training curves and data sets.
 
-Functions return a matplotlib `Figure` of its own, bound to no display and no global state; `save`
-and `save_for_print` write it. `scale_animation` alone writes its file itself. Colours are told
-apart by colour-blind readers and in grey print.
+Each function returns a new matplotlib `Figure` that uses no display and no global state; `save` and
+`save_for_print` write it. Only `scale_animation` writes a file itself. Colours are distinguishable
+for colour-blind readers and in greyscale print.
 """
 
 from hpunet.figures.animation import scale_animation
 from hpunet.figures.augmentation import augmentation_grid
 from hpunet.figures.calibration import calibration_plot
 from hpunet.figures.contact_sheet import contact_sheet
-from hpunet.figures.course import training_course
-from hpunet.figures.hypotheses import hypothesis_grid
+from hpunet.figures.mask_grids import hypothesis_grid, scale_grid
 from hpunet.figures.sample_counts import ged_by_samples
-from hpunet.figures.save import save, save_for_print
-from hpunet.figures.scales import scale_grid
+from hpunet.figures.saving import save, save_for_print
+from hpunet.figures.training_curves import training_curves
 
 __all__ = [
     "augmentation_grid",
@@ -25,5 +24,5 @@ __all__ = [
     "save_for_print",
     "scale_animation",
     "scale_grid",
-    "training_course",
+    "training_curves",
 ]

@@ -1,13 +1,16 @@
-"""Images beside what augmentation makes of them."""
+"""Images beside their augmentations."""
 
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from hpunet.figures.frames import as_masks, image_axes, outlined
+from hpunet.figures.masks import as_masks
+from hpunet.figures.page import writable
+from hpunet.figures.style import CONTOUR, FONT, GAP, RESOLUTION, WIDTH
 
 
 def augmentation_grid(
@@ -18,17 +21,17 @@ def augmentation_grid(
     *,
     title: str | None = None,
 ) -> Figure:
-    """Images and what augmentation made of them, the outline of the mask drawn on each.
+    """Grid of images and their augmentations, each with the outline of its mask.
 
     Args:
-        images: `[B, H, W]`, any range.
+        images: `[B, H, W]`, any range; the range of an image is also that of its augmentations.
         labels: Class labels `[B, H, W]`.
-        augmented_images: `[N, B, h, w]`, the N augmentations of each image.
+        augmented_images: `[N, B, h, w]`, N augmentations of each image.
         augmented_labels: Class labels `[N, B, h, w]`.
-        title: A line above it all.
+        title: Title of the figure, or None.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     images, results = np.asarray(images), np.asarray(augmented_images)
     masks = as_masks("labels", np.asarray(labels)[None], images.shape)[0]
@@ -36,10 +39,41 @@ def augmentation_grid(
     if results.shape[:2] != (len(outcomes), len(images)):
         raise ValueError(f"augmented_images {results.shape}; allowed is {outcomes.shape}")
     titles = ["original"] + [f"augmented {n + 1}" for n in range(len(results))]
-    figure, axes = image_axes(len(images), titles, images.shape, title)
+    figure, axes = _image_axes(len(images), titles, images.shape, title)
     for b, row in enumerate(axes):
         limits = Normalize(images[b].min(), images[b].max())
-        outlined(row[0], images[b], masks[b], limits)
+        _draw_outlined(row[0], images[b], masks[b], limits)
         for axis, image, mask in zip(row[1:], results[:, b], outcomes[:, b], strict=True):
-            outlined(axis, image, mask, limits)
+            _draw_outlined(axis, image, mask, limits)
     return figure
+
+
+def _image_axes(
+    rows: int, titles: list[str], size: tuple[int, ...], title: str | None
+) -> tuple[Figure, NDArray]:
+    """Figure with axes `[rows, columns]` for images with the aspect ratio of `size`."""
+    columns = len(titles)
+    width = (WIDTH - GAP * (columns - 1)) / columns
+    tall = width * size[-2] / size[-1]
+    top = 0.15 + (0.22 if title else 0.05)
+    height = rows * (tall + GAP) - GAP + top
+    figure = Figure(figsize=(WIDTH, height), dpi=RESOLUTION)
+    edges = {"left": 0.0, "right": 1.0, "bottom": 0.0, "top": 1 - top / height}
+    gaps = {"wspace": GAP / width, "hspace": GAP / tall}
+    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=edges | gaps)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, text in zip(axes[0], titles, strict=True):
+        axis.set_title(text, fontsize=FONT, pad=3)
+    if title:
+        place = 1 - 0.04 / height
+        figure.suptitle(writable(title), fontsize=FONT + 2, y=place, va="top", parse_math=False)
+    return figure, axes
+
+
+def _draw_outlined(axis: Axes, image: NDArray, mask: NDArray, limits: Normalize) -> None:
+    """Draws an image with the outline of the foreground of its mask."""
+    axis.imshow(image, cmap="gray", norm=limits)
+    # matplotlib warns of masks that have a single value and therefore no contour.
+    if (mask > 0).any() and not (mask > 0).all():
+        axis.contour(mask > 0, levels=[0.5], colors=CONTOUR, linewidths=1.0)

@@ -1,4 +1,4 @@
-"""Whether what is drawn often is what annotators chose often: of pixels and of whole masks."""
+"""Calibration of samples: of single pixels and of whole masks."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from hpunet.metrics import Calibration, Estimate, ModeEstimate, expected_calibra
 
 _HEIGHT = 4.3
 _BARS = "#A8A8A8"
-# What belongs to one place stands this far to its left and right: no bar covers another.
+# Horizontal offset of the two bars of a mode, so that they do not overlap.
 _OFFSET = 0.016
 _SAMPLES = {"color": LINES[1], "marker": "s"}
 _ANNOTATORS = {"color": LINES[6], "marker": "D", "markerfacecolor": "white"}
 
 
 def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) -> Figure:
-    """Two plots: calibration of the samples' pixelwise mean, and of whole masks.
+    """Two plots: calibration of the pixelwise mean of the samples, and of whole masks.
 
-    Left, for each bin of the share of samples that mark a pixel, the share of annotators who do,
-    and below it the number of pixels. On the dashed diagonal both agree. Few annotators and samples
-    make their shares noisy: even a perfect sampler bends from the diagonal toward the middle.
+    The left plot shows the share of annotators who mark a pixel against the share of samples that
+    do, with the number of pixels of each bin below. Both shares agree on the dashed diagonal. With
+    few annotators and samples the shares are noisy, and even the curve of a perfect sampler bends
+    from the diagonal toward the middle.
 
-    Right, each annotator held out in turn, for each share of the other annotators who chose a mode
-    the mean share of the samples nearest to it and of the annotators held out, their intervals over
-    patients if there are any, and the number of modes. A perfect sampler agrees with the annotators
-    held out, who are as noisy; there is no line on which it would lie.
+    The right plot holds out each annotator in turn. It shows the share of samples and of held-out
+    annotators nearest to a mode against the share of the other annotators who chose it, with their
+    intervals over patients if known, and the number of modes below. A perfect sampler agrees with
+    the held-out annotators, which are equally noisy; it does not lie on a fixed line.
 
     Args:
-        calibration: Sums over all images, `[N]`, as `hpunet.metrics.calibration` gives them.
-        modes: As `hpunet.metrics.estimate_modes` gives them.
+        calibration: Sums over all images, `[N]`, from `hpunet.metrics.calibration`.
+        modes: Estimates from `hpunet.metrics.estimate_modes`.
 
     Raises:
-        ValueError: If shapes do not fit or there is no pixel.
+        ValueError: If shapes do not match or there is no pixel.
     """
     sums = Calibration(*(np.asarray(part, dtype=np.float64) for part in calibration))
     shapes = {part.shape for part in sums}
@@ -55,7 +56,7 @@ def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) ->
 
 
 def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
-    """The share of annotators against that of samples, and each bin's pixels below."""
+    """Plots the share of annotators against that of samples, and the pixels of each bin."""
     some = sums.pixels > 0
     predicted, observed = (part[some] / sums.pixels[some] for part in sums[1:])
     _square(axis, "pixels", "share of annotators who mark a pixel")
@@ -70,14 +71,14 @@ def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
 
 
 def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
-    """How often samples and annotators held out met a mode against how many others chose it."""
-    _square(axis, "modes, each annotator held out in turn", "share nearest to the mode")
+    """Plots the shares of samples and held-out annotators against the chosen share."""
+    _square(axis, "modes (each annotator held out in turn)", "share nearest to the mode")
     places = np.array([mode.chosen for mode in modes])
     drawn, held_out = [mode.drawn for mode in modes], [mode.held_out for mode in modes]
-    perfect = "annotators held out:\nwhat a perfect sampler would draw, too"
+    expected = "held-out annotators\n(expected of a perfect sampler)"
     if modes:
         known = _draw_shares(axis, places - _OFFSET, drawn, _SAMPLES, "samples")
-        known += _draw_shares(axis, places + _OFFSET, held_out, _ANNOTATORS, perfect)
+        known += _draw_shares(axis, places + _OFFSET, held_out, _ANNOTATORS, expected)
         title = "mean and interval over patients" if known else "mean"
         legend = axis.legend(title=title, loc="best", fontsize=SMALL, title_fontsize=SMALL)
         legend.set(alignment="left")
@@ -95,10 +96,10 @@ def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
 def _draw_shares(
     axis: Axes, places: NDArray, shares: Sequence[Estimate], style: dict[str, Any], label: str
 ) -> int:
-    """Means with the intervals that there are; how many these are."""
+    """Plots means with their known intervals and returns the number of these."""
     known = [n for n, share in enumerate(shares) if np.isfinite(share[1:3]).all()]
     for n in known:
-        # Not as errors of the mean, which may lie outside.
+        # Not drawn as error bars: the mean may lie outside its interval.
         ends = shares[n].low, shares[n].high
         bar = axis.plot([places[n]] * 2, ends, "_-", color=style["color"], linewidth=1.2)
         bar[0].set(markersize=6)
@@ -108,20 +109,20 @@ def _draw_shares(
 
 
 def _draw_counts(axis: Axes, places: NDArray, counts: NDArray, width: float) -> None:
-    """Bars of numbers that may differ by orders of magnitude."""
+    """Draws counts as bars on a logarithmic axis."""
     _plain(axis)
     axis.bar(places, counts, width, color=_BARS)
     axis.set_yscale("log")
-    # Room for a number on the highest.
+    # Leaves room for a number above the highest bar.
     axis.set_ylim(0.7, 8.0 * max(counts, default=1))
     axis.yaxis.set_major_locator(LogLocator(numticks=4))
-    # Not powers of ten, whose exponents are too small to be read.
+    # Exponents of powers of ten would be too small to read.
     axis.yaxis.set_major_formatter(EngFormatter(sep=""))
     axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _square(axis: Axes, title: str, vertical: str) -> None:
-    """Axes of two shares."""
+    """Sets up axes of two shares."""
     _plain(axis)
     axis.set_title(title, fontsize=SMALL + 2)
     axis.set_ylabel(vertical, fontsize=SMALL + 1)

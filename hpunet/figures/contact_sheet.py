@@ -1,4 +1,4 @@
-"""Images of any sizes with what each annotator outlined."""
+"""Contact sheets: images of any sizes with the outlines of each annotator."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ from scipy import ndimage
 
 from hpunet.figures.gallery import Caption, gallery
 
-# Light ones: a dark edge lets them be seen on white, too.
+# Light colours; a dark edge makes them visible on white.
 COLOURS = ("#56B4E9", "#F0E442", "#FF7F50", "#33CC99", "#FF99DD", "#FFFFFF", "#B2A1FF", "#C8A165")
-# By class, of those beside the background; the first again after the last.
-# Lengths of dashes and of the gaps behind them, in points.
+# Dashes of the foreground classes in turn: lengths of dashes and gaps in points.
 STYLES: tuple[tuple[float, ...], ...] = ((), (4.0, 1.6), (1.5, 1.5), (6.0, 1.5, 1.5, 1.5))
-# Points. Outlines that lie on each other are all seen if each is thinner than the one below.
+# Points. Coinciding outlines remain visible if each is thinner than the one below.
 _THINNEST, _THICKEST, _THINNER = 0.7, 2.2, 0.8
 _ALONE, _EDGE = 1.3, 0.8
 _BLACK = "#202020"
-# Share of a spectrum's colour in a line, the rest being white.
+# Share of the spectrum's colour in a line; the rest is white.
 _LIGHT = 0.75
 
 
-class Outlined(NamedTuple):
-    """An image with masks.
+class Thumbnail(NamedTuple):
+    """An image of a contact sheet with its masks.
 
     Attributes:
-        name: Under it.
-        size: What is said of its size.
-        image: `[h, w, 1]` or `[h, w, 3]`, from 0 to 1.
-        masks: Class labels `[h, w]` by annotator; those who did not look at it are not in it.
+        name: Name below the image.
+        size: Text on the size of the image.
+        image: Values in [0, 1], `[h, w, 1]` or `[h, w, 3]`.
+        masks: Class labels `[h, w]` by the name of the annotator, of those who annotated the image.
     """
 
     name: str
@@ -46,18 +45,18 @@ class Outlined(NamedTuple):
     masks: Mapping[str, NDArray]
 
 
-def contact_sheet(pictures: Sequence[Outlined], classes: Sequence[str] = ()) -> Figure:
-    """A page of images, outlined in a colour for each annotator.
+def contact_sheet(pictures: Sequence[Thumbnail], classes: Sequence[str] = ()) -> Figure:
+    """Page of images with the outlines of each annotator in a colour of their own.
 
-    Who marked nothing is named under the image. With several classes beside the background, these
-    differ in their dashes: the outline of a class goes around it and later classes that lie in it.
+    The caption of an image names annotators whose mask is empty. Several foreground classes differ
+    in their dashes: the outline of a class encloses it and the later classes that touch it.
 
     Args:
-        pictures: In order, line by line.
-        classes: Names of all classes, background first; explained where there are more than two.
+        pictures: Images, row by row.
+        classes: Names of all classes, background first; more than two classes have a legend.
 
     Raises:
-        ValueError: If there is no picture, or masks do not fit their image.
+        ValueError: If there is no image, or a mask does not match its image.
     """
     _check(pictures)
     annotators = sorted({name for picture in pictures for name in picture.masks}, key=_natural)
@@ -75,9 +74,9 @@ def contact_sheet(pictures: Sequence[Outlined], classes: Sequence[str] = ()) -> 
     return figure
 
 
-def _check(pictures: Sequence[Outlined]) -> None:
+def _check(pictures: Sequence[Thumbnail]) -> None:
     if not pictures:
-        raise ValueError("no pictures; allowed is one or more")
+        raise ValueError("no images; allowed is one or more")
     for picture in pictures:
         shape = picture.image.shape
         if len(shape) != 3 or shape[-1] not in (1, 3):
@@ -90,7 +89,7 @@ def _check(pictures: Sequence[Outlined]) -> None:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts a2 before a10."""
+    """Sort key that places a2 before a10."""
     words = re.split(r"(\d+)", name)
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
@@ -103,7 +102,7 @@ def _colours(count: int) -> list[str]:
 
 
 def _dashes(label: int, width: float) -> Any:
-    """Dashes of a class for a line of some width, by which matplotlib multiplies them."""
+    """Dashes of a class for a line of a width, by which matplotlib multiplies them."""
     style = STYLES[(label - 1) % len(STYLES)]
     return (0, [length / width for length in style]) if style else "-"
 
@@ -121,18 +120,18 @@ def _edged(width: float) -> list[patheffects.AbstractPathEffect]:
     return [patheffects.withStroke(linewidth=width + _EDGE, foreground=_BLACK)]
 
 
-def _caption(picture: Outlined) -> Caption:
+def _caption(picture: Thumbnail) -> Caption:
     empty = [name for name, labels in picture.masks.items() if not (labels > 0).any()]
     return Caption(picture.name, picture.size, sorted(empty, key=_natural), "empty")
 
 
-def _draw(axis: Axes, picture: Outlined, colours: Mapping[str, str]) -> None:
+def _draw(axis: Axes, picture: Thumbnail, colours: Mapping[str, str]) -> None:
     image = picture.image if picture.image.shape[-1] == 3 else picture.image[..., 0]
     axis.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1, aspect="auto")
     drawn = [name for name in colours if name in picture.masks and picture.masks[name].any()]
     thickest = min(_THICKEST, _THINNEST + _THINNER * (len(drawn) - 1))
     widths = np.linspace(thickest, _THINNEST, len(drawn)) if len(drawn) != 1 else [_ALONE]
-    # All edges first: those of thin outlines would hide thick ones below.
+    # All edges first: those of thin outlines would hide the thick outlines below.
     for edge in (_EDGE, 0.0):
         for name, width in zip(drawn, widths, strict=True):
             _outline(axis, picture.masks[name], _BLACK if edge else colours[name], width + edge)
@@ -143,7 +142,7 @@ def _draw(axis: Axes, picture: Outlined, colours: Mapping[str, str]) -> None:
 def _outline(axis: Axes, labels: NDArray, colour: str, width: float) -> None:
     height, wide = labels.shape
     for label in np.unique(labels[labels > 0]):
-        # A margin of background closes outlines at the border of the image.
+        # A margin of background closes the outlines at the border of the image.
         region = np.pad(_with_inner(labels, label), 1)
         axis.contour(
             np.arange(-1, wide + 1),
@@ -157,6 +156,6 @@ def _outline(axis: Axes, labels: NDArray, colour: str, width: float) -> None:
 
 
 def _with_inner(labels: NDArray, label: int) -> NDArray[np.bool_]:
-    """Pixels of a class, and of later classes where these touch it."""
+    """Pixels of a class, and of later classes that touch it."""
     parts, _ = ndimage.label(labels >= label)
     return np.isin(parts, np.unique(parts[labels == label]))

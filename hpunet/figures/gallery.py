@@ -1,7 +1,8 @@
-"""A page of pictures of any shapes, in rows, with captions under them and legends at the foot."""
+"""Pages of images of any shapes in rows, with captions below them and legends at the foot."""
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -11,39 +12,38 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from hpunet.figures.lettering import writable
-from hpunet.figures.page import Page
+from hpunet.figures.page import Page, writable
 from hpunet.figures.style import RESOLUTION, SMALL, WIDTH
 
-# Inches: around and between pictures; a line of text; a legend's line and what it has beside text.
+# Inches: gaps around images; height of a line of text; width of a legend entry without its text.
 _GAP, _LINE, _SAMPLE = 0.14, 0.135, 0.5
-# A picture's height over its width beyond which it is narrower than its column.
+# Largest ratio of height to width at which an image fills its column.
 _TALLEST = 1.1
 _MOST_COLUMNS, _LEAST_COLUMNS, _NAME_INCHES = 6, 3, 2.5
-# More are not told apart by their colours anyway.
-_MOST_EXPLAINED = 40
+# The colours of more entries would not be distinguishable.
+_MOST_ENTRIES = 40
 _FRAME, _GREY = "#8C8C8C", "#606060"
 _ELLIPSIS = "…"
 
 
 class Caption(NamedTuple):
-    """What stands under a picture, each on lines of its own.
+    """Caption of an image, with one line for each part.
 
     Attributes:
-        name: What the picture is; shortened in its middle.
-        size: Of the picture.
-        listed: Names; so many of them are written as a line takes.
-        what: Said of those that are listed.
+        name: Name of the image; shortened in the middle to fit.
+        size: Text on the size of the image.
+        listed: Names to list; only as many are written as fit on a line.
+        remark: Remark on the listed names.
     """
 
     name: str
     size: str
     listed: Sequence[str]
-    what: str
+    remark: str
 
     @property
     def lines(self) -> int:
-        """How many."""
+        """Number of lines."""
         return 3 if self.listed else 2
 
 
@@ -52,12 +52,15 @@ def gallery(
     captions: Sequence[Caption],
     legends: Sequence[Sequence[Line2D]],
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with an empty axis a picture.
+    """Figure with empty axes for each image.
 
     Args:
-        shapes: Heights and widths of the pictures, which only their proportions matter of.
-        captions: Of each picture.
-        legends: Groups of lines with labels; each group begins a line of its own at the foot.
+        shapes: Heights and widths of the images; only their ratios matter.
+        captions: Captions of the images.
+        legends: Groups of labelled lines; each group is a legend of its own at the foot.
+
+    Returns:
+        The figure, and the axes of each image.
     """
     columns = _columns(len(shapes))
     wide = (WIDTH - _GAP) / max(_LEAST_COLUMNS, columns) - _GAP
@@ -88,14 +91,14 @@ def gallery(
 
 
 def _columns(count: int) -> int:
-    """Somewhat more than rows, and so that the last row is as full as can be."""
+    """Number of columns: somewhat more than rows, with the last row as full as possible."""
     about = min(_MOST_COLUMNS, math.ceil(math.sqrt(1.5 * count)))
     near = range(max(1, about - 1), min(_MOST_COLUMNS, about + 1) + 1)
     return min(near, key=lambda columns: (-count % columns, abs(columns - about)))
 
 
 def _within(shape: tuple[int, int], wide: float) -> tuple[float, float]:
-    """Inches of width and height in which a picture keeps its proportions."""
+    """Width and height in inches at which an image keeps its aspect ratio."""
     height, width = shape
     scale = min(wide / width, wide * _TALLEST / height)
     return width * scale, height * scale
@@ -107,40 +110,48 @@ def _write(page: Page, caption: Caption, x: float, y: float, wide: float) -> Non
         ([caption.size], {"color": _GREY}),
     ]
     if caption.listed:
-        lines.append((_listed(caption.listed, caption.what), {"style": "italic"}))
+        lines.append((_listed(caption.listed, caption.remark), {"style": "italic"}))
     for number, (texts, style) in enumerate(lines):
         written = page.write(x, y + 0.03 + number * _LINE, "", ha="center", va="top", **style)
         _write_fitting(written, texts, wide)
 
 
 def _write_fitting(written: Text, texts: Iterable[str], wide: float) -> None:
-    for text in texts:
-        written.set_text(writable(text))
-        if written.get_window_extent().width <= wide * RESOLUTION:
-            return
+    """Writes the first of ever shorter texts that fits into a width in inches, else the last."""
+    candidates = [writable(text) for text in texts]
+
+    def fits(index: int) -> bool:
+        written.set_text(candidates[index])
+        return bool(written.get_window_extent().width <= wide * RESOLUTION)
+
+    # Measuring a text takes a millisecond, so the first one is tried before the search.
+    if not fits(0):
+        last = len(candidates) - 1
+        first = bisect.bisect_left(range(last), True, lo=min(1, last), key=fits)
+        written.set_text(candidates[first])
 
 
 def _shortened(name: str) -> Iterator[str]:
-    """A name, and with ever less of its middle; its end tells more than its beginning."""
+    """Yields a name with ever less of its middle; keeps more of its end than of its start."""
     yield name
     for length in range(len(name) - 2, 0, -1):
         begin = length * 2 // 5
         yield f"{name[:begin]}{_ELLIPSIS}{name[len(name) - (length - begin) :]}"
 
 
-def _listed(names: Sequence[str], what: str) -> Iterator[str]:
-    yield f"{', '.join(names)}: {what}"
+def _listed(names: Sequence[str], remark: str) -> Iterator[str]:
+    yield f"{', '.join(names)}: {remark}"
     for count in range(len(names) - 1, 0, -1):
-        yield f"{', '.join(names[:count])} and {len(names) - count} more: {what}"
-    yield f"{len(names)} {what}"
+        yield f"{', '.join(names[:count])} and {len(names) - count} more: {remark}"
+    yield f"{len(names)} {remark}"
 
 
 class _Legend(NamedTuple):
-    """Lines with labels, in columns of one width.
+    """Labelled lines in columns of equal width.
 
     Attributes:
-        lines: Those that are explained, with labels that fit.
-        columns: How many stand side by side.
+        lines: Lines of the legend, with labels that fit.
+        columns: Number of columns.
     """
 
     lines: Sequence[Line2D]
@@ -148,26 +159,26 @@ class _Legend(NamedTuple):
 
     @classmethod
     def of(cls, lines: Sequence[Line2D], wide: float) -> _Legend:
-        """Arranges lines, some of which are left out if there are too many."""
-        shown = list(lines[:_MOST_EXPLAINED])
-        if len(shown) < len(lines):
-            more = f"and {len(lines) - len(shown)} more"
-            shown.append(Line2D([], [], linestyle="none", label=more))
+        """Arranges lines in a width in inches; omits lines if there are too many."""
+        kept = list(lines[:_MOST_ENTRIES])
+        if len(kept) < len(lines):
+            more = f"and {len(lines) - len(kept)} more"
+            kept.append(Line2D([], [], linestyle="none", label=more))
         scratch = Figure(dpi=RESOLUTION).text(0, 0, "", fontsize=SMALL, parse_math=False)
         widest = 0.0
-        for line in shown:
+        for line in kept:
             _write_fitting(scratch, _shortened(str(line.get_label())), _NAME_INCHES)
             line.set_label(scratch.get_text())
             widest = max(widest, scratch.get_window_extent().width / RESOLUTION)
-        return cls(shown, max(1, min(len(shown), int(wide / (widest + _SAMPLE)))))
+        return cls(kept, max(1, min(len(kept), int(wide / (widest + _SAMPLE)))))
 
     @property
     def tall(self) -> float:
-        """Inches."""
+        """Height in inches."""
         return math.ceil(len(self.lines) / self.columns) * _LINE + _GAP
 
     def draw(self, figure: Figure, left: float, top: float) -> None:
-        """Puts the legend on a figure, its upper left corner at a place."""
+        """Adds the legend to a figure, with its upper left corner at the given position."""
         legend = figure.legend(
             handles=self.lines,
             loc="upper left",

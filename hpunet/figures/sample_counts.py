@@ -1,4 +1,4 @@
-"""GED² against the number of samples, as the PU-Net paper shows it."""
+"""GED² against the number of samples, as in the Probabilistic U-Net paper."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from hpunet.figures.lettering import writable
+from hpunet.figures.page import writable
 from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
 
 # Inches.
 _HEIGHT = 3.2
 _LEGEND, _COLUMN = 1.9, 1.3
-# Numbers of samples are 1 apart: middle and half width of the dots, from there to the mean's value,
-# and where the published means begin and end.
+# Positions relative to the tick of a number of samples, with ticks 1 apart: centre and half width
+# of the dots, offset of the label of the mean, and range of the published means.
 _DOTS, _SPREAD, _VALUE = -0.27, 0.16, 0.18
 _FIRST, _LAST = 0.2, 0.45
 _BINS = 50
@@ -36,38 +36,39 @@ def ged_by_samples(
     name: str = "this model",
     source: str = "published means",
 ) -> Figure:
-    """GED² of every image against the number of samples, the mean marked, published means beside.
+    """GED² of every image against the number of samples, with the mean and published means.
 
-    Each image is a dot, jittered so that crowded values are broad; the mean is marked with its
-    value, and with an interval if one is given.
+    Each image is a dot, jittered horizontally by the density of the values; the mean is marked with
+    its value and, if given, its interval.
 
     Args:
-        ged: For each number of samples GED² of each image, `[B]`; what is not finite is left out.
-        published: For each method its mean GED² by number of samples; numbers that `ged` does not
-            have are left out.
-        intervals: Low and high end of the mean's confidence interval by number of samples; one that
-            is not finite is left out.
-        level: Confidence level of the intervals, such as 0.95, which the legend then says.
-        name: What the legend calls the model.
-        source: What the legend says above the published means.
+        ged: GED² of each image, `[B]`, by number of samples; values that are not finite are
+            skipped.
+        published: Mean GED² by number of samples for each published method; numbers of samples
+            missing from `ged` are skipped.
+        intervals: Low and high end of the confidence interval of the mean, by number of samples;
+            intervals that are not finite are skipped.
+        level: Confidence level of the intervals, such as 0.95, for the legend.
+        name: Name of the model in the legend.
+        source: Heading of the published means in the legend.
 
     Raises:
-        ValueError: If there is no number of samples or an array is not of shape `[B]`.
+        ValueError: If `ged` is empty or an array is not of shape `[B]`.
 
-    Reference: Kohl et al. 2018, the figure of GED² against the number of samples.
+    Reference: Kohl et al. 2018, figure of GED² against the number of samples.
     """
     values = {n: np.asarray(ged[n], dtype=np.float64) for n in sorted(ged)}
     if not values or any(scores.ndim != 1 for scores in values.values()):
         shapes = {n: scores.shape for n, scores in values.items()}
         raise ValueError(f"ged {shapes}; allowed is [B] for each of at least one number of samples")
     figure, axis = _plot(list(values))
-    shown = {
+    others = {
         label: {n: means[n] for n in values if n in means}
         for label, means in (published or {}).items()
     }
-    shown = {label: means for label, means in shown.items() if means}
-    # Beside nothing, the dots stand above their number.
-    shift, lowest = _DOTS if shown else 0.0, 0.0
+    others = {label: means for label, means in others.items() if means}
+    # Without published means, the dots are centred on their tick.
+    shift, lowest = _DOTS if others else 0.0, 0.0
     for place, (n, scores) in enumerate(values.items()):
         scores = scores[np.isfinite(scores)]
         if len(scores):
@@ -81,20 +82,20 @@ def ged_by_samples(
     if intervals:
         of = "" if level is None else f"{100 * level:g}% "
         means[0].set_label(f"{name}, mean and {of}interval")
-    _add_legend(figure, [*images, *means, *_draw_published(axis, list(values), shown, source)])
+    _add_legend(figure, [*images, *means, *_draw_published(axis, list(values), others, source)])
     return figure
 
 
 def _num_images(values: Mapping[int, NDArray]) -> str:
-    """How many images have a score, which may depend on the number of samples."""
+    """Number of images with a score, or its range over the numbers of samples."""
     counts = sorted(int(np.isfinite(scores).sum()) for scores in values.values())
     least, most = counts[0], counts[-1]
     return f"{least if least == most else f'{least}–{most}'} image{'' if most == 1 else 's'}"
 
 
 def _add_legend(figure: Figure, lines: Sequence[Line2D]) -> None:
-    """What the lines are called, at the right of the plot."""
-    # matplotlib leaves out labels that begin with "_", and reads others as formulas.
+    """Adds the legend at the right of the plot."""
+    # matplotlib skips labels that start with "_" and parses others as formulas.
     unnamed = [str(n) for n in range(len(lines))]
     legend = figure.legend(lines, unnamed, loc="outside right upper", fontsize=SMALL, frameon=False)
     for text, line in zip(legend.get_texts(), lines, strict=True):
@@ -102,7 +103,7 @@ def _add_legend(figure: Figure, lines: Sequence[Line2D]) -> None:
 
 
 def _plot(numbers: list[int]) -> tuple[Figure, Axes]:
-    """An empty plot with a place for each number of samples."""
+    """Empty plot with a tick for each number of samples."""
     width = min(PAGE, _LEGEND + _COLUMN * len(numbers))
     figure = Figure(figsize=(width, _HEIGHT), dpi=RESOLUTION, layout="constrained")
     axis = figure.add_subplot()
@@ -120,12 +121,12 @@ def _plot(numbers: list[int]) -> tuple[Figure, Axes]:
 
 
 def _draw_images(axis: Axes, middle: float, scores: NDArray) -> None:
-    """A dot for each image, broader where many have nearly the same score."""
+    """Draws a dot for each image, jittered more where many have nearly the same score."""
     counts, edges = np.histogram(scores, _BINS)
     crowd = counts[np.clip(np.digitize(scores, edges) - 1, 0, _BINS - 1)] / counts.max()
     jitter = np.random.default_rng(0).uniform(-_SPREAD, _SPREAD, len(scores))
     alpha = float(np.clip(120 / len(scores), 0.2, 0.7))
-    # Thousands of dots are slow to show as vectors.
+    # Thousands of dots are slow to display as vectors.
     axis.scatter(
         middle + jitter * np.sqrt(crowd),
         scores,
@@ -148,7 +149,7 @@ def _draw_mean(axis: Axes, middle: float, mean: float, interval: tuple[float, fl
 def _draw_published(
     axis: Axes, numbers: list[int], published: Mapping[str, Mapping[int, float]], source: str
 ) -> list[Line2D]:
-    """Means of other methods, side by side at each number of samples, under a line of their own."""
+    """Draws the means of published methods side by side, and returns the legend's entries."""
     lines = axis.plot([], [], " ", label=f"{source}:") if published else []
     few = len(published) < 2
     offsets = [(_FIRST + _LAST) / 2] if few else np.linspace(_FIRST, _LAST, len(published))

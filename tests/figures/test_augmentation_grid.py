@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpunet import figures
-from tests.figures.looking import labels, titles
+from tests.figures.contents import labels, titles
 
 
 def test_augmentation_grid_outlines_masks_and_leaves_empty_ones_alone():

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from hpunet import figures
-from hpunet.figures.contact_sheet import COLOURS, Outlined
-from tests.figures.looking import beside, legend, pictures
+from hpunet.figures.contact_sheet import COLOURS, Thumbnail
+from tests.figures.contents import beside, legend, pictures
 
 NAMES = ["anna", "ben", "cleo"]
 ROUNDING = 1e-6
@@ -22,7 +22,7 @@ def outlined(name="a", height=60, width=80, channels=1, masks=None, grey=0.5):
     if masks is None:
         masks = {n: disc(height, width, 10 + 4 * k) for k, n in enumerate(NAMES)}
     image = np.full((height, width, channels), grey, np.float32)
-    return Outlined(name, f"{height} × {width} px", image, masks)
+    return Thumbnail(name, f"{height} × {width} px", image, masks)
 
 
 def drawn(figure):

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from hpunet import figures
-from tests.figures.looking import beside, labels, notes, pictures, squares, titles
+from tests.figures.contents import beside, labels, notes, pictures, squares, titles
 
 FIRST_ROW = [
     *("image", "annotator 1", "annotator 2", "annotator 3", "annotator 4"),

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.text import Text
 
 from hpunet import figures, metrics
-from tests.figures.looking import labels
+from tests.figures.contents import labels
 
 PAGE_INCHES = 7
 LEAST_POINTS = 7
@@ -23,7 +23,7 @@ PRINTED = {
     ),
     "classes": lambda: figures.hypothesis_grid(None, CLASSES, CLASSES),
     "scale_grid": lambda: figures.scale_grid(None, MASKS, {"full hierarchy": MASKS}),
-    "training_course": lambda: figures.training_course(LINES, kappa=0.05),
+    "training_curves": lambda: figures.training_curves(LINES, kappa=0.05),
     "ged_by_samples": lambda: figures.ged_by_samples({1: [0.5, 0.6]}, {"other": {1: 0.7}}),
     "calibration_plot": lambda: figures.calibration_plot(SUMS, MODES),
 }

@@ -7,8 +7,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from hpunet import figures
-from hpunet.figures import lettering
-from tests.figures.looking import labels
+from hpunet.figures.page import writable
+from tests.figures.contents import labels
 
 # Mathematical text that cannot be parsed, one that can, letters that matplotlib's font lacks, one
 # that its bold font lacks, a byte of a file's name that is no UTF-8, and what legends leave out.
@@ -48,21 +48,22 @@ def test_an_animation_has_any_name(name, tmp_path):
         assert animation.n_frames == len(MASKS)
 
 
-def test_figures_with_any_name_can_be_printed(tmp_path):
-    figure = figures.hypothesis_grid(None, labels(1, 6, 8, 8), labels(1, 6, 8, 8), captions=NAMES)
+def test_figures_with_any_name_can_be_printed(tmp_path, low_resolution):
+    masks = labels(1, len(NAMES), 8, 8)
+    figure = figures.hypothesis_grid(None, masks, masks, captions=NAMES)
     assert all(path.stat().st_size for path in figures.save_for_print(figure, tmp_path / "a"))
 
 
 def test_letters_of_the_font_are_left_alone():
-    assert lettering.writable("Größe κ ≤ 2 “µm”\nÅß – Ж") == "Größe κ ≤ 2 “µm”\nÅß – Ж"
+    assert writable("Größe κ ≤ 2 “µm”\nÅß – Ж") == "Größe κ ≤ 2 “µm”\nÅß – Ж"
 
 
 def test_letters_are_looked_up_in_the_fonts_that_the_user_chose():
     # A letter that the second of the fonts alone has.
     circle = "a\u20dd"
-    assert lettering.writable(circle) == r"a\u20dd"
+    assert writable(circle) == r"a\u20dd"
     with matplotlib.rc_context({"font.family": ["DejaVu Sans", "STIXGeneral"]}):
-        assert lettering.writable(circle) == circle
+        assert writable(circle) == circle
         NAMED["caption"](circle).draw_without_rendering()
     with matplotlib.rc_context({"font.family": ["no such font"]}):
-        assert lettering.writable("a画") == r"a\u753b"
+        assert writable("a画") == r"a\u753b"

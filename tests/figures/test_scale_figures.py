@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hpunet import figures
-from tests.figures.looking import beside, labels, pictures, squares, titles
+from tests.figures.contents import beside, labels, pictures, squares, titles
 
 # Pixels below the panels of an animation.
 FOOT = 28

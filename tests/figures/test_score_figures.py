@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpunet import figures, metrics
-from tests.figures.looking import legend
+from tests.figures.contents import legend
 
 PUBLISHED = {
     "M-Heads": {1: 0.87, 4: 0.41, 16: 0.34},
@@ -141,7 +141,7 @@ def test_modes_are_drawn_with_the_estimates_that_are_given():
     assert explained(right) == [
         "mean and interval over patients",
         "samples",
-        "annotators held out:\nwhat a perfect sampler would draw, too",
+        "held-out annotators\n(expected of a perfect sampler)",
     ]
     assert [bar.get_height() for bar in below.patches] == [310, 1]
     assert [text.get_text() for text in below.texts] == ["310", "1"]

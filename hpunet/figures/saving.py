@@ -1,4 +1,4 @@
-"""Figures become files, each as a whole or not at all."""
+"""Writes figures atomically: a failed write leaves no partial file."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,15 @@ from hpunet.io.atomic import written_whole
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes a figure, in the format of the path's suffix, as a whole or not at all.
+    """Writes a figure atomically in the format of the path's suffix, at 160 dots per inch.
+
+    Args:
+        figure: The figure.
+        path: The file to write.
 
     Raises:
-        ValueError: If matplotlib knows no format of that suffix.
-        OSError: If the folder is missing or the disk full.
+        ValueError: If matplotlib does not support the format of the suffix.
+        OSError: If the folder is missing or the disk is full.
     """
     with written_whole(path) as file:
         suffix = Path(path).suffix.lstrip(".")
@@ -23,25 +27,25 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def save_for_print(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Writes a figure as PNG of 300 dots an inch and as PDF, each as a whole or not at all.
+    """Writes a figure atomically as PNG at 300 dots per inch and as PDF.
 
-    The PDF holds its letters as TrueType fonts and no date: the same figure gives the same bytes.
+    The PDF embeds TrueType fonts and has no date: the same figure gives the same bytes.
 
     Args:
-        figure: What to write.
-        path: Without suffix; `.png` and `.pdf` are added.
+        figure: The figure.
+        path: Path without suffix; `.png` and `.pdf` are appended.
 
     Returns:
         The paths of the PNG and of the PDF.
 
     Raises:
-        OSError: If the folder is missing or the disk full.
+        OSError: If the folder is missing or the disk is full.
     """
     path = Path(path)
     png, pdf = (path.with_name(path.name + suffix) for suffix in (".png", ".pdf"))
     with written_whole(png) as file:
         figure.savefig(file, format="png", dpi=PRINT_RESOLUTION)
-    # Publishers refuse matplotlib's default, fonts of type 3.
+    # Publishers reject the Type 3 fonts that matplotlib embeds by default.
     with written_whole(pdf) as file, rc_context({"pdf.fonttype": 42}):
         dateless = {"CreationDate": None}
         figure.savefig(file, format="pdf", dpi=PRINT_RESOLUTION, metadata=dateless)

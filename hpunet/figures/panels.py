@@ -1,4 +1,4 @@
-"""A page of small pictures of one size in rows, with captions, titles and what colours mean."""
+"""Pages of equally sized panels in rows, with captions, titles and legends."""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,31 +12,30 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from hpunet.figures.colouring import Colouring
-from hpunet.figures.lettering import writable
-from hpunet.figures.page import Page
-from hpunet.figures.style import PAGE, SMALL
+from hpunet.figures.page import Page, writable
+from hpunet.figures.style import PAGE, SMALL, Colouring
 
-# Inches: between panels; height of a line and width of a letter; above captions; foot of the page.
+# Inches: gap between panels; height of a line and width of a letter; heights of captions, of the
+# space above them, and of the legends at the foot.
 _GAP = 0.035
 _LINE, _LETTER = 0.125, 0.056
 _CAPTION, _BETWEEN = 0.19, 0.09
 _FOOT = 0.36
-# Seen on white paper and beside black.
+# Visible on white paper and beside black.
 _FRAME = "#8C8C8C"
 
-# What is written on a mask without foreground.
+# Note on a mask without foreground.
 EMPTY = "empty"
 
 
 class Panel(NamedTuple):
-    """A small picture.
+    """An image or mask of the page.
 
     Attributes:
-        picture: `[h, w]`.
-        colouring: Of its numbers.
-        title: Above it.
-        note: On it, at the bottom.
+        picture: Values `[h, w]`.
+        colouring: Colour map and normalisation of the values.
+        title: Text above the panel.
+        note: Text on the panel, at its bottom.
     """
 
     picture: NDArray
@@ -46,35 +45,37 @@ class Panel(NamedTuple):
 
 
 def mask_panel(labels: NDArray, colouring: Colouring, title: str = "") -> Panel:
-    """A mask `[h, w]`; one without foreground says so, as it looks like a place left free."""
+    """Panel of a mask `[h, w]`, with a note if it has no foreground."""
     return Panel(labels, colouring, title, "" if (labels > 0).any() else EMPTY)
 
 
 class Row(NamedTuple):
-    """Panels side by side; None leaves a place empty.
+    """A row of panels.
 
     Attributes:
-        panels: From left to right.
-        label: At the left, reading upwards.
-        caption: Above it all.
+        panels: Panels from left to right; None leaves a position empty.
+        label: Text at the left, rotated by 90 degrees.
+        caption: Text above the row.
     """
 
     panels: Sequence[Panel | None]
     label: str = ""
     caption: str = ""
 
-    def untitled(self) -> "Row":
-        """The same without the panels' titles."""
+    def without_titles(self) -> "Row":
+        """Copy of the row without the titles of its panels."""
         return self._replace(panels=[panel and panel._replace(title="") for panel in self.panels])
 
 
-def sheet(rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colouring) -> Figure:
-    """A page of rows of panels, the meaning of their colours at the foot.
+def panel_page(
+    rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colouring
+) -> Figure:
+    """Page of rows of panels, with the legends of their colours at the foot.
 
     Args:
-        rows: All panels have one shape.
-        classes: Labels and their colours, if they need explaining.
-        std: Of the standard deviations.
+        rows: Rows of panels of equal shape.
+        classes: Labels and colours of the legend of classes; empty for no legend.
+        std: Colouring of the standard deviations.
     """
     columns = max(len(row.panels) for row in rows)
     height, width = next(panel for row in rows for panel in row.panels if panel).picture.shape
@@ -100,8 +101,8 @@ def sheet(rows: Sequence[Row], *, classes: Sequence[tuple[int, str]], std: Colou
             if panel is not None:
                 _draw(page.axes(left + n * (wide + _GAP), top, wide, tall), panel)
         top += tall + _GAP
-    _explain_classes(page, classes, left, top)
-    _explain_std(page, std, top)
+    _add_class_legend(page, classes, left, top)
+    _add_std_legend(page, std, top)
     return page.figure
 
 
@@ -110,13 +111,13 @@ def _wrapped(label: str, letters: int) -> str:
 
 
 def _titles(row: Row) -> float:
-    """Inches for the titles of a row's panels."""
+    """Height of the titles of a row in inches."""
     titles = [panel.title for panel in row.panels if panel and panel.title]
     return _LINE * (1 + max(title.count("\n") for title in titles)) + 0.03 if titles else 0.0
 
 
 def _caption(row: Row, *, first: bool) -> float:
-    """Inches for a row's caption, and between it and what is above."""
+    """Height of the caption of a row and of the space above it in inches."""
     return (_CAPTION + (0.0 if first else _BETWEEN)) if row.caption else 0.0
 
 
@@ -131,17 +132,17 @@ def _draw(axis: Axes, panel: Panel) -> None:
 
 
 def write_note(axis: Axes, text: str, size: float) -> Text:
-    """A text at the bottom of a panel that is seen on every grey."""
+    """Writes a text at the bottom of a panel, legible on every grey."""
     note = axis.text(0.5, 0.045, text, transform=axis.transAxes, fontsize=size)
     edge = patheffects.withStroke(linewidth=1.5, foreground="black")
     note.set(ha="center", color="white", path_effects=[edge])
     return note
 
 
-def _explain_classes(
+def _add_class_legend(
     page: Page, classes: Sequence[tuple[int, str]], left: float, top: float
 ) -> None:
-    """A patch of each class's colour, at the left of the foot."""
+    """Adds the legend of classes at the left of the foot."""
     if classes:
         axis = page.axes(left, top, PAGE / 2, _FOOT)
         axis.set_axis_off()
@@ -159,8 +160,8 @@ def _explain_classes(
         )
 
 
-def _explain_std(page: Page, std: Colouring, top: float) -> None:
-    """A colour bar of the standard deviations, at the right of the foot."""
+def _add_std_legend(page: Page, std: Colouring, top: float) -> None:
+    """Adds the colour bar of the standard deviations at the right of the foot."""
     colours, norm = std
     highest = float(norm.vmax or 0)
     bar = page.figure.colorbar(

@@ -1,4 +1,4 @@
-"""The course of a training."""
+"""Training curves: losses, KL terms, the multiplier and validation scores by step."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from hpunet.figures.style import LINES, PAGE, RESOLUTION, SMALL
 
 # Inches.
 _HEIGHT = 1.5
-# From so many points on, their mean over one part in 30 of them runs along.
+# From this number of points on, a running mean over a 30th of the points is drawn.
 _MANY = 60
 _PARTS = 30
 _RAW = "#B0B0B0"
-# A validation panel's curves: names, markers, lines.
+# Label, marker and line style of the curves of validation panels.
 _SCORES = {
     "val/ged": ("", "o", "-"),
     "val/hungarian_iou": ("Hungarian-matched", "o", "-"),
@@ -27,36 +27,39 @@ _SCORES = {
 
 
 class _Curve(NamedTuple):
-    """Values `[N]` of a key and the steps they belong to."""
+    """Values `[N]` of a key and their steps `[N]`."""
 
     key: str
     steps: NDArray
     values: NDArray
 
 
-def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None = None) -> Figure:
-    """The course of a training, from the lines of its `metrics.jsonl`.
+def training_curves(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None = None) -> Figure:
+    """Training curves from the lines of `metrics.jsonl`.
 
-    One panel each for the reconstruction loss per kept pixel, the multiplier, the KL in all, the KL
-    of each scale, scale 0 the coarsest, and, from two evaluations on, the validation scores. Many
-    noisy points are drawn light under their running mean, and the highest hundredth of them may lie
-    above the axis, which the foot then says. All axes but the multiplier's begin at 0.
+    There is a panel for each of the reconstruction loss per kept pixel, the multiplier, the KL
+    summed over all scales, the KL of each scale (scale 0 is the coarsest), and, from two
+    evaluations on, the validation scores. Long noisy curves are drawn in a light colour under their
+    running mean; the highest 1 % of their values may exceed the axis, which a note below the
+    panels states. All vertical axes start at 0 except that of the multiplier.
 
     Args:
-        metrics: The lines, each with `step`; what is None, not finite or missing leaves no point.
-        kappa: The reconstruction loss per kept pixel that GECO aims at, in nats, drawn as a line.
+        metrics: The lines, each with `step`; values that are None, not finite or missing are
+            skipped.
+        kappa: Target of GECO for the reconstruction loss, in nats per kept pixel, drawn as a line;
+            None draws no line.
 
     Raises:
-        ValueError: If there is nothing to draw: no line holds a finite value of these.
+        ValueError: If no line has a finite value of any of these keys.
 
-    Reference: Kohl et al. 2019, the figure of the course of ten runs.
+    Reference: Kohl et al. 2019, figure of the training curves of ten runs.
     """
     keys = {key for line in metrics for key in line}
     scales = sorted(int(key[3:]) for key in keys if key[:3] == "kl_" and key[3:].isdecimal())
     wanted = {
         "reconstruction": ["rec_loss_mean"],
         "multiplier": ["lagrange_multiplier"],
-        "KL in all": ["kl_sum"],
+        "KL of all scales": ["kl_sum"],
         **{f"KL of scale {i}{' (coarsest)' if i == 0 else ''}": [f"kl_{i}"] for i in scales},
         "validation GED²": ["val/ged"],
         "validation IoU": ["val/hungarian_iou", "val/reconstruction_iou"],
@@ -78,13 +81,13 @@ def training_course(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
     smoothed = max(_mean_width(len(c.values)) for curves in panels.values() for c in curves)
     note = f" (light: as logged; dark: mean over {smoothed} logged values)" if smoothed > 1 else ""
     outside = sum(map(_num_outside, axes, panels.values()))
-    outside_note = f"; logged values off the axes: {outside}" if outside else ""
+    outside_note = f"; logged values outside the axes: {outside}" if outside else ""
     figure.supxlabel(f"step{note}{outside_note}", fontsize=SMALL)
     return figure
 
 
 def _curves(metrics: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[_Curve]:
-    """What there is of keys; one evaluation alone makes no curve."""
+    """Curves of the keys with enough finite values; validation scores need two."""
     curves = []
     for key in keys:
         lines = [line for line in metrics if line.get(key) is not None]
@@ -96,7 +99,7 @@ def _curves(metrics: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[_
 
 
 def _plot_axes(titles: list[str], last: int) -> tuple[Figure, list[Axes]]:
-    """A figure of one plot a title, three or four in a row, whichever leaves fewer places empty."""
+    """Figure with a plot per title, in the three or four columns that leave fewer gaps."""
     columns = min(len(titles), min((4, 3), key=lambda number: -len(titles) % number))
     rows = -(-len(titles) // columns)
     size = (PAGE, _HEIGHT * rows + 0.2)
@@ -105,7 +108,7 @@ def _plot_axes(titles: list[str], last: int) -> tuple[Figure, list[Axes]]:
     for axis, title in zip(axes, titles, strict=True):
         axis.set_title(title, fontsize=SMALL + 1)
         axis.tick_params(labelsize=SMALL, length=2.5, pad=2)
-        # The last point stands clear of the edge.
+        # Keeps the last point clear of the edge.
         axis.set_xlim(0, 1.03 * max(last, 1))
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
@@ -116,8 +119,8 @@ def _plot_axes(titles: list[str], last: int) -> tuple[Figure, list[Axes]]:
 
 
 def _draw(axis: Axes, title: str, curves: Sequence[_Curve]) -> None:
-    """The curves of a panel, and its vertical axis."""
-    unit = {"reconstruction": "nats a kept pixel", "multiplier": ""}
+    """Draws the curves of a panel and sets its vertical axis."""
+    unit = {"reconstruction": "nats per kept pixel", "multiplier": ""}
     axis.set_ylabel(unit.get(title, "nats" if title.startswith("KL") else ""), fontsize=SMALL)
     for curve, colour in zip(curves, LINES, strict=False):
         if curve.key in _SCORES:
@@ -134,7 +137,7 @@ def _draw(axis: Axes, title: str, curves: Sequence[_Curve]) -> None:
     else:
         axis.set_ylim(0, 1.08 * max(_top(curve.values) for curve in curves) or 1)
     if len(curves) > 1:
-        # No broader than a panel of four in a row.
+        # Fits into a panel of four columns.
         axis.legend(
             fontsize=SMALL,
             framealpha=0.8,
@@ -148,13 +151,13 @@ def _draw(axis: Axes, title: str, curves: Sequence[_Curve]) -> None:
 
 
 def _num_outside(axis: Axes, curves: Sequence[_Curve]) -> int:
-    """How many values of a panel's curves its vertical axis does not reach."""
+    """Number of values of a panel outside the range of its vertical axis."""
     low, high = axis.get_ylim()
     return sum(int(((curve.values < low) | (curve.values > high)).sum()) for curve in curves)
 
 
 def _draw_noisy(axis: Axes, curve: _Curve, colour: str) -> None:
-    """A curve, under its running mean where there are many points."""
+    """Draws a curve, and its running mean if it has many points."""
     width = _mean_width(len(curve.values))
     if width == 1:
         axis.plot(*curve[1:], color=colour, linewidth=1.2, marker=".", markersize=3)
@@ -164,18 +167,18 @@ def _draw_noisy(axis: Axes, curve: _Curve, colour: str) -> None:
 
 
 def _mean_width(points: int) -> int:
-    """Over how many points, an odd number, the mean runs; 1 where there are few."""
+    """Odd width of the running mean in points; 1 for a curve of few points."""
     return 1 if points < _MANY else 2 * (points // _PARTS // 2) + 1
 
 
 def _running_mean(values: NDArray, width: int) -> NDArray:
-    """The mean about each value, over fewer at the ends."""
+    """Mean around each value, over fewer values at the ends."""
     ones = np.ones(width)
     return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
 
 
 def _top(values: NDArray) -> float:
-    """What the axis must hold of a curve: of many values not the highest hundredth."""
+    """Upper limit of a curve on the axis; excludes the highest 1 % of many values."""
     width = _mean_width(len(values))
     if width == 1:
         return float(values.max())

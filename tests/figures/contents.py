@@ -1,4 +1,4 @@
-"""What there is to be seen on a figure."""
+"""Reads back the contents of a figure."""
 
 import numpy as np
 
