@@ -6,25 +6,7 @@ from typing import NamedTuple
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-
-class Hypothesis(NamedTuple):
-    """Samples of an image that resemble each other.
-
-    Attributes:
-        share: Fraction of all samples that belong to it, in [0, 1].
-        samples: Their indices, from 0.
-        representative: Index of the sample that is closest to the others.
-        area: Mean area of its samples, in the unit of the image.
-        area_std: Standard deviation of their areas.
-        empty: Whether its samples mark nothing.
-    """
-
-    share: float
-    samples: tuple[int, ...]
-    representative: int
-    area: float
-    area_std: float
-    empty: bool
+from hpunet.inference.hypotheses import Hypothesis
 
 
 class PageImage(NamedTuple):

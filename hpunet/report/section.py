@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hpunet.inference.hypotheses import Hypothesis
 from hpunet.report.area_chart import AreaChart, AreaSpread, area_chart, area_spread
 from hpunet.report.colour_maps import ColourMap, colour_maps
 from hpunet.report.drawing import COLOURS, EmbeddedImage, embed_image, is_noise
-from hpunet.report.page_image import Hypothesis, PageImage
+from hpunet.report.page_image import PageImage
 from hpunet.report.viewport import Viewport, close_view, frame_ratio, scale_bar, whole_view
 from hpunet.report.wording import count, letters, mean_text, percent, plain
 

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from hpunet.report import Hypothesis, PageImage, write_page
+from hpunet.inference.hypotheses import Hypothesis
+from hpunet.report import PageImage, write_page
 
 # Elements without an end.
 VOID = {"meta", "wbr"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpunet.report import Hypothesis, write_page
+from hpunet.inference.hypotheses import Hypothesis
+from hpunet.report import write_page
 from hpunet.report.wording import letters, plain
 from tests.report.page_cases import Reader, decoded, made_up, page, page_image_of
 
