@@ -15,14 +15,12 @@ import tensorflow_datasets as tfds
 from absl import logging
 from PIL import Image
 from tensorflow_datasets.core.utils import tqdm_utils
-from tqdm import tqdm
 
 from hpunet.io.atomic import INCOMPLETE, remove
 from hpunet.io.errors import writing_to
 from hpunet.io.locks import clear_leftovers, exclusive
 
 Builder = TypeVar("Builder", bound=tfds.core.DatasetBuilder)
-Item = TypeVar("Item")
 
 
 def prepare(builder: Builder) -> Builder:
@@ -34,7 +32,7 @@ def prepare(builder: Builder) -> Builder:
 
     Args:
         builder: A TFDS builder, whose `data_dir` is the folder of prepared data. Its generator may
-            raise `UserError` and may wrap what it iterates over in `progress`.
+            raise `UserError` and may show `hpunet.io.progress.progress`.
 
     Raises:
         UserError: If the disk is full or the folder cannot be written, or the generator raises it.
@@ -67,11 +65,6 @@ def is_whole(folder: Path) -> bool:
         return False
     files = [folder / shard for shard in shards]
     return bool(files) and all(file.is_file() and file.stat().st_size > 0 for file in files)
-
-
-def progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
-    """Yields `items`, with a progress bar on stderr if that is a terminal."""
-    yield from tqdm(items, desc=description, total=total, disable=None, leave=False)
 
 
 def example_features() -> tfds.features.FeaturesDict:

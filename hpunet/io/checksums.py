@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from hpunet.io.atomic import write_whole
 from hpunet.io.errors import UserError, reason
+from hpunet.io.progress import progress
 
 # A file that changed this recently might change again without its times showing it.
 _SETTLED_SECONDS = 2.0
@@ -35,8 +35,8 @@ def file_checksums(files: Mapping[str, Path], memory: Path) -> dict[str, str]:
         remembered = memory / f"{hashlib.sha256(listing).hexdigest()}.json"
         if (known := _recall(remembered, files)) is not None:
             return known
-        bar = tqdm(files.items(), "reading for checksums", disable=None, leave=False)
-        checksums = {name: _checksum(path) for name, path in bar}
+        counted = progress(files.items(), len(files), "reading for checksums")
+        checksums = {name: _checksum(path) for name, path in counted}
         unchanged = listing == _listing(files)[0]
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read: {reason(error)}") from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from hpunet.io.atomic import INCOMPLETE
 from hpunet.io.errors import UserError, reason
+from hpunet.io.progress import Progress
 
 _SCHEMES = ("https", "gs", "http")
 _BUCKETS = "https://storage.googleapis.com/"
@@ -66,11 +67,13 @@ def download(url: str, path: Path, most: int | None = None, known_hash: str | No
     """
     import pooch  # Slow to import, and seldom needed.
 
-    pooch.get_logger().setLevel("WARNING")
     _check_address(url, address := _address_of(url))
     fetch = _Downloader(url, most)
+    logger = pooch.get_logger()
+    level = logger.level
     with tempfile.TemporaryDirectory(prefix=INCOMPLETE, dir=path.parent.absolute()) as work:
         try:
+            logger.setLevel("WARNING")
             pooch.retrieve(address, known_hash, path.name, work, downloader=fetch)
         except ValueError as error:
             if known_hash is None or isinstance(error, UserError):
@@ -78,6 +81,8 @@ def download(url: str, path: Path, most: int | None = None, known_hash: str | No
             raise DownloadError(
                 f"{url}: the file that came has another SHA-256 than {known_hash}"
             ) from error
+        finally:
+            logger.setLevel(level)
         Path(work, path.name).replace(path)
 
 
@@ -93,8 +98,6 @@ class _Downloader:
         self._most = most
 
     def __call__(self, address: str, output_file: str, pooch: object) -> None:
-        from tqdm import tqdm
-
         opener = urllib.request.build_opener(_SameScheme(self._url))
         response = self._receive(lambda: opener.open(address, timeout=_TIMEOUT_SECONDS))
         # Pooch makes a file that only its owner may read.
@@ -102,13 +105,11 @@ class _Downloader:
         with response, open(output_file, "xb") as file:
             expected = response.length
             self._check_size(expected or 0)
-            with tqdm(
-                total=expected, desc=self._url, unit="B", unit_scale=True, disable=None
-            ) as bar:
+            with Progress(self._url, expected, "bytes", lines=False, scaled=True) as received:
                 while chunk := self._receive(lambda: response.read(_CHUNK)):
                     self._check_size(file.tell() + len(chunk))
                     file.write(chunk)
-                    bar.update(len(chunk))
+                    received(len(chunk))
             if expected is not None and file.tell() != expected:
                 raise DownloadError(
                     f"{self._url}: download broke off after {file.tell()} of {expected} bytes"

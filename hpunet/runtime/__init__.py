@@ -1,1 +1,1 @@
-"""What makes a command start and run faster."""
+"""Settings of the process that make a command start and run faster."""

@@ -1,4 +1,4 @@
-"""Keeps what JAX compiles, so that the next command with the same network need not do it again."""
+"""Keeps compiled programs, so that the next command with the same network need not compile."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ import jax
 
 from hpunet.io.download import cache_folder
 
-# One training step of the LIDC network takes 3 MB on a CPU.
+# A training step of the LIDC network takes 3 MB on a CPU.
 MOST_BYTES = 1024**3
-# What a command compiles besides its network is quick, but there are dozens.
+# JAX's default of one second leaves out dozens of small programs.
 LEAST_SECONDS = 0.1
 SUFFIX = "-cache"
 
@@ -20,12 +20,12 @@ SUFFIX = "-cache"
 def use() -> None:
     """Lets JAX keep compiled programs in `$HPUNET_CACHE/compiled`, else `~/.cache/hpunet/compiled`.
 
-    JAX's own variables go first: `JAX_COMPILATION_CACHE_DIR` names another folder, which is left to
-    JAX altogether, and `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. The name of a program
-    there holds the processor's features and the versions of JAX and XLA, so machines may share a
-    folder. A folder that cannot be written costs a line on stderr and the time to compile.
+    JAX's own variables take precedence: `JAX_COMPILATION_CACHE_DIR` names another folder, which is
+    left to JAX, and `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. The name of a program
+    contains the processor's features and the versions of JAX and XLA, so machines may share a
+    folder. If the folder cannot be written, a line on stderr says so and nothing is kept.
     """
-    # Its attributes are made when JAX is imported.
+    # mypy does not know these attributes, which JAX makes when it is imported.
     settings: Any = jax.config
     chosen = settings.jax_compilation_cache_dir is not None
     if chosen or not settings.jax_enable_compilation_cache:
@@ -46,16 +46,16 @@ def use() -> None:
 
 
 def clear_oldest(folder: Path, most_bytes: int) -> None:
-    """Removes the programs that were not used for longest, until the others fit into `most_bytes`.
+    """Removes the least recently used programs until the others fit into `most_bytes`.
 
-    JAX's own limit needs one more package and is checked under a lock; here, whatever another
-    process removes or writes meanwhile does no harm.
+    JAX's own limit needs one more package and holds a lock. Here, no lock is needed: files that
+    another process removes or writes at the same time do no harm.
     """
     used: list[tuple[float, int, Path]] = []
     for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):
             stat = path.stat()
-            # Some file systems do not note when a file is read.
+            # Some file systems do not record when a file is read.
             used.append((max(stat.st_atime, stat.st_mtime), stat.st_size, path))
     kept = 0
     for _, size, path in sorted(used, reverse=True):

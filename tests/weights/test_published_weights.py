@@ -101,7 +101,8 @@ def test_header_says_where_they_come_from_and_what_they_learned_from(cache, serv
         "intensity_clip": False,
         "resized": False,
         "pixel_spacing_mm": 0.5,
-        "crop": 128,
+        "crop": [128, 128],
+        "image_channels": 1,
         "classes": 2,
         "data_checksum": None,
     }
