@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.config.groups import GecoConfig, LossConfig
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, build_model
-from hpunet.objectives.cross_entropy import TopK
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig
 from hpunet.weights.deepmind.names import params_from_reference, reference_names
 
 NAMES = ("small", "multiclass", "lidc")
@@ -34,7 +32,7 @@ class Golden(NamedTuple):
     def loss_config(self) -> LossConfig:
         settings = self.meta["loss_kwargs"]
         geco = GecoConfig(settings["kappa"], settings["decay"], settings["rate"])
-        return LossConfig(geco, TopK(settings["top_k_percentage"]), l2=1e-5)
+        return LossConfig(geco, settings["top_k_percentage"], l2=1e-5)
 
     def per_scale(self, name: str) -> list[np.ndarray]:
         return [self.values[f"{name}_{i}"] for i in range(self.model.config.num_scales)]
@@ -54,7 +52,7 @@ class Golden(NamedTuple):
 def load(name: str) -> Golden:
     values = dict(np.load(FOLDER / f"{name}.npz"))
     meta = json.loads(str(values["meta"]))
-    model = build_model(ModelConfig(**meta["cfg"], num_classes=meta["num_classes"]))
+    model = build_model(HierarchicalConfig(**meta["cfg"], num_classes=meta["num_classes"]))
     variables = {k.removeprefix("var:"): v for k, v in values.items() if k.startswith("var:")}
     if not variables:
         parameters = model.list_parameters(meta["in_channels"])

@@ -35,7 +35,7 @@ def test_converted_checkpoint_draws_and_rebuilds_as_the_reference(run_command, o
     assert "multiplier: 1 (" in printed
     assert "skipped: nothing" in printed
     (images,) = (line for line in printed.splitlines() if line.startswith("images: "))
-    assert "not known, so that they will not be resampled; --config=lidc" in images
+    assert "not known, so images will not be resampled; --config=lidc" in images
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     golden = golden_reference.load("small")
     model, params = hpunet.load(out)
@@ -59,6 +59,7 @@ def test_header_says_where_the_weights_come_from(run_command, out):
         "crop": None,
         "classes": 2,
         "data_checksum": None,
+        "image_channels": 1,
     }
     source = header["source"]
     assert len(source.pop("sha256")) == 64
@@ -81,9 +82,9 @@ def test_configuration_gives_network_crop_and_spacing(run_command, out):
     code, printed, _ = run_command(convert, *words)
     assert code == 0
     assert "as given" in printed
-    assert "images: crop 32, pixel spacing 0.7 mm\n" in printed
+    assert "images: crop 32 x 32, pixel spacing 0.7 mm\n" in printed
     preprocessing = read_header(out)["preprocessing"]
-    assert (preprocessing["crop"], preprocessing["pixel_spacing_mm"]) == (32, 0.7)
+    assert (preprocessing["crop"], preprocessing["pixel_spacing_mm"]) == ([32, 32], 0.7)
 
 
 def test_configuration_of_another_network_is_refused(refusal_of, out):

@@ -4,17 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hpunet.config.groups import GecoConfig, LossConfig, TopK
 from hpunet.data.pipeline import Batch
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
-from hpunet.objectives.cross_entropy import TopK
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig
-from hpunet.training.task import Task, build_hierarchical_task
-from hpunet.training.validation import crop_examples
+from hpunet.training.task import Task, build_task
+from hpunet.inference.preprocessing import crop_examples
 
 SIZE = 8
-CONFIG = ModelConfig(
+CONFIG = HierarchicalConfig(
     latent_dims=(1, 1), channels_per_block=(4, 4, 4), convs_per_block=1, blocks_per_level=1
 )
 # A tenth of 4 * 64 pixels is no whole number, and few enough pixels are kept for draws to matter.
@@ -50,8 +48,13 @@ class Parts(NamedTuple):
 
 
 def task(objective=None, top_k=TOP_K, l2: float = 1e-4) -> Task:
-    loss = LossConfig(objective or GecoConfig(), top_k, l2)
-    return build_hierarchical_task(build_model(CONFIG), loss, (SIZE, SIZE), 1, None)
+    loss = LossConfig(
+        objective or GecoConfig(),
+        None if top_k is None else top_k.fraction,
+        top_k is not None and top_k.deterministic,
+        l2,
+    )
+    return build_task(build_model(CONFIG), loss, (SIZE, SIZE), 1, None)
 
 
 def validation_images(num_images: int = 5):

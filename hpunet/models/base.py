@@ -48,6 +48,14 @@ class ModelConfig(Protocol):
         """What height and width of an image are multiples of, in pixels."""
         ...
 
+    @property
+    def least_extent(self) -> tuple[int, int]:
+        """Arrays of weights that the network has at least, and the longest axis among them.
+
+        A weights file whose arrays are fewer or smaller is refused before the network is built.
+        """
+        ...
+
     def latent_shapes(self, height: int, width: int) -> tuple[tuple[int, int, int], ...]:
         """Height, width and channels of the latent at each scale, coarsest first.
 

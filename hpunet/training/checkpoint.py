@@ -1,4 +1,4 @@
-"""Checkpoints on disk: the last ones, to go on from, and the best one."""
+"""Checkpoints on disk: the last ones, to resume from, and the best one."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ NUM_BEST = 2
 UNREADABLE = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
-class Progress(NamedTuple):
-    """What the loop, and not the step, carries.
+class LoopState(NamedTuple):
+    """What the loop carries beside the train state.
 
     Attributes:
         best_ged: Lowest validation GED^2 so far, or None.
@@ -50,8 +50,8 @@ class Checkpoints:
         """Step of the newest checkpoint, or None."""
         return self._last.latest_step()
 
-    def save(self, state: TrainState, progress: Progress) -> None:
-        """Starts to write a checkpoint to go on from, once an earlier one is written.
+    def save(self, state: TrainState, progress: LoopState) -> None:
+        """Starts to write a checkpoint to resume from, once an earlier one is written.
 
         Args:
             state: One host's copy.
@@ -62,18 +62,18 @@ class Checkpoints:
         """
         _save(self._last, state, progress)
 
-    def save_best(self, state: TrainState, progress: Progress) -> None:
+    def save_best(self, state: TrainState, progress: LoopState) -> None:
         """Writes the best checkpoint; returns when it is on disk.
 
         A later `save` may then rely on it. An earlier `save` is finished first: until then the one
-        before it is what a killed run goes on from, and that may need the best one replaced here.
+        before it is what a killed run resumes from, and that may need the best one replaced here.
         """
         self._last.wait_until_finished()
         self.forget_after(int(state.step) - 1)
         _save(self._best, state, progress)
         self._best.wait_until_finished()
 
-    def restore(self, like: TrainState, step: int | None = None) -> tuple[TrainState, Progress]:
+    def restore(self, like: TrainState, step: int | None = None) -> tuple[TrainState, LoopState]:
         """Reads a checkpoint.
 
         Args:
@@ -81,11 +81,11 @@ class Checkpoints:
             step: Which; None for the newest.
 
         Raises:
-            UserError: If it cannot be read, saying what else the run can go on from.
+            UserError: If it cannot be read, saying from which other step the run can resume.
         """
         step = self.last_step if step is None else step
         others = [s for s in self._last.all_steps() if s != step]
-        advice = f"go on from step {max(others)}" if others else "start anew"
+        advice = f"resume from step {max(others)}" if others else "start anew"
         return _restore(self._last, step, like, f"remove it to {advice}")
 
     def restore_best(self, like: TrainState, step: int) -> TrainState:
@@ -123,14 +123,14 @@ def _manager(folder: Path, num_kept: int) -> ocp.CheckpointManager:
         raise UserError(f"{folder}: cannot be used ({error.strerror or error})") from error
 
 
-def _arguments(state: TrainState, progress: Progress) -> ocp.args.Composite:
+def _arguments(state: TrainState, progress: LoopState) -> ocp.args.Composite:
     return ocp.args.Composite(
         state=ocp.args.StandardSave(to_numpy(state)._asdict()),
         progress=ocp.args.JsonSave(progress._asdict()),
     )
 
 
-def _save(manager: ocp.CheckpointManager, state: TrainState, progress: Progress) -> None:
+def _save(manager: ocp.CheckpointManager, state: TrainState, progress: LoopState) -> None:
     step = int(state.step)
     if not manager.save(step, args=_arguments(state, progress)):
         raise RuntimeError(
@@ -141,7 +141,7 @@ def _save(manager: ocp.CheckpointManager, state: TrainState, progress: Progress)
 
 def _restore(
     manager: ocp.CheckpointManager, step: int | None, like: TrainState, advice: str
-) -> tuple[TrainState, Progress]:
+) -> tuple[TrainState, LoopState]:
     expected = to_numpy(like)._asdict()
     arguments = ocp.args.Composite(
         state=ocp.args.StandardRestore(expected), progress=ocp.args.JsonRestore()
@@ -150,7 +150,7 @@ def _restore(
         restored = manager.restore(step, args=arguments)
         _check_shapes(restored["state"], expected)
         key = jax.random.wrap_key_data(restored["state"].pop("key"))
-        return TrainState(**restored["state"], key=key), Progress(**restored["progress"])
+        return TrainState(**restored["state"], key=key), LoopState(**restored["progress"])
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -184,7 +184,7 @@ def all_finite(tree: PyTree) -> bool:
 
 
 def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
-    """The weights of a checkpoint; nothing is written, so a run may be going on.
+    """The weights of a checkpoint; nothing is written, so the run may be training.
 
     Args:
         folder: As for `Checkpoints`.

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hpunet.io.errors import UserError
-from hpunet.objectives.collectives import SINGLE_DEVICE, Collectives
+from hpunet.objectives.terms import SINGLE_DEVICE, Collectives
 
 Tree = TypeVar("Tree")
 AXIS = "devices"

@@ -1,6 +1,5 @@
 """The training loop: one for all models."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,48 +8,28 @@ import jax
 import optax
 from jaxtyping import PyTree
 
-from hpunet.cli.progress import ProgressBar
+from hpunet.config.groups import LoopConfig
 from hpunet.data.pipeline import Batch
-from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
+from hpunet.io.progress import Progress
+from hpunet.training.checkpoint import Checkpoints, LoopState, all_finite
 from hpunet.training.devices import Devices, first
-from hpunet.training.interrupt import Interrupt
-from hpunet.training.metrics_log import MetricsLog
-from hpunet.training.speed import Speed
-from hpunet.training.state import TrainState, build_step, init_state
-from hpunet.training.task import Task
-from hpunet.training.validation import Cropped, Scorer, sample_figure
-from hpunet.training.watch import (
+from hpunet.training.failures import (
     COLLAPSED_STEPS,
     TrainingDivergedError,
     check_finite,
     collapse_report,
     count_low_kl,
 )
+from hpunet.training.interrupt import Interrupt
+from hpunet.training.metrics_log import MetricsLog, Throughput, as_text
+from hpunet.training.state import TrainState, build_step, init_state
+from hpunet.training.task import Task
+from hpunet.inference.preprocessing import CroppedImages
+from hpunet.training.validation import Scorer, sample_figure
 from hpunet.training.workdir import CHECKPOINTS
 
 # Steps between two looks of several hosts at whether one of them was told to stop.
 SIGNAL_EVERY = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopConfig:
-    """How long to train, and when to do what.
-
-    Attributes:
-        num_steps: Steps in all.
-        log_every: Steps between two lines of the log.
-        checkpoint_every: Steps between two checkpoints.
-        evaluate_every: Steps between two validations; 0 for none.
-        num_images: Validation images that are scored.
-        num_samples: Samples an image that they are scored with.
-    """
-
-    num_steps: int
-    log_every: int = 100
-    checkpoint_every: int = 1000
-    evaluate_every: int = 5000
-    num_images: int = 64
-    num_samples: int = 16
 
 
 class Outcome(NamedTuple):
@@ -63,7 +42,7 @@ class Outcome(NamedTuple):
     """
 
     state: TrainState
-    progress: Progress
+    progress: LoopState
     signal: int | None
 
 
@@ -79,7 +58,7 @@ class Run:
         devices: Devices,
         seed: int,
         scorer: Scorer,
-        val_images: Cropped | None,
+        val_images: CroppedImages | None,
         schedule: optax.Schedule,
         init_params: PyTree | None = None,
     ) -> None:
@@ -104,7 +83,7 @@ class Run:
         self._schedule = schedule
         self._checkpoints = Checkpoints(workdir / CHECKPOINTS)
         state = init_state(task, optimizer, seed, init_params)
-        self._progress = Progress()
+        self._progress = LoopState()
         if self._checkpoints.last_step is not None:
             state, self._progress = self._checkpoints.restore(state)
         self._step = int(state.step)
@@ -113,7 +92,14 @@ class Run:
         self._state = devices.replicate(state)
         self._pmapped_step = devices.pmap(build_step(task, optimizer, devices.collectives()))
         self._log = MetricsLog(workdir, self._step) if devices.is_main else None
-        self._bar = ProgressBar(self._step, config.num_steps, silent=not devices.is_main)
+        self._bar = Progress(
+            "",
+            config.num_steps,
+            "steps",
+            initial=self._step,
+            lines=False,
+            silent=not devices.is_main,
+        )
         self._reported_collapse = False
         self._unread: list[tuple[int, Any]] = []
         self._signal: int | None = None
@@ -155,14 +141,14 @@ class Run:
 
     def _steps(self, batches: Iterator[Batch], interrupt: Interrupt) -> None:
         # The first step compiles: it says nothing of the speed.
-        speed: Speed | None = None
+        speed: Throughput | None = None
         while self._step < self._config.num_steps:
             batch = self._next(batches, interrupt)
             if batch is None:
                 break
             self._state, scalars = self._pmapped_step(self._state, self._devices.split(batch))
             self._step += 1
-            self._bar.update()
+            self._bar()
             self._unread.append((self._step, scalars))
             wait = self._must_wait(interrupt)
             values = self._read(leave=0 if wait else 1)
@@ -174,7 +160,7 @@ class Run:
             if wait and self._after_step(interrupt):
                 break
             if wait or speed is None:
-                speed = Speed()
+                speed = Throughput()
 
     def _next(self, batches: Iterator[Batch], interrupt: Interrupt) -> Batch | None:
         try:
@@ -267,7 +253,8 @@ class Run:
         if self._log is not None:
             self._log.write(self._step, values)
         if "loss" in values:
-            self._bar.show(self._step, values)
+            text = as_text(values)
+            self._bar.show(text, f"step {self._step}/{self._config.num_steps}: {text}")
         else:
             scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             self._bar.say(f"step {self._step}: {scores}")

@@ -1,7 +1,8 @@
-"""What training leaves to be read: `metrics.jsonl` and TensorBoard's events."""
+"""What training reports: `metrics.jsonl`, TensorBoard's events and the text beside the bar."""
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,37 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboardX import SummaryWriter
 
+from hpunet.io.atomic import write_whole
 from hpunet.io.errors import UserError
-from hpunet.training.workdir import write_whole
 
 FILE = "metrics.jsonl"
+# Scalars that are shown while training goes on, and how they are called there.
+SHOWN = {"loss": "loss", "kl_sum": "KL", "lagrange_multiplier": "multiplier"}
+
+
+class Throughput:
+    """Images per second since it was made."""
+
+    def __init__(self) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+        self._images = 0
+
+    def count(self, images: int) -> None:
+        """Counts the images of one step more."""
+        self._images += images
+
+    def scalars(self) -> dict[str, float]:
+        """The rate under its name in the log."""
+        return {"images_per_second": self._images / (time.perf_counter() - self._started)}
+
+
+def as_text(scalars: Mapping[str, float]) -> str:
+    """The newest scalars of a step in one line."""
+    known = {label: scalars[name] for name, label in SHOWN.items() if name in scalars}
+    text = ", ".join(f"{label} {value:.4g}" for label, value in known.items())
+    speed = scalars.get("images_per_second")
+    return text if speed is None else f"{text}, {speed:.1f} images/s"
 
 
 class MetricsLog:

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
-from hpunet.objectives.collectives import Collectives
-from hpunet.objectives.terms import Scalars
+from hpunet.objectives.terms import Collectives, Scalars
 from hpunet.training.task import Task
 
 

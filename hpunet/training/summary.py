@@ -9,15 +9,18 @@ import numpy as np
 from jaxtyping import PyTree
 
 from hpunet import figures
-from hpunet.data.augment import AugmentConfig, augment
+from hpunet.config.groups import AugmentConfig
+from hpunet.data.augment import augment
 from hpunet.data.dataset import Dataset
 from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
 from hpunet.evaluation.truth_report import TruthReport, compare_with_truth
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.io.atomic import write_json
+from hpunet.models.base import ModelConfig
 from hpunet.training import workdir as folder
 from hpunet.training.metrics_log import FILE, read_metrics
-from hpunet.training.validation import Cropped, Scored, sample_figure
+from hpunet.inference.preprocessing import CroppedImages
+from hpunet.training.validation import ValidationScores, sample_figure
 from hpunet.weights.file import save_weights
 
 AUGMENTED_ROWS, AUGMENTED_COLUMNS = 5, 7
@@ -40,7 +43,7 @@ def write_summary(
         kappa: The target to be drawn into the course, or None.
     """
     save_weights(workdir / folder.WEIGHTS, params, network, preprocessing)
-    course = figures.training_course(read_metrics(workdir / FILE), kappa=kappa)
+    course = figures.training_curves(read_metrics(workdir / FILE), kappa=kappa)
     figures.save(course, workdir / folder.COURSE)
 
 
@@ -65,13 +68,13 @@ def write_augmented(
     figures.save(figure, workdir / folder.AUGMENTED)
 
 
-def write_samples(workdir: Path, images: Cropped, scored: Scored) -> None:
+def write_samples(workdir: Path, images: CroppedImages, scored: ValidationScores) -> None:
     """Writes the figure of images, annotators' masks, samples and their standard deviation."""
     figures.save(sample_figure(images, scored), workdir / folder.SAMPLES)
 
 
 def write_report(
-    workdir: Path, dataset: Dataset, split: str, images: Cropped, scored: Scored
+    workdir: Path, dataset: Dataset, split: str, images: CroppedImages, scored: ValidationScores
 ) -> str:
     """Writes the scores, and how far they are from the truth if that is known, as JSON.
 
@@ -101,11 +104,11 @@ def write_report(
         truth = _compare(dataset, split, images, scored)
         report["truth"] = truth.as_json()
         text = f"{text}\n\n{truth.as_text()}"
-    folder.write_json(workdir / folder.REPORT, report)
+    write_json(workdir / folder.REPORT, report)
     return text
 
 
-def _compare(dataset: Dataset, split: str, images: Cropped, scored: Scored) -> TruthReport:
+def _compare(dataset: Dataset, split: str, images: CroppedImages, scored: ValidationScores) -> TruthReport:
     examples = spread(dataset.splits[split], len(images.position))
     modes = np.stack([example["modes"] for example in examples])
     return compare_with_truth(dataset.truth, scored.samples, images.annotations, modes, scored.ged)

@@ -6,20 +6,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from hpunet.data.augment import AugmentConfig, augment, center_crop
+from hpunet.config.groups import AugmentConfig, LossConfig
+from hpunet.data.augment import augment, center_crop
 from hpunet.data.intensities import BYTES, Intensities
 from hpunet.data.labels import IGNORED
 from hpunet.data.pipeline import Batch
-from hpunet.inference.sampler import Sampler, build_sampler
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.hierarchical.network import Network
+from hpunet.inference.preprocessing import preprocess
+from hpunet.inference.sampling import Sampler, build_sampler
+from hpunet.models.base import ModelConfig
 from hpunet.models.model import Model
-from hpunet.models.noise import draw_noise
-from hpunet.objectives.collectives import Collectives
-from hpunet.objectives.loss import Loss, LossConfig, build_objective, loss_of_pass
+from hpunet.models.network import Network
+from hpunet.models.noise import draw_gumbel_noise
+from hpunet.objectives.loss import Loss, build_objective, loss_of_pass
+from hpunet.objectives.terms import Collectives
 
 LossFunction = Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collectives], Loss]
 
@@ -41,13 +42,6 @@ class Task(NamedTuple):
     sampler: Sampler
 
 
-def scale_intensities(
-    image: ArrayLike, intensities: Intensities = BYTES
-) -> Float[Array, "B H W C"]:
-    """Values as stored, those of 8-bit files if nothing else is said, as the network sees them."""
-    return intensities.apply(jnp.asarray(image, jnp.float32))
-
-
 def see(
     batch: Batch,
     keys: Key[Array, " B"],
@@ -62,9 +56,9 @@ def see(
         keys: One key an example, for the deformation.
         crop: Height and width of the result, in pixels.
         augmentation: Ranges of the random deformations; None takes the central crop.
-        intensities: How values as stored become what the network sees.
+        intensities: Which intensities the network sees for stored values.
     """
-    image = scale_intensities(batch.image, intensities)
+    image = jnp.asarray(preprocess(batch.image, intensities))
     labels = jnp.asarray(batch.labels, jnp.int32)
     if augmentation is not None:
         return augment(keys, image, labels, crop, augmentation)
@@ -72,7 +66,7 @@ def see(
     return jnp.asarray(cropped_image), jnp.asarray(cropped_labels)
 
 
-def build_hierarchical_task(
+def build_task(
     model: Model,
     loss_config: LossConfig,
     crop: tuple[int, int],
@@ -81,7 +75,7 @@ def build_hierarchical_task(
     network: Network | None = None,
     intensities: Intensities = BYTES,
 ) -> Task:
-    """A Hierarchical Probabilistic U-Net to be trained.
+    """A model to be trained.
 
     Args:
         model: Gives the first weights, and the samples.
@@ -112,8 +106,6 @@ def _build_loss(
     augmentation: AugmentConfig | None,
     intensities: Intensities,
 ) -> LossFunction:
-    latent_shapes = model_config.latent_shapes(*crop)
-    gumbel_shape = crop if config.draws_pixels else None
 
     def loss(
         params: PyTree,
@@ -127,12 +119,15 @@ def _build_loss(
         image, labels = see(batch, pairs[:, 0], crop, augmentation, intensities)
         # An ignored pixel is of no class: to the posterior it shows nothing.
         segmentation = jax.nn.one_hot(labels, model_config.num_classes)
-        noise = draw_noise(pairs[:, 1], latent_shapes, gumbel_shape)
-        output = network.forward(params, image, segmentation, noise.latents)
+        noise = network.draw_noise(pairs[:, 1], crop)
+        gumbel = None
+        if config.draws_pixels:
+            gumbel = draw_gumbel_noise(pairs[:, 1], model_config.num_scales, crop)
+        output = network.forward(params, image, segmentation, noise)
         return loss_of_pass(
             output,
             segmentation,
-            noise,
+            gumbel,
             params,
             variables,
             objective_state,

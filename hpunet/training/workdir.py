@@ -1,4 +1,4 @@
-"""The folder of a run: which configuration and data it belongs to, and what it ends with."""
+"""The folder of a run: its files, and the configuration and data that it belongs to."""
 
 import json
 import os
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpunet.config.keys import FREE_KEYS
+from hpunet.config.old_names import with_current_names
 from hpunet.data.intensities import BYTES, Intensities
 from hpunet.io.atomic import check_writable, write_json
 from hpunet.io.errors import UserError, reason
@@ -65,7 +67,7 @@ def check(
     config: Mapping[str, Any],
     changed_keys: Callable[[dict[str, Any], dict[str, Any]], list[str]],
 ) -> None:
-    """Makes sure that a run may go on, or begin, in a folder; writes nothing.
+    """Makes sure that a run may start, or resume, in a folder; writes nothing.
 
     Args:
         workdir: The folder.
@@ -92,7 +94,7 @@ def check(
         listed = ", ".join(f"{k} (was {old.get(k)!r}, now {new.get(k)!r})" for k in changed)
         raise UserError(
             f"{workdir / CONFIG} is of a run with another configuration: {listed}; only "
-            "num_steps, remat and the *_every keys may change, another --workdir starts anew"
+            f"{', '.join(FREE_KEYS)} may change, another --workdir starts anew"
         )
 
 
@@ -120,16 +122,16 @@ def saved_steps(folder: Path) -> list[int]:
 def claim(
     workdir: Path, config: Mapping[str, Any], data_checksum: str, intensities: Intensities = BYTES
 ) -> None:
-    """Writes down, in a folder that was checked, which configuration and data it belongs to.
+    """Records in a folder that was checked which configuration and data it belongs to.
 
     Args:
         workdir: The folder; made if missing.
         config: The configuration, by full keys.
         data_checksum: Of the prepared data set.
-        intensities: How its values become what the network sees.
+        intensities: Which intensities the network sees for stored values.
 
     Raises:
-        UserError: If the run began with other data, or the folder cannot be written.
+        UserError: If the run started with other data, or the folder cannot be written.
     """
     old = _read_config(workdir / CONFIG) or {}
     if old.get(CHECKSUM, data_checksum) != data_checksum:
@@ -146,7 +148,7 @@ def claim(
 
 
 def data_checksum(workdir: Path) -> str | None:
-    """Checksum of the data that a run began with, if it was written down.
+    """Checksum of the data that a run started with, if it is recorded.
 
     Raises:
         UserError: If the run's configuration cannot be read.
@@ -155,7 +157,7 @@ def data_checksum(workdir: Path) -> str | None:
 
 
 def data_intensities(workdir: Path) -> Intensities:
-    """How values of a run's data become what its network sees.
+    """Which intensities the network of a run sees for stored values.
 
     Raises:
         UserError: If the run's configuration cannot be read.
@@ -178,4 +180,4 @@ def _read_config(path: Path) -> dict[str, Any] | None:
         ) from None
     if not isinstance(config, dict):
         raise UserError(f"{path}: it holds no JSON object; another --workdir starts anew")
-    return config
+    return with_current_names(config)

@@ -12,14 +12,14 @@ import safetensors
 from jaxtyping import PyTree
 from safetensors.numpy import save
 
-from hpunet.io.atomic import written_whole
+from hpunet.io.atomic import write_whole
+from hpunet.io.checksums import params_checksum
 from hpunet.io.errors import UserError
-from hpunet.models.check import FIRST_KERNEL
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models import check
+from hpunet.models.base import ModelConfig
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, build_model
 from hpunet.weights import header
-from hpunet.weights.checksum import checksum
 from hpunet.weights.header import Header, shown
 
 HEADER = "hpunet"
@@ -70,12 +70,12 @@ def save_weights(
         for module, weights in params.items()
         for name, value in weights.items()
     }
-    text = header.encode(config, preprocessing, source, checksum(params))
+    preprocessing = {**preprocessing, "image_channels": check.image_channels(params, config)}
+    text = header.encode(config, preprocessing, source, params_checksum(params))
     # Under one key: the order of several would differ from file to file.
     contents = save(tensors, metadata={HEADER: text})
     # Not by safetensors, whose files nobody else may read.
-    with written_whole(path) as file:
-        file.write(contents)
+    write_whole(path, contents)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -116,11 +116,12 @@ def read(path: str | Path) -> WeightsFile:
         check_shapes(shapes, model, str(path))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     tree = _tree(tensors)
-    found = checksum(tree)
+    found = params_checksum(tree)
     if said.checksum not in (None, header.combine(said.text, found)):
         raise UserError(f"{path}: damaged, its contents do not have the checksum in its header")
     params = jax.tree.map(jnp.asarray, tree)
     check_finite(params, str(path))
+    _check_channels(path, said, model.image_channels(params))
     return WeightsFile(Path(path), model, params, said, found)
 
 
@@ -162,12 +163,20 @@ def _check_type(path: str | Path, name: str, dtype: str) -> None:
         raise UserError(f"{path}: {shown(name)} has type {dtype}; allowed is F32")
 
 
+def _check_channels(path: str | Path, said: Header, channels: int) -> None:
+    """Refuses a header that names another number of image channels than the weights have."""
+    named = said.preprocessing.get("image_channels")
+    if named not in (None, channels):
+        raise UserError(
+            f"{path}: its header has image_channels={named}; its network takes {channels}"
+        )
+
+
 def _check_extent(path: str | Path, network: ModelConfig, shapes: Shapes) -> None:
     """Refuses settings of a larger network than the arrays can be of."""
-    widths = (*network.channels_per_block, *network.inner_channels, *network.latent_dims)
+    least_arrays, least_width = network.least_extent
     widest = max((size for shape in shapes.values() for size in shape), default=0)
-    blocks = network.num_levels * network.blocks_per_level
-    if blocks * network.convs_per_block > len(shapes) or max(*widths, network.num_classes) > widest:
+    if least_arrays > len(shapes) or least_width > widest:
         raise UserError(f"{path}: its header's network is larger than its {len(shapes)} arrays are")
 
 
@@ -207,11 +216,9 @@ def check_shapes(shapes: Shapes, model: Model, source: str) -> None:
         source: Where they come from, for the message.
     """
     found = dict(shapes)
-    first = found.get(FIRST_KERNEL)
+    first = found.get(model.config.first_kernel)
     if first is None or len(first) != 4 or first[2] < 1:
-        raise UserError(
-            f"{source}: its weights are not those of a Hierarchical Probabilistic U-Net"
-        )
+        raise UserError(f"{source}: its weights are not those of a {model.config.title}")
     for parameter in model.list_parameters(first[2]):
         shape = found.pop((parameter.module, parameter.name), None)
         if shape != parameter.shape:

@@ -1,4 +1,4 @@
-"""What a weights file says of itself, and whether it may be believed."""
+"""The header of a weights file: written, read and checked."""
 
 import dataclasses
 import hashlib
@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from hpunet.data.intensities import BYTES, Intensities
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.base import MODELS, ModelConfig
 
 FORMAT = "hpunet-1"
+# Files of earlier versions do not name their model.
+DEFAULT_NAME = "hierarchical"
 # Coarser than this no picture has a pixel left.
 MOST_LEVELS = 16
 _MOST_CHARACTERS = 1 << 24
@@ -20,10 +21,10 @@ _LARGEST = 1 << 20  # Pixels of a side, classes.
 
 
 class Header(NamedTuple):
-    """What a weights file says of itself.
+    """The header of a weights file.
 
     Attributes:
-        network: The network's shape.
+        network: The settings of the model.
         preprocessing: How images become the network's input.
         source: Where converted weights come from, or None.
         checksum: Of the header's other entries and the weights; None in files of older versions.
@@ -37,47 +38,6 @@ class Header(NamedTuple):
     text: str
 
 
-def preprocessing_of(
-    pixel_spacing_mm: float | None,
-    crop: int | None,
-    classes: int,
-    data_checksum: str | None = None,
-    intensities: Intensities = BYTES,
-    resized: bool = False,
-) -> dict[str, Any]:
-    """How images become a network's input, as headers say it.
-
-    Args:
-        pixel_spacing_mm: Of the images it learned from, or None where that is not known.
-        crop: Height and width of these in pixels, or None.
-        classes: Background included.
-        data_checksum: Of the data it learned from, or None.
-        intensities: How values become what it sees.
-        resized: Whether it saw whole images, resized to the crop.
-    """
-    ranges = [list(limits) for limits in zip(*intensities[:2], strict=True)]
-    return {
-        "intensity_range": ranges[0] if len(ranges) == 1 else ranges,
-        "intensity_clip": intensities.clip,
-        "resized": resized,
-        "pixel_spacing_mm": pixel_spacing_mm,
-        "crop": crop,
-        "classes": classes,
-        "data_checksum": data_checksum,
-    }
-
-
-def intensities_of(preprocessing: Mapping[str, Any]) -> Intensities:
-    """How values become what a network sees, by the entries of a checked header."""
-    found = preprocessing.get("intensity_range")
-    if found is None:
-        return BYTES
-    ranges = [found] if _is_range(found) else found
-    low, high = zip(*((float(a), float(b)) for a, b in ranges), strict=True)
-    clip = preprocessing.get("intensity_clip")
-    return Intensities(low, high, (low, high) != BYTES[:2] if clip is None else clip)
-
-
 def encode(
     network: ModelConfig,
     preprocessing: Mapping[str, Any],
@@ -87,7 +47,7 @@ def encode(
     """The header as text, with a checksum over itself and the weights."""
     entries: dict[str, Any] = {
         "format": FORMAT,
-        "network": dataclasses.asdict(network),
+        "network": {"name": network.name, **dataclasses.asdict(network)},  # type: ignore[call-overload]
         "preprocessing": dict(preprocessing),
     }
     if source is not None:
@@ -148,14 +108,20 @@ def _read(text: str, path: str) -> dict[str, Any]:
 
 
 def _network(settings: dict[str, Any], path: str) -> ModelConfig:
-    known = {field.name for field in dataclasses.fields(ModelConfig)}
+    settings = dict(settings)
+    name = settings.pop("name", DEFAULT_NAME)
+    if not isinstance(name, str) or name not in MODELS:
+        allowed = " or ".join(map(repr, MODELS))
+        raise _wrong(path, "network.name", name, allowed)
+    kind = MODELS[name]
+    known = {field.name for field in dataclasses.fields(kind)}
     if settings.keys() != known:
         wrong = min(settings.keys() ^ known)
         problem = "missing" if wrong in known else "not known"
         raise UserError(f"{path}: its header's network.{shown(wrong)} is {problem}")
     try:
-        network = ModelConfig(**settings)
-    except UserError as error:
+        network: ModelConfig = kind(**settings)
+    except ValueError as error:
         raise UserError(f"{path}: its header's network: {shown(error)}") from None
     if network.num_levels > MOST_LEVELS:
         raise UserError(
@@ -172,6 +138,11 @@ def _is_number(value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+
+
+def _is_crop(value: Any) -> bool:
+    both = isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+    return both or _is_count(value)
 
 
 def _is_range(value: Any) -> bool:
@@ -199,7 +170,8 @@ _PREPROCESSING: dict[str, tuple[Callable[[Any], bool], str]] = {
     "intensity_clip": (_is_flag, "true or false"),
     "resized": (_is_flag, "true or false"),
     "pixel_spacing_mm": (lambda v: _is_number(v) and v > 0, "a number above 0"),
-    "crop": (_is_count, "a number of pixels"),
+    "crop": (_is_crop, "a number of pixels, or height and width"),
+    "image_channels": (_is_count, "a number of channels"),
     "classes": (_is_count, "a number of classes"),
     "data_checksum": (lambda v: isinstance(v, str), "a text"),
 }

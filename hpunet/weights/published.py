@@ -38,6 +38,16 @@ class PublishedWeights(NamedTuple):
     preprocessing: Mapping[str, Any]
 
 
+# The header's entry of networks that learned from 8-bit images, as the reference does.
+EIGHT_BIT: dict[str, Any] = {
+    "intensity_range": [0.0, 255.0],
+    "intensity_clip": False,
+    "resized": False,
+    "pixel_spacing_mm": None,
+    "crop": None,
+    "classes": None,
+    "data_checksum": None,
+}
 PUBLISHED = {
     "lidc": PublishedWeights(
         url="https://storage.googleapis.com/hpunet-data/model_checkpoint/checkpoint.tar.gz",
@@ -46,15 +56,7 @@ PUBLISHED = {
         network=HierarchicalConfig(),
         channels=1,
         # As `configs/lidc.py` trains.
-        preprocessing={
-            "intensity_range": [0.0, 255.0],
-            "intensity_clip": False,
-            "resized": False,
-            "pixel_spacing_mm": 0.5,
-            "crop": [128, 128],
-            "classes": 2,
-            "data_checksum": None,
-        },
+        preprocessing={**EIGHT_BIT, "pixel_spacing_mm": 0.5, "crop": [128, 128], "classes": 2},
     )
 }
 

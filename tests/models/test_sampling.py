@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import hpunet
-from hpunet.io.errors import UserError
 from hpunet.models import check
 from tests import tiny
 
@@ -212,15 +211,15 @@ def test_segmentation_that_does_not_fit_is_refused(params):
     ("settings", "message"),
     [
         ({"latent_dims": (1, 1, 1)}, "fewer scales than the 3 levels"),
-        ({"latent_dims": ()}, "at least one whole number"),
-        ({"channels_per_block": (4, 0, 4)}, "whole numbers from 1 up"),
+        ({"latent_dims": ()}, "a list of at least one of whole numbers"),
+        ({"channels_per_block": (4, 0, 4)}, "whole numbers from 1 to"),
         ({"down_channels_per_block": (2, 2)}, "as many widths"),
-        ({"num_classes": 1}, "num_classes=1: allowed are whole numbers from 2 up"),
+        ({"num_classes": 1}, "num_classes=1: allowed is whole numbers from 2 to"),
     ],
 )
 def test_network_that_cannot_be_is_refused(settings, message):
     shape = {"latent_dims": (1,), "channels_per_block": (4, 4, 4)} | settings
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ValueError, match=message):
         hpunet.HierarchicalConfig(**shape)
 
 

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.io.errors import UserError
-from hpunet.objectives.cross_entropy import TopK, cross_entropy, reconstruction
+from hpunet.config.groups import TopK
+from hpunet.objectives.cross_entropy import cross_entropy, reconstruction
 from hpunet.objectives.terms import l2_regularisation
 
 TOLERANCE = 1e-5
@@ -92,7 +92,7 @@ def test_gradient_reaches_kept_pixels_alone(pixelwise, gumbel):
 
 @pytest.mark.parametrize("fraction", [0.0, 1.1, -0.5])
 def test_fraction_out_of_range_is_refused(fraction):
-    with pytest.raises(UserError, match=f"top_k_fraction={fraction}"):
+    with pytest.raises(ValueError, match=f"^fraction={fraction}: allowed is numbers above 0 to 1"):
         TopK(fraction)
 
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.io.errors import UserError
-from hpunet.objectives.elbo import ElboConfig, build_elbo
-from hpunet.objectives.geco import GecoConfig, GecoState, build_geco, init_geco, multiplier_of
+from hpunet.config.groups import ElboConfig, GecoConfig
+from hpunet.objectives.elbo import build_elbo
+from hpunet.objectives.geco import GecoState, build_geco, init_geco, multiplier_of
 from hpunet.objectives.terms import SINGLE_DEVICE, Terms
 
 CONFIG = GecoConfig(kappa=0.1, decay=0.9, rate=0.05)
@@ -89,7 +89,7 @@ def test_multiplier_rises_while_the_reconstruction_misses_its_target_and_falls_a
 @pytest.mark.parametrize("kwargs", [{"kappa": 0.0}, {"decay": 1.0}, {"decay": -0.1}, {"rate": 0.0}])
 def test_settings_of_geco_out_of_range_are_refused(kwargs):
     (name,) = kwargs
-    with pytest.raises(UserError, match=rf"^objective\.{name}="):
+    with pytest.raises(ValueError, match=rf"^{name}="):
         GecoConfig(**kwargs)
 
 
@@ -103,5 +103,5 @@ def test_elbo_is_the_reconstruction_and_the_weighted_kl():
 
 
 def test_negative_weight_of_the_kl_is_refused():
-    with pytest.raises(UserError, match=r"^objective\.beta=-1"):
+    with pytest.raises(ValueError, match=r"^beta=-1"):
         ElboConfig(-1.0)

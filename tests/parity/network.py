@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.objectives.cross_entropy import TopK, cross_entropy, reconstruction
+from hpunet.config.groups import TopK
+from hpunet.objectives.cross_entropy import cross_entropy, reconstruction
 from hpunet.objectives.terms import l2_regularisation
 from tests.golden_reference import Golden
 from tests.parity.comparison import EQUAL, Comparison, compare

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpunet.io.errors import UserError
-from hpunet.training.checkpoint import Checkpoints, Progress
+from hpunet.training.checkpoint import Checkpoints, LoopState
 from hpunet.training.state import TrainState
 
 
@@ -26,7 +26,7 @@ def checkpoints(tmp_path):
 
 def save(checkpoints, *steps):
     for step in steps:
-        checkpoints.save(state(step), Progress(best_step=step))
+        checkpoints.save(state(step), LoopState(best_step=step))
     checkpoints._last.wait_until_finished()
 
 
@@ -42,7 +42,7 @@ def test_newest_checkpoint_comes_back(checkpoints):
     assert int(restored.step) == 5
     np.testing.assert_array_equal(restored.params["conv"]["w"], state(5).params["conv"]["w"])
     assert jnp.array_equal(jax.random.key_data(restored.key), jax.random.key_data(state(5).key))
-    assert progress == Progress(best_step=5)
+    assert progress == LoopState(best_step=5)
 
 
 # Orbax abandons its other reads when one fails, and Python says so when they are collected.
@@ -77,24 +77,24 @@ def test_checkpoint_of_another_network_is_refused(checkpoints, like):
 def test_checkpoint_that_orbax_would_silently_leave_out_is_our_mistake(checkpoints, step):
     save(checkpoints, 5)
     with pytest.raises(RuntimeError, match=rf"{step} was not saved: the latest is of step 5"):
-        checkpoints.save(state(step), Progress())
+        checkpoints.save(state(step), LoopState())
 
 
 def test_stale_best_checkpoints_give_way(checkpoints, tmp_path):
     for step in (4, 6):
-        checkpoints.save_best(state(step), Progress())
+        checkpoints.save_best(state(step), LoopState())
     fresh = state(4)._replace(params={"conv": {"w": np.full((3, 2), 0.5, np.float32)}})
-    checkpoints.save_best(fresh, Progress())
+    checkpoints.save_best(fresh, LoopState())
     assert float(checkpoints.restore_best(state(0), 4).params["conv"]["w"][0, 0]) == 0.5
     assert [p.name for p in (tmp_path / "best").iterdir()] == ["4"]
 
 
 def test_run_that_starts_anew_forgets_every_best_checkpoint(checkpoints, tmp_path):
     checkpoints.forget_after(0)
-    checkpoints.save_best(state(4), Progress())
+    checkpoints.save_best(state(4), LoopState())
     checkpoints.forget_after(0)
     assert not list((tmp_path / "best").iterdir())
-    checkpoints.save_best(state(2), Progress())
+    checkpoints.save_best(state(2), LoopState())
     with pytest.raises(UserError, match=r"best/4: .*; another --workdir starts anew$"):
         checkpoints.restore_best(state(0), 4)
 

@@ -8,15 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.config.groups import ElboConfig, GecoConfig, LossConfig, TopK
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
-from hpunet.objectives.cross_entropy import TopK
-from hpunet.objectives.elbo import ElboConfig
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig
 from hpunet.training.devices import Devices
 from hpunet.training.state import build_step, init_state
-from hpunet.training.task import build_hierarchical_task
+from hpunet.training.task import build_task
 from tests import tiny
 
 OPERATION = re.compile(
@@ -27,14 +24,19 @@ OPTIMIZER = optax.adam(1e-3)
 
 
 def task(num_levels=2, blocks_per_level=1, objective=None, top_k=tiny.TOP_K):
-    config = ModelConfig(
+    config = HierarchicalConfig(
         latent_dims=(1,) * (num_levels - 1),
         channels_per_block=(2,) * num_levels,
         convs_per_block=1,
         blocks_per_level=blocks_per_level,
     )
-    loss = LossConfig(objective or GecoConfig(), top_k, 1e-4)
-    return build_hierarchical_task(build_model(config), loss, (tiny.SIZE, tiny.SIZE), 1, None)
+    loss = LossConfig(
+        objective or GecoConfig(),
+        None if top_k is None else top_k.fraction,
+        top_k is not None and top_k.deterministic,
+        1e-4,
+    )
+    return build_task(build_model(config), loss, (tiny.SIZE, tiny.SIZE), 1, None)
 
 
 def asked_for(task, num_devices):

@@ -11,17 +11,17 @@ import numpy as np
 import optax
 import pytest
 
+from hpunet.config.groups import ElboConfig, LoopConfig
 from hpunet.data.pipeline import training_batches
 from hpunet.io.errors import UserError
-from hpunet.objectives.elbo import ElboConfig
 from hpunet.training import loop, watch
 from hpunet.training.checkpoint import Checkpoints
 from hpunet.training.devices import Devices
-from hpunet.training.loop import LoopConfig, Run
+from hpunet.training.loop import Run
 from hpunet.training.metrics_log import read_metrics
 from hpunet.training.state import build_step, init_state
 from hpunet.training.validation import Scorer
-from hpunet.training.watch import TrainingDivergedError
+from hpunet.training.failures import TrainingDivergedError
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from hpunet.config.groups import OptimizerConfig
 from hpunet.io.errors import UserError
-from hpunet.training.optimizer import OptimizerConfig, build_schedule
+from hpunet.training.optimizer import build_schedule
 
 TOLERANCE = 1e-6
 

@@ -6,7 +6,7 @@ import pytest
 
 from hpunet import train
 from hpunet.io.errors import UserError
-from hpunet.training.memory import explain_exhaustion
+from hpunet.training.failures import explain_exhaustion
 from tests import tiny_command
 
 # Elements, of four bytes each: more than any machine has.

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from hpunet.training.validation import Cropped, Scored, sample_figure
+from hpunet.inference.preprocessing import CroppedImages
+from hpunet.training.validation import ValidationScores, sample_figure
 from tests.figures.looking import beside, labels, pictures, titles
 
-IMAGES = Cropped(
+IMAGES = CroppedImages(
     np.random.default_rng(0).random((5, 8, 8, 1)), labels(4, 5, 8, 8).astype(np.uint8), np.arange(5)
 )
-SCORED = Scored(np.zeros(5), np.zeros(5), np.zeros(5), labels(10, 5, 8, 8, seed=1))
+SCORED = ValidationScores(np.zeros(5), np.zeros(5), np.zeros(5), labels(10, 5, 8, 8, seed=1))
 
 
 def test_three_images_are_shown_with_their_annotators_and_samples():
@@ -33,6 +34,6 @@ def test_each_image_has_its_number_and_the_title(title, before):
 
 
 def test_fewer_images_than_three_are_shown_too():
-    one = Cropped(IMAGES.image[:1], IMAGES.annotations[:, :1], IMAGES.position[:1])
+    one = CroppedImages(IMAGES.image[:1], IMAGES.annotations[:, :1], IMAGES.position[:1])
     figure = sample_figure(one, SCORED._replace(samples=SCORED.samples[:, :1]), "step 1")
     assert beside(figure)[0] == "step 1, image 1"

@@ -8,15 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.config.keys import KEYS
+from hpunet.config.groups import GecoConfig, LossConfig
+from hpunet.config.keys import keys_of
+from hpunet.models.base import PRECISIONS
 from hpunet.models.hierarchical.network import build_network
 from hpunet.models.model import build_model
-from hpunet.models.precision import PRECISIONS
-from hpunet.objectives.collectives import SINGLE_DEVICE
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig
+from hpunet.objectives.terms import SINGLE_DEVICE
 from hpunet.training.state import build_step, init_state
-from hpunet.training.task import build_hierarchical_task, scale_intensities
+from hpunet.inference.preprocessing import preprocess
+from hpunet.training.task import build_task
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -35,10 +35,10 @@ OPTIMIZER = optax.adam(1e-3)
 
 def task(precision="float32", remat=False):
     # All pixels count: which of them are drawn may hang on a rounding.
-    loss = LossConfig(GecoConfig(), None, 1e-4)
+    loss = LossConfig(GecoConfig(), None, l2=1e-4)
     size = (tiny.SIZE, tiny.SIZE)
     network = build_network(tiny.CONFIG, precision, remat)
-    return build_hierarchical_task(build_model(tiny.CONFIG), loss, size, 1, None, network)
+    return build_task(build_model(tiny.CONFIG), loss, size, 1, None, network)
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def test_scored_samples_are_drawn_in_float32():
     made = task("bfloat16")
     params = made.init(jax.random.key(0))
     batch = tiny.batch()
-    image = scale_intensities(batch.image)
+    image = preprocess(batch.image)
     keys = jax.random.split(jax.random.key(0), 4)
     drawn = jax.make_jaxpr(lambda p: made.sampler.sample(p, keys, image, 2))(params)
     labels = jax.numpy.asarray(batch.labels)
@@ -117,4 +117,4 @@ def test_levels_computed_twice_give_the_same_gradient(precision):
 
 
 def test_key_of_the_configuration_allows_the_networks_precisions():
-    assert KEYS["precision"].allowed.text == " or ".join(repr(p) for p in PRECISIONS)
+    assert keys_of()["precision"].allowed.text == " or ".join(repr(p) for p in PRECISIONS)

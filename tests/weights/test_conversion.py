@@ -147,7 +147,7 @@ def test_first_kernel_that_is_none_is_named(checkpoint, variables, shape):
 
 
 def test_settings_of_another_network_are_refused(checkpoint, variables):
-    smaller = hpunet.ModelConfig((1,), (4, 4), convs_per_block=1, blocks_per_level=1)
+    smaller = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1, blocks_per_level=1)
     assert "has shape" in refusal(checkpoint(variables), smaller)
 
 

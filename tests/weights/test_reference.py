@@ -62,5 +62,5 @@ def test_variable_that_is_no_kernel_of_numbers_is_named(variables, name, value):
 def test_what_is_no_mapping_or_no_network_is_refused():
     with pytest.raises(ValueError, match="variables is a list: allowed is a mapping"):
         hpunet.params_from_reference([], tiny.CONFIG)
-    with pytest.raises(ValueError, match=r"config=None: allowed is a hpunet\.ModelConfig"):
+    with pytest.raises(ValueError, match=r"config=None: allowed is a hpunet\.HierarchicalConfig"):
         hpunet.params_from_reference({}, None)

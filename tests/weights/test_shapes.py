@@ -12,7 +12,7 @@ from hpunet.weights.deepmind.shapes import find_configs
 from tests import golden_reference
 
 SCOPE = "model/HPUNet"
-LIDC = hpunet.ModelConfig()
+LIDC = hpunet.HierarchicalConfig()
 
 
 def shapes_of(config, image_channels, scope=SCOPE):
@@ -43,7 +43,7 @@ def settings(draw):
 @hypothesis.settings(max_examples=15, deadline=None)
 @hypothesis.given(settings(), st.integers(1, 4), st.sampled_from(("model/HPUNet", "a", "")))
 def test_settings_of_any_network_are_found(settings, image_channels, scope):
-    config = hpunet.ModelConfig(**settings)
+    config = hpunet.HierarchicalConfig(**settings)
     assert find_configs(shapes_of(config, image_channels, scope), scope) == [config]
 
 
@@ -51,7 +51,7 @@ def test_settings_of_any_network_are_found(settings, image_channels, scope):
 def test_settings_of_the_reference_networks_are_found(name):
     with np.load(golden_reference.FOLDER / f"{name}.npz") as values:
         meta = json.loads(str(values["meta"]))
-    config = hpunet.ModelConfig(**meta["cfg"], num_classes=meta["num_classes"])
+    config = hpunet.HierarchicalConfig(**meta["cfg"], num_classes=meta["num_classes"])
     shapes = LIDC_SHAPES if config == LIDC else shapes_of(config, meta["in_channels"])
     assert find_configs(shapes, SCOPE) == [config]
 

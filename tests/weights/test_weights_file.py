@@ -9,13 +9,15 @@ from safetensors.numpy import save_file
 import hpunet
 from hpunet.io.checksums import params_checksum
 from hpunet.io.errors import UserError
-from hpunet.models import model as build
+from hpunet.models.hierarchical import network
 from hpunet.weights.file import check_params, read, read_header, save_weights
 from hpunet.weights.published import load
 from tests import tiny
 
 MODEL = hpunet.build_model(tiny.CONFIG)
-PREPROCESSING = {"crop": 8, "pixel_spacing_mm": None, "intensity_range": [0, 255]}
+PREPROCESSING = {"crop": [8, 8], "pixel_spacing_mm": None, "intensity_range": [0, 255]}
+# What the file knows from its weights.
+STORED = {**PREPROCESSING, "image_channels": 1}
 FIRST = "prior_encoder/level_0/block_0/conv_0"
 LONGEST_MESSAGE = 500
 # A network that is built before it is checked takes minutes, or all memory.
@@ -53,7 +55,7 @@ def test_weights_and_network_come_back(path, params):
 
 def test_network_is_not_traced_again_for_further_files_of_its_shape(path, monkeypatch):
     load(path)
-    monkeypatch.setattr(build, "list_parameters", None)
+    monkeypatch.setattr(network, "list_parameters", None)
     load(path)
 
 
@@ -66,14 +68,14 @@ def test_one_reading_gives_weights_header_and_checksum(path, params):
     found = read(path)
     assert found.path == path
     assert found.model.config == tiny.CONFIG
-    assert found.header.preprocessing == PREPROCESSING
+    assert found.header.preprocessing == STORED
     assert found.checksum == params_checksum(params) == params_checksum(found.params)
 
 
 def test_header_says_what_a_later_command_needs(path):
     assert read_header(path) == {
         "network": tiny.CONFIG,
-        "preprocessing": PREPROCESSING,
+        "preprocessing": STORED,
         "source": None,
     }
 
@@ -315,7 +317,9 @@ def test_more_levels_than_any_picture_has_are_refused(path):
         ("crop", 0),
         ("crop", True),
         ("crop", 10**4000),
-        ("crop", [128, 128]),
+        ("crop", [128]),
+        ("crop", [128, 0]),
+        ("image_channels", "1"),
         ("pixel_spacing_mm", -0.5),
         ("pixel_spacing_mm", "fine"),
         ("pixel_spacing_mm", float("nan")),
@@ -341,7 +345,7 @@ def test_what_is_not_known_of_the_preprocessing_may_be_left_out(path):
     for preprocessing in ({}, unknown):
         save_weights(path, load(path)[1], tiny.CONFIG, preprocessing)
         load(path)
-        assert read_header(path)["preprocessing"] == preprocessing
+        assert read_header(path)["preprocessing"] == {**preprocessing, "image_channels": 1}
 
 
 def test_source_comes_back(path, params):
@@ -369,6 +373,31 @@ def test_values_or_settings_changed_afterwards_are_noticed(path):
 def test_file_of_an_older_version_has_no_checksum_and_is_read(path):
     with_own(path, lambda own: {n: v for n, v in own.items() if n != "checksum"})
     load(path)
+
+
+def test_file_of_an_older_version_names_no_model_and_is_hierarchical(path):
+    without = {"checksum", "name"}
+    with_own(path, lambda own: {n: v for n, v in own.items() if n not in without})
+    for part, name in (("network", "name"), ("preprocessing", "image_channels")):
+        with_own(
+            path, lambda own, p=part, n=name: own | {p: {k: v for k, v in own[p].items() if k != n}}
+        )
+    with_setting(path, "preprocessing", "crop", 8)
+    assert load(path)[0].config == tiny.CONFIG
+    assert read_header(path)["preprocessing"]["crop"] == 8
+
+
+@pytest.mark.parametrize("name", ["transformer", "", None, 3, ["hierarchical"]])
+def test_model_that_is_not_known_is_refused_by_name(path, name):
+    message = refusal(with_setting(path, "network", "name", name))
+    assert f"its header has network.name={name!r}" in message
+    assert "allowed is 'hierarchical'" in message
+
+
+def test_other_number_of_image_channels_than_the_weights_have_is_refused(path):
+    with_own(path, lambda own: {n: v for n, v in own.items() if n != "checksum"})
+    message = refusal(with_setting(path, "preprocessing", "image_channels", 3))
+    assert "image_channels=3; its network takes 1" in message
 
 
 def test_file_cut_or_changed_anywhere_is_refused_or_gives_the_same_weights(path, params):

@@ -37,6 +37,8 @@ class HierarchicalConfig:
 
     name: ClassVar[str] = "hierarchical"
     title: ClassVar[str] = "Hierarchical Probabilistic U-Net"
+    # What the names of the variables begin with in the reference's own checkpoints.
+    reference_scope: ClassVar[str] = "model/HPUNet"
     usual_objective: ClassVar[str] = "geco"
     can_reconstruct: ClassVar[bool] = True
     first_kernel: ClassVar[tuple[str, str]] = ("prior_encoder/level_0/block_0/conv_0", "w")
@@ -85,6 +87,13 @@ class HierarchicalConfig:
     def size_multiple(self) -> int:
         """What height and width of an image are multiples of, in pixels."""
         return 2 ** (self.num_levels - 1)
+
+    @property
+    def least_extent(self) -> tuple[int, int]:
+        """Arrays of weights that the network has at least, and the longest axis among them."""
+        widths = (*self.channels_per_block, *self.inner_channels, *self.latent_dims)
+        blocks = self.num_levels * self.blocks_per_level
+        return blocks * self.convs_per_block, max(*widths, self.num_classes)
 
     @property
     def inner_channels(self) -> tuple[int, ...]:

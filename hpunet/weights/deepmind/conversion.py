@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.initialization import Parameter, Params
 from hpunet.models.model import Model
 from hpunet.weights.deepmind.names import FIRST_VARIABLE, reference_names, variable_name
@@ -19,7 +19,7 @@ from hpunet.weights.tensorflow.tensor_bundle import Bundle
 
 # Changes with whatever changes the weights that a checkpoint gives.
 CONVERSION = 1
-SCOPE = "model/HPUNet"
+SCOPE = HierarchicalConfig.reference_scope
 MULTIPLIER = "snt_lagrange_multiplier/lagrange_multiplier/w"
 # At which the multiplier is 1.
 INITIAL_MULTIPLIER = math.log(math.e - 1)
@@ -45,7 +45,7 @@ class Converted(NamedTuple):
     """
 
     params: Params
-    config: ModelConfig
+    config: HierarchicalConfig
     scope: str
     multiplier: Multiplier | None
     skipped: tuple[str, ...]
@@ -69,7 +69,7 @@ class Converted(NamedTuple):
 
 
 def convert(
-    bundle: Bundle, config: ModelConfig | None = None, scope: str | None = None
+    bundle: Bundle, config: HierarchicalConfig | None = None, scope: str | None = None
 ) -> Converted:
     """Weights of this network from a checkpoint of the reference.
 
@@ -134,7 +134,7 @@ def find_scope(shapes: Shapes, scope: str | None = None) -> str:
 class _Expected:
     """The variables that a network of the reference has, beside those that there are."""
 
-    def __init__(self, config: ModelConfig, shapes: Shapes, scope: str) -> None:
+    def __init__(self, config: HierarchicalConfig, shapes: Shapes, scope: str) -> None:
         first = shapes[variable_name(scope, FIRST_VARIABLE)]
         # One that is no kernel is misshapen, which is said below.
         fits = len(first) == 4 and 1 <= first[2] <= MOST_CHANNELS
@@ -205,7 +205,7 @@ def _multiplier(bundle: Bundle, scope: str) -> Multiplier | None:
 
 
 def reference_values(
-    params: Params, config: ModelConfig, scope: str, multiplier: float
+    params: Params, config: HierarchicalConfig, scope: str, multiplier: float
 ) -> dict[str, np.ndarray]:
     """The reference's variables by name, with the values of this network's weights.
 

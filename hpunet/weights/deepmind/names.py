@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from hpunet.io.errors import UserError
 from hpunet.models import check
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.initialization import Parameter, Params
 from hpunet.models.model import Model
 
@@ -25,7 +25,7 @@ FIRST_VARIABLE = "prior/conv_2d/w"
 
 
 def params_from_reference(
-    variables: Mapping[str, ArrayLike], config: ModelConfig, scope: str = "model/HPUNet"
+    variables: Mapping[str, ArrayLike], config: HierarchicalConfig, scope: str = "model/HPUNet"
 ) -> Params:
     """This network's parameters with the values of the reference's variables.
 
@@ -41,11 +41,11 @@ def params_from_reference(
     Raises:
         UserError: If a variable is missing, holds no numbers or has another shape than the network
             needs.
-        ValueError: If `variables` is no mapping or `config` no `ModelConfig`.
+        ValueError: If `variables` is no mapping or `config` no `HierarchicalConfig`.
 
     Reference: `HierarchicalProbUNet` numbers its convolutions as it builds them.
     """
-    check.network(config)
+    check.model_config(config)
     if not isinstance(variables, Mapping):
         kind = type(variables).__name__
         raise ValueError(f"variables is a {kind}: allowed is a mapping of names to arrays")

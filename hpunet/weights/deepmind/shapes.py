@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.weights.deepmind.names import variable_name
 from hpunet.weights.header import MOST_LEVELS
 
@@ -27,7 +27,7 @@ class Kernel(NamedTuple):
 
 
 class Core(NamedTuple):
-    """Settings that prior and posterior share; named as in `ModelConfig`."""
+    """Settings that prior and posterior share; named as in `HierarchicalConfig`."""
 
     latent_dims: tuple[int, ...]
     channels_per_block: tuple[int, ...]
@@ -40,7 +40,7 @@ class MisfitError(ValueError):
     """Convolutions that are those of no network."""
 
 
-def find_configs(shapes: Shapes, scope: str) -> list[ModelConfig]:
+def find_configs(shapes: Shapes, scope: str) -> list[HierarchicalConfig]:
     """Settings that fit the prior's variables, or the posterior's, or both.
 
     Where nothing is missing or misshapen it is exactly one.
@@ -52,11 +52,11 @@ def find_configs(shapes: Shapes, scope: str) -> list[ModelConfig]:
     Raises:
         UserError: If neither part's variables are those of such a network.
     """
-    configs: list[ModelConfig] = []
+    configs: list[HierarchicalConfig] = []
     for part in ("prior", "posterior"):
         try:
             core = find_core(_kernels(shapes, scope, part))
-            config = ModelConfig(**core._asdict(), num_classes=_num_classes(shapes, scope))
+            config = HierarchicalConfig(**core._asdict(), num_classes=_num_classes(shapes, scope))
         except ValueError:
             continue
         if config not in configs:

@@ -1,6 +1,6 @@
 import pytest
 
-from hpunet.training.watch import (
+from hpunet.training.failures import (
     TrainingDivergedError,
     check_finite,
     collapse_report,

@@ -1,7 +1,10 @@
-"""What can go wrong with a loss while it is minimised."""
+"""How training fails: a loss that is not finite, collapsed latents, too little memory."""
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+import jax
 
 from hpunet.io.errors import UserError
 
@@ -10,7 +13,7 @@ COLLAPSED_STEPS = 2000
 
 
 class TrainingDivergedError(UserError):
-    """The loss, or a weight, is not finite any more."""
+    """The loss or a weight is no longer finite."""
 
     def __init__(self, what: str, last_checkpoint: int | None) -> None:
         """Says what is not finite, what is left, and what may help.
@@ -51,10 +54,37 @@ def count_low_kl(scalars: Mapping[str, float], steps_before: int) -> int:
 
 
 def collapse_report(step: int) -> str:
-    """What to say when the latents carry nothing."""
+    """The warning for latents that carry nothing."""
     return (
         f"step {step}: the latents have collapsed: the KL of every scale has been below "
         f"{COLLAPSED_KL} nats for {COLLAPSED_STEPS} steps, so all samples look alike. Lower "
         "objective.beta, or use objective.name=geco with a lower objective.kappa, in another "
         "--workdir"
     )
+
+
+@contextlib.contextmanager
+def explain_exhaustion(batch_size: int, precision: str, remat: bool) -> Iterator[None]:
+    """Turns a device's lack of memory into a one-line error; other errors pass through.
+
+    Args:
+        batch_size: Images of a step.
+        precision: What the features are computed in.
+        remat: Whether the levels are computed twice instead of kept.
+
+    Raises:
+        UserError: Naming the three values and what would need less.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        other = "" if precision == "bfloat16" else "--config.precision=bfloat16 or "
+        remedy = f"in another --workdir {other}--config.batch_size below {batch_size}"
+        if not remat:
+            remedy = f"--config.remat=True, with which this run may resume, or {remedy}"
+        raise UserError(
+            f"config.batch_size={batch_size}, config.precision={precision}, config.remat={remat}: "
+            f"the device's memory does not suffice; less takes {remedy}"
+        ) from None

@@ -1,0 +1,243 @@
+"""Builds a run from its settings, trains, and leaves its results in the working directory."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from hpunet.config.settings import Settings, changed_keys, flatten, settings_of
+from hpunet.data.dataset import Dataset
+from hpunet.data.open import open_data
+from hpunet.data.pipeline import Share, spread, training_batches
+from hpunet.inference.preprocessing import (
+    CroppedImages,
+    Preprocessing,
+    crop_examples,
+    cut_example,
+)
+from hpunet.io.atomic import write_whole
+from hpunet.io.errors import UserError
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model, build_model
+from hpunet.runtime import compilation_cache
+from hpunet.runtime import memory as host_memory
+from hpunet.training import summary
+from hpunet.training import workdir as folder
+from hpunet.training.devices import Devices
+from hpunet.training.failures import explain_exhaustion
+from hpunet.training.loop import Outcome, Run
+from hpunet.training.optimizer import build_optimizer, build_schedule
+from hpunet.training.task import Task, build_task
+from hpunet.training.validation import Scorer
+from hpunet.weights.file import check_params
+from hpunet.weights.published import load
+
+
+class Session(NamedTuple):
+    """The parts of a run.
+
+    Attributes:
+        settings: Of the run.
+        dataset: What it learns from.
+        model: Draws the samples.
+        task: What is trained.
+        devices: What it is trained on.
+        scorer: Scores the weights.
+        val_images: Images that are scored in training, or None without validation.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    model: Model
+    task: Task
+    devices: Devices
+    scorer: Scorer
+    val_images: CroppedImages | None
+
+
+def train(config: ConfigDict, workdir_name: str, init_weights: str | None = None) -> int:
+    """Trains, or resumes training, and leaves weights, figures and, if known, the truth.
+
+    Args:
+        config: The configuration.
+        workdir_name: Folder of the run.
+        init_weights: Weights file or name to start from instead of fresh weights.
+
+    Returns:
+        The exit code: 0, or 128 + n after signal n.
+
+    Raises:
+        UserError: If something that the user gave is wrong.
+    """
+    settings = settings_of(config)
+    compilation_cache.use()
+    host_memory.keep_freed()
+    devices = Devices()
+    devices.check_batch_size(settings.batch_size)
+    workdir, flat = folder.of(workdir_name), flatten(config)
+    folder.check(workdir, flat, changed_keys)
+    session = _open(settings, devices)
+    init_params = None if init_weights is None else _init_params(session.model, init_weights)
+    if devices.is_main:
+        _record_data(session.dataset, workdir, flat)
+    run = _build_run(session, workdir, init_params)
+    if init_params is not None and run.step and devices.is_main:
+        print(f"--init_weights is ignored: the run resumes at step {run.step}", file=sys.stderr)
+    if settings.augmentation is not None and not run.step and devices.is_main:
+        _write_augmented(session, workdir)
+    with explain_exhaustion(settings.batch_size, settings.precision, settings.remat):
+        outcome = run.train(_batches(session, run.step))
+    if outcome.signal is not None:
+        if devices.is_main:
+            _report_stop(outcome, settings, workdir)
+        return 128 + outcome.signal
+    _finish(session, run, workdir)
+    return 0
+
+
+def connect(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Joins the other processes of a run, if there are any.
+
+    Args:
+        coordinator: `HOST:PORT` of process 0, `auto` to ask the cluster, or None for one process.
+        num_processes: Number of processes.
+        process_id: Number of this process.
+
+    Raises:
+        UserError: If the three do not fit each other, or the processes cannot be joined.
+    """
+    if coordinator is None:
+        if num_processes is not None or process_id is not None:
+            raise UserError("--num_processes and --process_id need --coordinator=HOST:PORT or auto")
+    elif coordinator == "auto":
+        _initialize(coordinator, ())
+    elif num_processes is None or process_id is None:
+        raise UserError("--coordinator=HOST:PORT needs --num_processes and --process_id")
+    elif process_id >= num_processes:
+        raise UserError(f"--process_id={process_id}: allowed is 0 to {num_processes - 1}")
+    elif not re.fullmatch(r"[^:]+:\d+|\[.+\]:\d+", coordinator):
+        raise UserError(f"--coordinator={coordinator}: allowed are HOST:PORT and auto")
+    else:
+        _initialize(coordinator, (coordinator, num_processes, process_id))
+
+
+def _initialize(coordinator: str, arguments: tuple[Any, ...]) -> None:
+    try:
+        jax.distributed.initialize(*arguments)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"--coordinator={coordinator}: {error}") from None
+
+
+def _open(settings: Settings, devices: Devices) -> Session:
+    dataset = open_data(settings)
+    if "train" not in dataset.splits:
+        raise UserError(f"data.dir={settings.data.dir}: it has no split train to learn from")
+    model = build_model(settings.model)
+    channels = dataset.splits["train"][0]["image"].shape[-1]
+    task = build_task(
+        model,
+        settings.loss,
+        settings.crop,
+        channels,
+        settings.augmentation,
+        settings.model.build_network(settings.precision, settings.remat),
+        dataset.intensities,
+    )
+    scorer = Scorer(task, settings.evaluation.num_samples, settings.seed, devices)
+    val_images = None
+    if "val" in dataset.splits:
+        val_images = _crops(settings, dataset, "val")
+    elif devices.is_main:
+        print("no split val: validation is off", file=sys.stderr)
+    return Session(settings, dataset, model, task, devices, scorer, val_images)
+
+
+def _crops(settings: Settings, dataset: Dataset, split: str) -> CroppedImages:
+    examples = spread(dataset.splits[split], settings.evaluation.num_images)
+    return crop_examples(examples, settings.crop, dataset.intensities, dataset.crop_sampler)
+
+
+def _init_params(model: Model, init_weights: str) -> Params:
+    _, params = load(init_weights)
+    check_params(params, model, init_weights)
+    return params
+
+
+def _record_data(dataset: Dataset, workdir: Path, flat: dict[str, Any]) -> None:
+    """Records which data the run is on, and prints the notes on them."""
+    folder.claim(workdir, flat, dataset.checksum, dataset.intensities)
+    if dataset.split_table:
+        write_whole(workdir / folder.SPLITS, dataset.split_table.encode())
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _build_run(session: Session, workdir: Path, init_params: Params | None) -> Run:
+    optimizer = session.settings.optimizer
+    return Run(
+        session.task,
+        build_optimizer(optimizer),
+        session.settings.loop,
+        workdir,
+        session.devices,
+        session.settings.seed,
+        session.scorer,
+        session.val_images,
+        build_schedule(optimizer),
+        init_params,
+    )
+
+
+def _batches(session: Session, step: int) -> Any:
+    settings, devices = session.settings, session.devices
+    return training_batches(
+        session.dataset.splits["train"],
+        settings.batch_size,
+        settings.seed,
+        step,
+        Share(devices.host, devices.num_hosts),
+        settings.data.num_workers,
+        session.dataset.crop_sampler,
+    )
+
+
+def _write_augmented(session: Session, workdir: Path) -> None:
+    dataset, settings = session.dataset, session.settings
+    examples = spread(dataset.splits["train"], summary.AUGMENTED_ROWS)
+    if dataset.crop_sampler is not None:
+        examples = [cut_example(example, dataset.crop_sampler) for example in examples]
+    assert settings.augmentation is not None
+    summary.write_augmented(workdir, examples, settings.crop, settings.augmentation)
+
+
+def _report_stop(outcome: Outcome, settings: Settings, workdir: Path) -> None:
+    print(
+        f"stopped at step {int(outcome.state.step)} of {settings.loop.num_steps}; the same "
+        f"command resumes from there ({workdir})",
+        file=sys.stderr,
+    )
+
+
+def _finish(session: Session, run: Run, workdir: Path) -> None:
+    settings, dataset, params = session.settings, session.dataset, run.best_params()
+    split = next(s for s in ("test", "val", "train") if s in dataset.splits)
+    images = _crops(settings, dataset, split)
+    scored = session.scorer(session.devices.replicate(params), images)
+    if not session.devices.is_main:
+        return
+    preprocessing = Preprocessing(
+        dataset.intensities,
+        settings.crop,
+        settings.data.pixel_spacing,
+        settings.resized,
+        settings.model.num_classes,
+        dataset.checksum,
+    )
+    kappa = getattr(settings.loss.objective, "kappa", None)
+    summary.write_summary(workdir, params, settings.model, preprocessing.to_header(), kappa)
+    summary.write_samples(workdir, images, scored)
+    print(summary.write_report(workdir, dataset, split, images, scored))
+    print(f"weights and figures: {workdir}")
