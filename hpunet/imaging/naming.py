@@ -4,19 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-OF_DICOM = (".dcm", ".dicom", ".ima")
-OF_ARRAYS = (".nii.gz", ".nii", ".hdr", ".img", ".npy", ".npz")
-OF_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+from hpunet.imaging.formats import suffix_of
+
 # What the command itself writes among the results, and what a listing does not show.
 OWN_FILES = ("index.html", "results.json")
 OWN_STARTS = (".", "samples.scratch")
-SUFFIXES = (*OF_DICOM, *OF_ARRAYS, *OF_PICTURES)
-
-
-def suffix_of(path: Path) -> str:
-    """The suffix of a known format in lower case, or else an empty text."""
-    name = path.name.lower()
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
 
 
 def names_below(base: Path, path: Path) -> tuple[str, ...]:

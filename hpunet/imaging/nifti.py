@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpunet.imaging.reading import (
+    DAMAGE,
     FRACTIONS,
     HU_WINDOW,
     as_picture,
@@ -19,9 +20,7 @@ from hpunet.imaging.reading import (
     reading,
     require,
 )
-from hpunet.imaging.scan import Picture
-from hpunet.imaging.selection import Volume
-from hpunet.imaging.view import View
+from hpunet.imaging.volume import IMAGE, Orientation, Picture, ReadMode, Volume, whole_volume
 from hpunet.io.errors import UserError
 
 # Fat ends at -150 HU, lung and air lie far below; other images are rarely negative at all. The
@@ -29,6 +28,12 @@ from hpunet.io.errors import UserError
 # circle some write -2000 or -2048, and one maker -3024. Phase images of MR reach -4096 or -3142.
 HU_BELOW, HU_LEAST, HU_MOST = -200, -2048, 4095
 HU_PADDING = -3024
+# Those that nibabel defines are no ValueErrors.
+ERRORS = (
+    *DAMAGE,
+    "nibabel.filebasedimages.ImageFileError",
+    "nibabel.spatialimages.HeaderDataError",
+)
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 INFERIOR_SUPERIOR = 2
 # What deflate makes of zeros.
@@ -52,11 +57,15 @@ class NiftiGeometry(NamedTuple):
     affine: np.ndarray
     shape: tuple[int, ...]
     axis: int
-    view: View
+    view: Orientation
     units: tuple[str, str]
     sform_code: int
     qform_code: int
     qform: np.ndarray | None
+
+    def select(self, places: Sequence[int]) -> "NiftiGeometry":
+        """The same: a slice lies where its number says."""
+        return self
 
 
 def place_slices(
@@ -79,7 +88,7 @@ def place_slices(
     return volume.reshape(geometry.shape)
 
 
-def open_nifti(path: Path, names: tuple[str, ...]) -> Volume:
+def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
     """The volume of a NIfTI file, slice by slice.
 
     Slices are axial: they are numbered along the stored axis that is closest to inferior-superior,
@@ -93,14 +102,14 @@ def open_nifti(path: Path, names: tuple[str, ...]) -> Volume:
 
     Args:
         path: The `.nii` or `.nii.gz`, or one file of a pair.
-        names: For its results.
+        mode: Masks are rescaled, turned and rounded to float32 as images are.
 
     Raises:
         UserError: If nibabel is missing, or the file is unreadable, or holds something else than
             one volume of real numbers.
     """
     image = _load(path)
-    with reading(path, "NIfTI file"):
+    with reading(path, "NIfTI file", ERRORS):
         geometry = _geometry(image, path)
     shape = _three(geometry.shape)
     height, width = shape[: geometry.axis] + shape[geometry.axis + 1 :]
@@ -109,15 +118,15 @@ def open_nifti(path: Path, names: tuple[str, ...]) -> Volume:
     meaning = functools.cache(lambda: _meaning(*_stored(path, path.stat().st_mtime_ns)))
 
     def read(number: int) -> Picture:
-        with reading(path, "NIfTI file"):
+        with reading(path, "NIfTI file", ERRORS):
             stored, slope, intercept = _stored(path, path.stat().st_mtime_ns)
-            window, quantity = meaning()
+            window, quantity = (None, "labels") if mode.mask else meaning()
         plane = np.moveaxis(stored.reshape(shape), geometry.axis, 0)[number]
         values = geometry.view.show(plane * slope + intercept)
         place = name_slice(path, number, shape[geometry.axis])
         return as_picture(values, place, window, quantity, spacing)
 
-    return Volume(path, "nifti", names, shape[geometry.axis], read, lambda numbers: geometry)
+    return whole_volume(path, "nifti", shape[geometry.axis], read, geometry)
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -126,7 +135,7 @@ def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _load(path: Path) -> Any:
     nibabel = require("nibabel", path, "NIfTI")
-    with reading(path, "NIfTI file"):
+    with reading(path, "NIfTI file", ERRORS):
         image = nibabel.load(path)
         if not isinstance(image, nibabel.Nifti1Pair):
             raise UserError(f"{path}: is {type(image).__name__}; allowed are NIfTI-1 and NIfTI-2")
@@ -162,7 +171,7 @@ def _geometry(image: Any, path: Path) -> NiftiGeometry:
         affine=affine,
         shape=shape,
         axis=axis,
-        view=View(transpose, signs[rows] > 0, signs[columns] > 0),
+        view=Orientation(transpose, signs[rows] > 0, signs[columns] > 0),
         units=_units(header),
         sform_code=int(header["sform_code"]),
         qform_code=int(header["qform_code"]),

@@ -1,18 +1,22 @@
-"""What every reader does: broken files end in one line, values become a `Picture`."""
+"""What every reader does: a broken file fails with one line, values become a `Picture`."""
 
 import importlib
 import logging
+import struct
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hpunet.imaging.scan import Picture
+from hpunet.imaging.volume import Picture
 from hpunet.io.errors import UserError
 
+Errors = Sequence[type[Exception] | str]
 # Ours: air is black, bone white, and lung tissue keeps most of the range.
 HU_WINDOW = (-1000.0, 400.0)
 FRACTIONS = (0.0, 1.0)
@@ -22,18 +26,30 @@ LEAST_SPAN = 2**14
 QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
 # Of one plane: Pillow warns above it of a file that is small on disk and fills the memory.
 MOST_PIXELS = 89_478_485
+# What libraries document, or are known to raise, for a damaged file. A name stands for a class of a
+# package that loads when it is needed.
+DAMAGE: Errors = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError),
+    *(OverflowError, NotImplementedError, RuntimeError, struct.error, zlib.error),
+)
+DICOM_ERRORS: Errors = (
+    *DAMAGE,
+    "pydicom.errors.BytesLengthException",
+    "pydicom.errors.InvalidDicomError",
+)
 
 
 @contextmanager
-def reading(place: Path, what: str) -> Iterator[None]:
-    """Turns whatever a library says of a broken file into one line.
+def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[None]:
+    """Turns what a library says of a broken file into one line, and keeps its warnings quiet.
 
     Args:
         place: The file.
         what: It should be.
+        errors: What the library raises for damaged files. Our own refusals pass through unchanged.
 
     Raises:
-        UserError: In place of every other error.
+        UserError: In place of these errors.
     """
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -45,13 +61,24 @@ def reading(place: Path, what: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise UserError(f"{place}: too large for the memory") from error
-    except Exception as error:
+    except _classes(errors) as error:
+        if isinstance(error, OSError) and str(error.filename) == str(place):
+            raise UserError(f"{place}: cannot be read: {error.strerror}") from error
         # A KeyError's text is but the key.
         said = "" if isinstance(error, KeyError) else str(error)
         reason = " ".join((said or type(error).__name__).split())
         raise UserError(f"{place}: not a readable {what} ({reason[:200]})") from error
     finally:
         logging.disable(disabled)
+
+
+def _classes(errors: Errors) -> tuple[type[Exception], ...]:
+    """Exception classes, without those of packages that nothing has loaded."""
+    named = (error.rpartition(".") for error in errors if isinstance(error, str))
+    return (
+        *(error for error in errors if not isinstance(error, str)),
+        *(getattr(sys.modules[m], name) for m, _, name in named if m in sys.modules),
+    )
 
 
 def require(package: str, place: Path, what: str) -> Any:

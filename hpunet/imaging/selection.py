@@ -1,11 +1,8 @@
 """Which slices of volumes are wanted."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, overload
 
-from hpunet.imaging.scan import Picture, Scan
+from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
 
 PART = re.compile(r"(\d+)|(\d*):(\d*)(?::(\d+))?", re.ASCII)
@@ -14,57 +11,8 @@ ALLOWED = "allowed are all, numbers such as 12 or 3,5,8, and ranges such as 10:2
 MOST_DIGITS = 9
 
 
-class Volume(NamedTuple):
-    """A file or series whose slices are read when asked for.
-
-    Attributes:
-        place: Its file or folder.
-        kind: `picture`, `nifti` or `dicom`.
-        names: For its results, the best first, where others already have it.
-        size: How many slices it has.
-        read: One slice by its number, from 0.
-        locate: What a writer needs for the slices of these numbers.
-    """
-
-    place: Path
-    kind: str
-    names: tuple[str, ...]
-    size: int
-    read: Callable[[int], Picture]
-    locate: Callable[[Sequence[int]], Any] = lambda numbers: None
-
-
-class Slices(Sequence[Picture]):
-    """Slices of a volume, each read whenever it is asked for."""
-
-    def __init__(self, read: Callable[[int], Picture], numbers: Sequence[int]) -> None:
-        """Keeps what is needed to read the slices of these numbers."""
-        self._read = read
-        self._numbers = tuple(numbers)
-
-    def __len__(self) -> int:
-        """How many slices were chosen."""
-        return len(self._numbers)
-
-    @overload
-    def __getitem__(self, index: int) -> Picture: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "Slices": ...
-
-    def __getitem__(self, index: int | slice) -> "Picture | Slices":
-        """Reads one slice; a range of slices is read later."""
-        if isinstance(index, slice):
-            return Slices(self._read, self._numbers[index])
-        return self._read(self._numbers[index])
-
-    def __iter__(self) -> Iterator[Picture]:
-        """Reads one slice after the other."""
-        return map(self._read, self._numbers)
-
-
 def parse_slices(text: str | None) -> tuple[int | slice, ...] | None:
-    """What `--slices` asks for.
+    """Parses the value of `--slices`.
 
     Args:
         text: None, `all`, or numbers and ranges with their end excluded, separated by commas.
@@ -91,34 +39,26 @@ def _parse_part(part: str, text: str) -> int | slice:
     return slice(*(int(word) if word else None for word in found.groups()[1:]))
 
 
-def choose(volume: Volume, wanted: tuple[int | slice, ...] | None, text: str | None) -> Scan:
+def choose(volume: Volume, wanted: tuple[int | slice, ...] | None, text: str | None) -> Volume:
     """The slices that are wanted of a volume.
 
     Args:
-        volume: One slice is no volume: `wanted` is not asked then.
+        volume: All slices of a file; where it has one, `wanted` is not asked for.
         wanted: What `parse_slices` made of `text`.
         text: The value of `--slices`.
 
     Raises:
         UserError: If a volume comes without `wanted`, or one of these is not in it.
     """
-    if volume.size == 1:
-        numbers: tuple[int, ...] = (0,)
-    elif wanted is None:
+    count = len(volume.pictures)
+    if count == 1:
+        return volume
+    if wanted is None:
         raise UserError(
-            f"{volume.place}: is a volume of {volume.size} slices where one is expected: choose "
-            f"with --slices={volume.size // 2}, --slices={_example(volume.size)} or --slices=all"
+            f"{volume.place}: is a volume of {count} slices where one is expected: choose "
+            f"with --slices={count // 2}, --slices={_example(count)} or --slices=all"
         )
-    else:
-        numbers = _numbers(wanted, volume, text)
-    return Scan(
-        name=volume.names[0],
-        place=volume.place,
-        kind=volume.kind,
-        pictures=Slices(volume.read, numbers),
-        numbers=None if volume.size == 1 else numbers,
-        geometry=volume.locate(numbers),
-    )
+    return volume.select(_numbers(wanted, volume, text))
 
 
 def _example(count: int) -> str:
@@ -126,18 +66,16 @@ def _example(count: int) -> str:
 
 
 def _numbers(wanted: tuple[int | slice, ...], volume: Volume, text: str | None) -> tuple[int, ...]:
+    count = len(volume.pictures)
     numbers: list[int] = []
     for part in wanted:
         last = part if isinstance(part, int) else (part.stop or 1) - 1
-        if last >= volume.size:
+        if last >= count:
             raise UserError(
-                f"--slices={text}: {volume.place} has no slice {last}; "
-                f"allowed are 0 to {volume.size - 1}"
+                f"--slices={text}: {volume.place} has no slice {last}; allowed are 0 to {count - 1}"
             )
-        numbers += [part] if isinstance(part, int) else range(*part.indices(volume.size))
+        numbers += [part] if isinstance(part, int) else range(*part.indices(count))
     if not numbers or len(set(numbers)) < len(numbers):
         fault = "names a slice twice" if numbers else "chooses no slice"
-        raise UserError(
-            f"--slices={text}: {fault} of {volume.place}; allowed are 0 to {volume.size - 1}"
-        )
+        raise UserError(f"--slices={text}: {fault} of {volume.place}; allowed are 0 to {count - 1}")
     return tuple(numbers)

@@ -9,13 +9,13 @@ from jaxtyping import Float, Shaped
 
 from hpunet.imaging.maps import Maps, named_maps, sample_names
 from hpunet.imaging.nifti import NiftiGeometry, place_slices
-from hpunet.imaging.scan import Scan
+from hpunet.imaging.volume import Volume
 
 # Bytes that the header has for a description, without the one that ends it.
 DESCRIPTION = 79
 
 
-def write_nifti(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
+def write_nifti(folder: Path, volume: Volume, maps: Maps, text: str) -> list[Path]:
     """Writes `sample_001.nii.gz` and so on, `mean.nii.gz`, `std.nii.gz` and `entropy.nii.gz`.
 
     Every file has the source's shape and affine, and 0 in slices that were not chosen. Samples are
@@ -23,7 +23,7 @@ def write_nifti(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
 
     Args:
         folder: Exists.
-        scan: What the maps are of; its geometry is a `NiftiGeometry`.
+        volume: What the maps are of; its geometry is a `NiftiGeometry`.
         maps: As displayed; samples in a file are read one by one.
         text: Said in every header, cut to 79 letters.
 
@@ -35,8 +35,8 @@ def write_nifti(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
     """
     written = []
     for name, slices, most in _volumes(maps):
-        stored = place_slices(scan.geometry, slices, scan.numbers)
-        image = _image(stored, scan.geometry)
+        stored = place_slices(volume.geometry, slices, volume.numbers)
+        image = _image(stored, volume.geometry)
         image.header["cal_max"] = most
         image.header["descrip"] = text[:DESCRIPTION].encode("ascii")
         written.append(folder / f"{name}.nii.gz")

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from hpunet.imaging.maps import Maps, named_maps, sample_names, slice_names
-from hpunet.imaging.scan import Scan
+from hpunet.imaging.volume import Volume
 
 WHITE_8_BIT = 255
 WHITE_16_BIT = 65535
@@ -18,7 +18,7 @@ WHITE_16_BIT = 65535
 HUE_STEP = 0.618034
 
 
-def write_png(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
+def write_png(folder: Path, volume: Volume, maps: Maps, text: str) -> list[Path]:
     """Writes every sample and map as a PNG; of a volume, each slice into a folder of its own.
 
     Samples of two classes are 8-bit gray, 0 or 255. Samples of more classes have a palette: the
@@ -28,7 +28,7 @@ def write_png(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
 
     Args:
         folder: Exists.
-        scan: What the maps are of.
+        volume: What the maps are of.
         maps: Samples in a file are read slice by slice.
         text: Said in every file, as its `Description`.
 
@@ -41,8 +41,8 @@ def write_png(folder: Path, scan: Scan, maps: Maps, text: str) -> list[Path]:
     info = PngInfo()
     info.add_itxt("Description", text)
     folders = [folder]
-    if scan.numbers is not None:
-        folders = [folder / name for name in slice_names(scan.numbers)]
+    if volume.numbers is not None:
+        folders = [folder / name for name in slice_names(volume.numbers)]
     written = []
     for index, place in enumerate(folders):
         place.mkdir(exist_ok=True)

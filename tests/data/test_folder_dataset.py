@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from hpunet.config.groups import FolderConfig
+from hpunet.data.crops import CropSampler
 from hpunet.data.folder import builder
-from hpunet.data.folder.config import FolderConfig
 from hpunet.data.pipeline import training_batches
-from hpunet.data.window import Window
 from hpunet.io.errors import UserError
 from tests.data.folder_files import mask, picture, write, write_folder
 
-WINDOW = Window(8, "crop", augment=False)
+WINDOW = CropSampler((8, 8), "crop", augment=False)
 
 
 def opened(root, window=WINDOW, **settings):
@@ -59,17 +59,17 @@ def test_values_come_back_exactly(tmp_path, pixels):
 def test_second_opening_reads_no_image_and_changed_files_are_read_anew(tmp_path, monkeypatch):
     root = write_folder(tmp_path / "own")
     first = opened(root)
-    real = builder.read_entry
+    real = builder.read_examples
 
     def refuse(*arguments):
         raise AssertionError("an image is read again")
 
-    monkeypatch.setattr(builder, "read_entry", refuse)
+    monkeypatch.setattr(builder, "read_examples", refuse)
     again = opened(root)
     assert (again.checksum, again.split_table) == (first.checksum, first.split_table)
     # What sees the records otherwise needs no other records.
     opened(root, annotator_weights="anna=3", sizes="resize")
-    monkeypatch.setattr(builder, "read_entry", real)
+    monkeypatch.setattr(builder, "read_examples", real)
     write(root / "images" / "p0" / "i0.png", picture(99))
     assert opened(root).checksum != first.checksum
     assert opened(root, split_seed=5).checksum != first.checksum
@@ -143,13 +143,13 @@ def test_unknown_patients_and_images_left_out_are_told(tmp_path):
 
 
 def drawn_labels(dataset, count=200):
-    batches = training_batches(dataset.splits["train"], 20, 0, window=dataset.window)
+    batches = training_batches(dataset.splits["train"], 20, 0, crop_sampler=dataset.crop_sampler)
     return np.concatenate([next(batches).labels for _ in range(count // 20)])
 
 
 def test_training_draws_annotators_as_often_as_their_weights_say(tmp_path):
     root = write_folder(tmp_path / "own", ("anna", "ben"))
-    whole = Window(16, "crop", augment=False)
+    whole = CropSampler((16, 16), "crop", augment=False)
     is_anna = (drawn_labels(opened(root, whole))[:, :, :] == 1).sum(axis=(1, 2)) == mask().sum()
     assert 0.4 < is_anna.mean() < 0.6
     weighted = opened(root, whole, annotator_weights="anna=0")
@@ -157,9 +157,11 @@ def test_training_draws_annotators_as_often_as_their_weights_say(tmp_path):
 
 
 def test_batches_are_the_same_from_reading_processes(tmp_path):
-    dataset = opened(write_folder(tmp_path / "own"), Window(8, "annotated", augment=True))
-    here = training_batches(dataset.splits["train"], 4, 0, window=dataset.window)
-    there = training_batches(dataset.splits["train"], 4, 0, num_workers=1, window=dataset.window)
+    dataset = opened(write_folder(tmp_path / "own"), CropSampler((8, 8), "annotated", augment=True))
+    here = training_batches(dataset.splits["train"], 4, 0, crop_sampler=dataset.crop_sampler)
+    there = training_batches(
+        dataset.splits["train"], 4, 0, num_workers=1, crop_sampler=dataset.crop_sampler
+    )
     for _ in range(3):
         for own, other in zip(next(here), next(there), strict=True):
             np.testing.assert_array_equal(own, other)

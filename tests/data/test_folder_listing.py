@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from hpunet.data.folder.builder import list_folder
-from hpunet.data.folder.config import FolderConfig
+from hpunet.config.groups import FolderConfig
+from hpunet.data.folder.listing import list_folder
 from hpunet.io.errors import UserError
 from tests.data.folder_files import mask, picture, write, write_folder, write_table
 

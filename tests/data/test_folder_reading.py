@@ -6,10 +6,10 @@ import zlib
 import numpy as np
 import pytest
 
-from hpunet.data.folder.config import FolderConfig
+from hpunet.config.groups import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import Entry
-from hpunet.data.folder.reading import read_entry
+from hpunet.data.folder.files import ImageFiles
+from hpunet.data.folder.reading import read_examples
 from hpunet.data.labels import IGNORED
 from tests.data.folder_files import HEIGHT, WIDTH, mask, picture, write
 
@@ -17,12 +17,12 @@ THREE = FolderConfig(num_classes=3)
 
 
 def entry_of(image, **masks):
-    return Entry("x", image, masks, None)
+    return ImageFiles("x", image, masks, None)
 
 
 def read(entry, config=THREE):
     faults = Faults()
-    return list(read_entry(entry, config, faults)), faults
+    return list(read_examples(entry, config, faults)), faults
 
 
 def problem_of(entry, config=THREE):

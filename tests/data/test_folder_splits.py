@@ -2,8 +2,9 @@
 
 import pytest
 
-from hpunet.data.folder.builder import digest, list_folder
-from hpunet.data.folder.config import FolderConfig
+from hpunet.config.groups import FolderConfig
+from hpunet.data.folder.builder import digest
+from hpunet.data.folder.listing import list_folder
 from hpunet.data.folder.splits import SPLITS, as_csv, draw_splits
 from tests.data.folder_files import mask, write, write_folder, write_table
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hpunet.config.groups import FolderConfig
 from hpunet.data.folder import statistics
-from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import BYTES, Intensities
 from hpunet.io.errors import UserError

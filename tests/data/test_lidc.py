@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 from hpunet.data.lidc import builder as lidc
-from hpunet.data.lidc import download as lidc_download
 from hpunet.data.lidc import source as lidc_source
 from hpunet.io import checksums
 from hpunet.io.errors import UserError
@@ -300,11 +299,11 @@ BAD = {
     "an image with too few rows": (IMAGE, short_png(), "is a corrupt PNG"),
     "a truncated mask": (MASK, png(draw_mask(0))[:-20], "is a truncated PNG"),
     "another format": (IMAGE, b"GIF89a", "is no PNG"),
-    "16 bits": (IMAGE, png(GRAY.astype(np.uint16)), "16-bit gray, not 8-bit single-channel"),
-    "1 bit": (MASK, png(GRAY, "1"), "1-bit gray, not 8-bit single-channel"),
-    "colour": (IMAGE, png(GRAY, "RGB"), "8-bit RGB, not 8-bit single-channel"),
-    "alpha": (IMAGE, png(GRAY, "LA"), "8-bit gray with alpha, not 8-bit single-channel"),
-    "a palette": (MASK, png(GRAY, "P"), "palette, not 8-bit single-channel"),
+    "16 bits": (IMAGE, png(GRAY.astype(np.uint16)), "is 16-bit gray; allowed are 8-bit gray"),
+    "1 bit": (MASK, png(GRAY, "1"), "is 1-bit gray; allowed are 8-bit gray"),
+    "colour": (IMAGE, png(GRAY, "RGB"), "8-bit RGB; allowed are 8-bit gray"),
+    "alpha": (IMAGE, png(GRAY, "LA"), "is 8-bit gray with alpha; allowed are 8-bit gray"),
+    "a palette": (MASK, png(GRAY, "P"), "palette; allowed are 8-bit gray"),
     "a small mask": (MASK, png(draw_mask(0, 4)), "is 4x4 pixels, but its image is 8x8"),
     "mask of 0 and 1": (MASK, png(np.eye(SIZE, dtype=np.uint8)), "0 and 255 only, not 1"),
     "gray mask": (MASK, png(np.arange(64, dtype=np.uint8).reshape(8, 8)), "1, 2, 3, 4, 5, ..."),
@@ -479,7 +478,7 @@ def server(source, monkeypatch):
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
         monkeypatch.setenv("no_proxy", "*")
-        monkeypatch.setattr(lidc_download, "URL", f"http://127.0.0.1:{listening.server_port}")
+        monkeypatch.setattr(lidc_source, "URL", f"http://127.0.0.1:{listening.server_port}")
         yield handler
         listening.shutdown()
         thread.join()
@@ -510,6 +509,6 @@ def test_a_failed_download_names_url_and_data_dir(server, source, prepared):
 
 def test_an_unreachable_network_names_url_and_data_dir(prepared, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(lidc_download, "URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(lidc_source, "URL", "http://127.0.0.1:1")
     with pytest.raises(UserError, match=r"^http\S*/train\.tar\.gz: [^\n]*data\.dir"):
         open_small(None, str(prepared))

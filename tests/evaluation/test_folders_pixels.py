@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hpunet.evaluation.folders import open_folders
-from hpunet.evaluation.folders.png import decode_labels
+from hpunet.imaging.png import decode_png
 from hpunet.io.errors import UserError
 from tests.evaluation.folder_files import (
     ANNOTATIONS,
@@ -50,7 +50,7 @@ def test_gray_levels_of_every_depth_and_indices_of_palettes_are_the_labels(
     depth, color, row, expected
 ):
     file = raw_png(depth, color, row, width=4)
-    np.testing.assert_array_equal(decode_labels(file), [expected])
+    np.testing.assert_array_equal(decode_png(file), [expected])
 
 
 @pytest.mark.parametrize(("depth", "color"), [(1, 0), (16, 0), (8, 3)])
@@ -61,7 +61,7 @@ def test_a_png_cut_or_changed_anywhere_is_refused_or_read_as_it_was(depth, color
     refusals = []
     for contents in damaged:
         try:
-            np.testing.assert_array_equal(decode_labels(contents), np.zeros((1, 8)))
+            np.testing.assert_array_equal(decode_png(contents), np.zeros((1, 8)))
         except ValueError as error:
             refusals.append(str(error))
     # What is left is the end of the closing chunk, which Pillow does not look at.
@@ -219,7 +219,7 @@ def test_an_image_in_an_npz_must_be_finite(refusal):
 
 @pytest.mark.parametrize(
     ("mode", "kind"),
-    [("RGB", "RGB"), ("RGBA", "RGB with alpha"), ("LA", "gray with alpha")],
+    [("RGB", "8-bit RGB"), ("RGBA", "8-bit RGB with alpha"), ("LA", "8-bit gray with alpha")],
 )
 def test_a_mask_of_several_channels_is_refused(refusal, mode, kind):
     file = io.BytesIO()
@@ -250,7 +250,7 @@ def test_a_damaged_png_is_named(refusal, contents, said):
 
 def test_a_damaged_picture_is_named(refusal):
     message = refusal({"a_s0.png": MASK}, {"a_a0.png": MASK}, {"a.png": MASK[:50]})
-    assert message == "images/a.png: is no PNG, or a truncated or corrupt one"
+    assert message == "images/a.png: is a corrupt PNG"
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -14,7 +14,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from hpunet.imaging.read import find_scans, read_scans
+from hpunet.imaging.read import find_volumes, read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import AXIAL, ct_header, distinct, write_ct, write_enhanced
 from tests.imaging.reading import read_pictures
@@ -26,7 +26,7 @@ TURNS = list(itertools.product((False, True), repeat=3))
 
 
 def read_one(path, slices=None):
-    (scan,) = read_scans([path], slices)
+    (scan,) = read_volumes([path], slices)
     return scan
 
 
@@ -240,7 +240,7 @@ def test_a_folder_holds_one_scan_a_series(tmp_path):
     write_series(tmp_path / "p" / "a", heights=(0, 1, 2))
     write_series(tmp_path / "p" / "b", heights=(0, 1), SeriesInstanceUID="1.2.3")
     write_ct(tmp_path / "p" / "b" / "IM1", SHOWN, SeriesInstanceUID="1.2.4", SeriesNumber=9)
-    scans = read_scans([tmp_path / "p"], "all")
+    scans = read_volumes([tmp_path / "p"], "all")
     assert {scan.name: len(scan.pictures) for scan in scans} == {
         "a": 3,
         "b/series-7": 2,
@@ -252,7 +252,7 @@ def test_a_folder_holds_one_scan_a_series(tmp_path):
 def test_every_file_of_several_frames_is_a_scan(tmp_path):
     for name in ("one.dcm", "two.dcm"):
         write_enhanced(tmp_path / "p" / name, distinct(2, 2, 4), heights=(0, 1))
-    assert [scan.name for scan in read_scans([tmp_path / "p"], "all")] == ["one", "two"]
+    assert [scan.name for scan in read_volumes([tmp_path / "p"], "all")] == ["one", "two"]
 
 
 def test_a_series_in_the_named_folder_is_called_like_it(tmp_path):
@@ -261,7 +261,7 @@ def test_a_series_in_the_named_folder_is_called_like_it(tmp_path):
 
 def test_files_given_by_name_are_pictures_of_their_own(tmp_path):
     folder = write_series(tmp_path / "chest")
-    scans = read_scans([folder / "2.dcm", folder / "0.dcm"])
+    scans = read_volumes([folder / "2.dcm", folder / "0.dcm"])
     assert [scan.name for scan in scans] == ["2", "0"]
 
 
@@ -278,13 +278,13 @@ def no_images(folder):
 def test_what_is_no_image_is_left_out_of_folders_and_counted(tmp_path):
     write_series(tmp_path / "ct")
     others = no_images(tmp_path / "ct")
-    found = find_scans([tmp_path / "ct"], "all")
-    assert [len(scan.pictures) for scan in found.scans] == [len(HEIGHTS)]
-    assert sorted(found.left_out) == sorted(others)
+    found = find_volumes([tmp_path / "ct"], "all")
+    assert [len(scan.pictures) for scan in found.volumes] == [len(HEIGHTS)]
+    assert sorted(found.skipped) == sorted(others)
 
 
 def check_all(path, slices):
-    for scan in read_scans([path], slices):
+    for scan in read_volumes([path], slices):
         read_pictures(scan)
 
 
@@ -400,7 +400,7 @@ def test_nothing_is_printed_of_what_pydicom_finds_odd(tmp_path, capfd):
 
 def test_slices_are_told_as_viewers_call_them(tmp_path):
     write_series(tmp_path / "ct")
-    (scan,) = read_scans([tmp_path / "ct"], "all")
+    (scan,) = read_volumes([tmp_path / "ct"], "all")
     lowest = min(HEIGHTS)
     assert f"{lowest:g} mm" in scan.geometry.places[0]
     assert scan.geometry.places[0].startswith("instance ")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpunet.data.crop import central
+from hpunet.data.crops import central
 from hpunet.imaging.fit import (
     blends,
     fit_crop,
@@ -69,14 +69,14 @@ def test_crop_around_the_middle_is_the_central_crop_of_scoring():
         image = RNG.random((side, side, 1), np.float32)
         rows, columns = central((side, side), (crop, crop))
         center = (rows.start + crop // 2, columns.start + crop // 2)
-        fit = fit_crop((side, side), ONE, center, crop)
+        fit = fit_crop((side, side), ONE, center, (crop, crop))
         np.testing.assert_array_equal(to_grid(image, fit), image[rows, columns])
         assert fit.region == (rows.start, columns.start, rows.stop, columns.stop)
 
 
 def test_crop_at_the_border_is_padded_and_only_its_own_pixels_come_back():
     image = RNG.random((20, 30, 1), np.float32)
-    fit = fit_crop((20, 30), ONE, (1, 29), 8)
+    fit = fit_crop((20, 30), ONE, (1, 29), (8, 8))
     assert fit.region == (0, 25, 5, 30)
     assert fit.padded
     np.testing.assert_array_equal(back(to_grid(image, fit), fit), image[:5, 25:])
@@ -85,7 +85,7 @@ def test_crop_at_the_border_is_padded_and_only_its_own_pixels_come_back():
 @pytest.mark.parametrize("center", [(20, 0), (0, 30), (-1, 0)])
 def test_center_outside_the_picture_is_refused_with_what_is_allowed(center):
     with pytest.raises(UserError, match=r"--center=.*x from 0 to 29 and y from 0 to 19"):
-        fit_crop((20, 30), ONE, center, 8)
+        fit_crop((20, 30), ONE, center, (8, 8))
 
 
 @pytest.mark.parametrize("step", [(0.5, 0.5), (0.7, 1.3), (2.0, 1.0), (1.7, 1.7)])
@@ -131,7 +131,7 @@ def test_coarser_grid_averages_what_it_cannot_hold():
 
 
 def test_crop_with_resampling_lies_around_its_pixel():
-    fit = fit_crop((100, 100), (0.5, 0.5), (40, 60), 16)
+    fit = fit_crop((100, 100), (0.5, 0.5), (40, 60), (16, 16))
     middle = [s + n * p / 2 for s, n, p in zip(fit.start, fit.grid, fit.step, strict=True)]
     assert middle == [40.5, 60.5]
     # Pixels whose middles lie from 36.5 to just below 44.5.
@@ -143,7 +143,7 @@ def test_crop_with_resampling_lies_around_its_pixel():
 
 
 def test_way_back_looks_between_neighbours_on_the_grid():
-    for fit in (fit_whole((9, 13), (0.6, 1.9), 4), fit_crop((30, 30), (1.5, 0.4), (2, 2), 8)):
+    for fit in (fit_whole((9, 13), (0.6, 1.9), 4), fit_crop((30, 30), (1.5, 0.4), (2, 2), (8, 8))):
         for blend, side in zip(blends(fit), fit.grid, strict=True):
             assert blend.share.min() >= 0
             assert blend.share.max() <= 1
@@ -166,7 +166,7 @@ def test_resized_picture_and_its_labels_lie_on_each_other(size):
     """A disc stays where it is, in the picture and in the mask, there and back."""
     rows, columns = np.mgrid[: size[0], : size[1]] + 0.5
     disc = np.hypot(rows - size[0] / 3, columns - size[1] / 2) < min(size) / 4
-    fit = fit_resized(size, 32)
+    fit = fit_resized(size, (32, 32))
     assert fit.grid == (32, 32)
     image = to_grid(disc[..., None].astype(np.float32), fit)[..., 0] > 0.5
     labels = labels_to_grid(disc.astype(np.uint8)[None], fit, outside=0)[0] > 0
@@ -179,7 +179,7 @@ def test_resized_picture_and_its_labels_lie_on_each_other(size):
 
 @pytest.mark.parametrize("size", [(101, 128), (128, 101), (99, 128), (128, 128)])
 def test_picture_as_long_as_the_grid_is_moved_by_whole_pixels(size):
-    fit = fit_resized(size, 128)
+    fit = fit_resized(size, (128, 128))
     labels = RNG.integers(0, 5, (1, *size), dtype=np.uint8)
     on_grid = labels_to_grid(labels, fit, outside=99)
     np.testing.assert_array_equal(labels_from_grid(on_grid, fit), labels)
@@ -188,16 +188,18 @@ def test_picture_as_long_as_the_grid_is_moved_by_whole_pixels(size):
 
 
 def test_resized_picture_fills_the_grid_along_its_longer_side():
-    on_grid = labels_to_grid(np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), 10), 0)[0]
+    on_grid = labels_to_grid(np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), (10, 10)), 0)[0]
     assert on_grid.any(axis=1).all()
     assert on_grid.any(axis=0).sum() == 5
-    with_margin = labels_to_grid(np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), 10, 3), 0)[0]
+    with_margin = labels_to_grid(
+        np.ones((1, 40, 20), np.uint8), fit_resized((40, 20), (10, 10), (3, 3)), 0
+    )[0]
     np.testing.assert_array_equal(with_margin[3:-3, 3:-3], on_grid)
 
 
 def test_window_repeats_the_border_beyond_the_picture():
     image = ramp((5, 6))
-    fit = fit_window((5, 6), (-2, 3), 4)
+    fit = fit_window((5, 6), (-2, 3), (4, 4))
     expected = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")[0:4, 5:9]
     np.testing.assert_array_equal(to_grid(image, fit), expected)
     assert fit.region == (0, 3, 2, 6)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpunet.imaging.nifti import place_slices
-from hpunet.imaging.read import read_scans
+from hpunet.imaging.read import read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.reading import read_pictures
 
@@ -57,7 +57,7 @@ def save_raw(path, stored, affine, slope=1, intercept=0):
 
 
 def read_one(path, slices=None):
-    (scan,) = read_scans([path], slices)
+    (scan,) = read_volumes([path], slices)
     return scan
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpunet.imaging.read import read_scans
+from hpunet.imaging.read import read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.reading import read_pictures
 
@@ -16,7 +16,7 @@ def save(path, array):
 
 
 def read_one(path, slices=None):
-    (scan,) = read_scans([path], slices)
+    (scan,) = read_volumes([path], slices)
     return scan
 
 

@@ -1,16 +1,18 @@
 """Pictures in npz files."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
-from hpunet.imaging.read import read_scans
+from hpunet.imaging.read import read_volumes
 from hpunet.io.errors import UserError
 
 LEVELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
 
 def values(path, slices=None):
-    (scan,) = read_scans([path], slices)
+    (scan,) = read_volumes([path], slices)
     return [picture.values[..., 0] for picture in scan.pictures]
 
 
@@ -19,6 +21,13 @@ def test_array_alone_or_called_image_is_the_picture(tmp_path, arrays):
     np.savez(tmp_path / "x.npz", **arrays)
     (found,) = values(tmp_path / "x.npz")
     np.testing.assert_array_equal(found, LEVELS)
+
+
+def test_archive_of_something_else_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("notes.txt", "text")
+    with pytest.raises(UserError, match=r"x\.npz: holds other files; allowed are arrays"):
+        values(tmp_path / "x.npz")
 
 
 def test_slices_of_a_volume_are_read(tmp_path):

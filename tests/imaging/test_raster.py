@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from hpunet.imaging import reading
-from hpunet.imaging.read import read_scans
+from hpunet.imaging.read import read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.reading import read_pictures
 
@@ -21,7 +21,7 @@ def save(path, image, **options):
 
 
 def read_one(path, slices=None):
-    (scan,) = read_scans([path], slices)
+    (scan,) = read_volumes([path], slices)
     return scan
 
 
@@ -183,7 +183,7 @@ def test_pages_of_a_tiff_are_a_volume(tmp_path):
     assert (scan.kind, scan.numbers) == ("picture", (1, 2))
     np.testing.assert_array_equal(scan.pictures[1].values[..., 0], GRAY + 2)
     with pytest.raises(UserError, match="is a volume of 3 slices where one is expected"):
-        read_scans([path])
+        read_volumes([path])
 
 
 def test_all_pages_share_one_window(tmp_path):
@@ -243,8 +243,8 @@ def test_only_the_refusal_is_said_of_compressed_tiff(tmp_path, capfd):
 def test_pictures_are_read_where_stderr_is_closed(tmp_path, name):
     path = save(tmp_path / name, np.full((8, 8), 7, np.uint8))
     read = (
-        "import sys; from hpunet.imaging.read import read_scans; "
-        "print(read_scans([sys.argv[1]])[0].pictures[0].values.max())"
+        "import sys; from hpunet.imaging.read import read_volumes; "
+        "print(read_volumes([sys.argv[1]])[0].pictures[0].values.max())"
     )
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", read, str(path)]
     assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"7.0\n"

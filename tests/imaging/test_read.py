@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hpunet.imaging.naming import distinct_names
-from hpunet.imaging.read import find_scans, read_scans
+from hpunet.imaging.read import find_volumes, read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import distinct, write_ct
 from tests.imaging.reading import read_pictures
@@ -26,12 +26,12 @@ def volume(path, slices=5):
 
 
 def names(*paths, slices=None):
-    return [scan.name for scan in read_scans(paths, slices)]
+    return [scan.name for scan in read_volumes(paths, slices)]
 
 
 def refusal(*paths, slices=None):
     with pytest.raises(UserError) as refused:
-        read_scans(paths, slices)
+        read_volumes(paths, slices)
     message = str(refused.value)
     assert len(message.splitlines()) == 1
     return message
@@ -39,7 +39,7 @@ def refusal(*paths, slices=None):
 
 def test_scans_come_in_the_order_of_the_files(tmp_path):
     paths = [picture(tmp_path / name) for name in ("b.png", "a.tif", "c.jpg")]
-    scans = read_scans([str(path) for path in paths])
+    scans = read_volumes([str(path) for path in paths])
     assert [(scan.name, scan.place) for scan in scans] == list(zip("bac", paths, strict=True))
 
 
@@ -54,13 +54,15 @@ def test_stray_and_hidden_files_are_left_out(tmp_path):
     picture(tmp_path / "a.png")
     picture(tmp_path / ".hidden.png")
     picture(tmp_path / ".git" / "b.png")
-    strays = ["Thumbs.db", "labels.csv", "notes.txt", "meta.xml", "README", "empty", "data.zip"]
+    strays = ["labels.csv", "notes.txt", "meta.xml", "README", "empty", "data.zip"]
     for name in strays:
         (tmp_path / name).write_bytes(b"" if name == "empty" else b"PK\x03\x04 text")
-    (tmp_path / ".DS_Store").write_bytes(b"\0")
-    found = find_scans([tmp_path])
-    assert [scan.name for scan in found.scans] == ["a"]
-    assert sorted(path.name for path in found.left_out) == sorted(strays)
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"\0")
+    picture(tmp_path / "__MACOSX" / "a.png")
+    found = find_volumes([tmp_path])
+    assert [scan.name for scan in found.volumes] == ["a"]
+    assert sorted(path.name for path in found.skipped) == sorted(strays)
 
 
 def test_broken_pictures_in_a_folder_are_refused_and_not_left_out(tmp_path):
@@ -160,7 +162,7 @@ def test_a_file_given_twice_is_refused(tmp_path):
 def test_slices_apply_to_the_volumes_of_a_mixed_folder(tmp_path):
     picture(tmp_path / "a.png")
     volume(tmp_path / "b.npy")
-    scans = read_scans([tmp_path], "1:3")
+    scans = read_volumes([tmp_path], "1:3")
     assert [(scan.name, scan.numbers) for scan in scans] == [("a", None), ("b", (1, 2))]
 
 
@@ -185,7 +187,7 @@ def test_every_header_is_checked_before_any_pixel_is_read(tmp_path):
 def test_pixels_are_read_when_asked_for(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.array([[1, np.nan]]))
-    (scan,) = read_scans([path])
+    (scan,) = read_volumes([path])
     with pytest.raises(UserError, match="1 values are NaN"):
         read_pictures(scan)
 
@@ -211,7 +213,7 @@ def test_the_folder_at_hand_is_called_by_its_name(tmp_path, monkeypatch):
             ImagePositionPatient=[0, 0, number],
         )
     monkeypatch.chdir(tmp_path / "chest")
-    (scan,) = read_scans(["."], "all")
+    (scan,) = read_volumes(["."], "all")
     assert (scan.name, scan.place.name) == ("chest", "chest")
 
 

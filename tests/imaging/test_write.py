@@ -3,7 +3,7 @@ import pytest
 
 from hpunet.imaging import write
 from hpunet.imaging.maps import named_maps
-from hpunet.imaging.scan import Scan
+from hpunet.imaging.volume import Volume
 from hpunet.imaging.write import check_formats, formats_of, write_maps
 from hpunet.io.errors import UserError
 from tests.imaging.drawn import STD_ROUNDING, draw_maps, std_over
@@ -12,7 +12,7 @@ TOLD = {"version": "9.8", "weights": "gewählt.safetensors"}
 
 
 def scan_of(tmp_path, kind="picture", num_slices=1):
-    return Scan("image", tmp_path / "image.tif", kind, [None] * num_slices)
+    return Volume("image", tmp_path / "image.tif", kind, [None] * num_slices)
 
 
 @pytest.mark.parametrize("kind", ["nifti", "dicom"])

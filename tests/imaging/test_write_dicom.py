@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from hpunet.imaging.dicom import DicomGeometry
-from hpunet.imaging.read import read_scans
-from hpunet.imaging.scan import Scan
-from hpunet.imaging.view import View
+from hpunet.imaging.read import read_volumes
+from hpunet.imaging.volume import Orientation, Volume
 from hpunet.imaging.write import check_formats, write_maps
 from hpunet.imaging.write_dicom import check_sources, write_dicom
 from hpunet.io.errors import UserError
@@ -53,10 +52,10 @@ def series(folder, num_slices=3, **changes):
     ]
 
 
-def scan_of(paths, frames=None, view=View()):  # noqa: B008
+def scan_of(paths, frames=None, view=Orientation()):  # noqa: B008
     geometry = DicomGeometry(tuple(paths), frames, view)
     numbers = tuple(range(len(paths)))
-    return Scan("chest", paths[0].parent, "dicom", [None] * len(paths), numbers, geometry)
+    return Volume("chest", paths[0].parent, "dicom", [None] * len(paths), numbers, geometry)
 
 
 def write(tmp_path, scan, maps, told=TOLD, name="out"):
@@ -129,7 +128,7 @@ def test_maps_are_fractions_and_exact_values(tmp_path):
 
 
 def test_what_was_turned_for_display_is_turned_back(tmp_path):
-    view = View(transpose=True, flip_columns=True)
+    view = Orientation(transpose=True, flip_columns=True)
     stored = draw_maps(num_slices=1)
     shown = np.stack([view.show(sample[0])[None] for sample in stored.samples])
     assert shown.shape == (3, 1, 9, 7)
@@ -308,7 +307,7 @@ def test_frames_whose_places_are_not_said_are_refused_as_masks_alone(tmp_path):
         np.zeros((3, 7, 9), np.uint8),
         **{**PATIENT, "Modality": "US", "NumberOfFrames": 3},
     )
-    (scan,) = read_scans([film], "0,2")
+    (scan,) = read_volumes([film], "0,2")
     with pytest.raises(
         UserError, match=r"PerFrameFunctionalGroupsSequence.*png or npy$"
     ) as refused:

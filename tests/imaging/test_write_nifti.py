@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from hpunet.imaging.nifti import NiftiGeometry
-from hpunet.imaging.scan import Scan
-from hpunet.imaging.view import View
+from hpunet.imaging.volume import Orientation, Volume
 from hpunet.imaging.write_nifti import write_nifti
 from tests.imaging.drawn import STD_ROUNDING, draw_maps, maps_of, std_over
 
 nibabel = pytest.importorskip("nibabel")
 
-VIEWS = [View(*turns) for turns in itertools.product([False, True], repeat=3)]
+ORIENTATIONS = [Orientation(*turns) for turns in itertools.product([False, True], repeat=3)]
 # nibabel keeps a qform as a quaternion of float32.
 QUATERNION = 1e-5
 # Turned a little about the third axis, spacing 0.5, 0.75 and 2 mm.
@@ -20,13 +19,13 @@ AFFINE = np.array(
 )
 
 
-def geometry_of(shape, axis=2, view=View(), sform_code=4, qform_code=3, qform=AFFINE):  # noqa: B008
+def geometry_of(shape, axis=2, view=Orientation(), sform_code=4, qform_code=3, qform=AFFINE):  # noqa: B008
     return NiftiGeometry(AFFINE, shape, axis, view, ("mm", "sec"), sform_code, qform_code, qform)
 
 
 def write(folder, maps, geometry, numbers, text="told"):
     folder.mkdir(exist_ok=True)
-    scan = Scan(
+    scan = Volume(
         "head", folder / "head.nii", "nifti", [None] * len(numbers or [0]), numbers, geometry
     )
     return write_nifti(folder, scan, maps, text)
@@ -37,7 +36,7 @@ def voxels(path):
 
 
 @pytest.mark.parametrize("axis", range(3))
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", ORIENTATIONS)
 def test_masks_lie_where_they_were_seen(tmp_path, view, axis):
     stored = np.random.default_rng(1).integers(0, 2, (2, 4, 5, 6), dtype=np.uint8)
     numbers = (0, 3)

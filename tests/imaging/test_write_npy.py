@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from hpunet.imaging.scan import Scan
-from hpunet.imaging.write_npy import write_npy
+from hpunet.imaging.volume import Volume
+from hpunet.imaging.write import write_npy
 from tests.imaging.drawn import STD_ROUNDING, draw_maps, std_over
 
 
 def arrays_of(tmp_path, maps, numbers=None):
-    scan = Scan("image", tmp_path, "picture", [None] * maps.samples.shape[1], numbers)
+    scan = Volume("image", tmp_path, "picture", [None] * maps.samples.shape[1], numbers)
     return {path.stem: np.load(path) for path in write_npy(tmp_path, scan, maps)}
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.imaging.scan import Scan
+from hpunet.imaging.volume import Volume
 from hpunet.imaging.write_png import write_png
 from tests.imaging.drawn import draw_maps, std_over
 
@@ -11,7 +11,7 @@ STEP = 0.51 / 65535
 
 
 def scan_of(tmp_path, numbers=None):
-    return Scan("image", tmp_path / "image.png", "picture", [None] * len(numbers or [0]), numbers)
+    return Volume("image", tmp_path / "image.png", "picture", [None] * len(numbers or [0]), numbers)
 
 
 def pixels(path):

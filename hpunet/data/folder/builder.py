@@ -4,37 +4,27 @@ import dataclasses
 import hashlib
 import io
 import json
-import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float
 
-from hpunet.data.checksums import combine, file_checksums
+from hpunet.config.groups import FolderConfig
+from hpunet.data.crops import CropSampler
 from hpunet.data.dataset import Dataset
-from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import (
-    ANNOTATIONS,
-    IMAGES,
-    Entry,
-    check_nesting,
-    find_by_name,
-    other_files,
-)
-from hpunet.data.folder.notes import notes_of
-from hpunet.data.folder.reading import read_entry
-from hpunet.data.folder.splits import SPLITS, as_csv, assign
+from hpunet.data.folder.files import ImageFiles
+from hpunet.data.folder.listing import Listing, home, list_folder
+from hpunet.data.folder.reading import read_examples
+from hpunet.data.folder.splits import SPLITS, as_csv
 from hpunet.data.folder.statistics import ValueStatistics
-from hpunet.data.folder.table import find_by_table
 from hpunet.data.intensities import Intensities
-from hpunet.data.prepare import LocalInfo, RecordSource, prepare, progress
-from hpunet.data.window import Window
+from hpunet.data.prepare import LocalInfo, RecordSource, prepare
 from hpunet.io.errors import UserError
+from hpunet.io.progress import progress
 
-TABLE = "annotations.csv"
 ANNOTATORS, INTENSITIES, CHANNELS = "annotators_an_image", "intensities", "channels"
 # Settings that prepared data do not depend on, but by the entries that follow from them.
 FREE = (
@@ -43,121 +33,8 @@ FREE = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Listing:
-    """The files of a folder.
-
-    Attributes:
-        entries: Images with the files of their annotations, and their splits.
-        checksums: Of each entry's files, by its name.
-        faults: What is wrong with names, links, tables and splits.
-        others: Files of formats that are not read.
-    """
-
-    entries: Sequence[Entry]
-    checksums: Mapping[str, str]
-    faults: Faults
-    others: Sequence[pathlib.Path] = ()
-
-    @property
-    def annotated(self) -> list[Entry]:
-        """Those that anyone annotated."""
-        return [entry for entry in self.entries if entry.masks]
-
-    @property
-    def left_out(self) -> int:
-        """How many images nobody annotated."""
-        return len(self.entries) - len(self.annotated)
-
-    @property
-    def patients_known(self) -> bool:
-        """Whether the patient of every annotated image is."""
-        return all(entry.patient is not None for entry in self.annotated)
-
-    def notes(self, annotators: Sequence[int]) -> tuple[str, ...]:
-        """What a user should know, from the numbers of annotations that examples have."""
-        return notes_of(annotators, self.patients_known, self.left_out, self.others)
-
-
-def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -> Listing:
-    """The files of a folder; their contents are not decoded.
-
-    Args:
-        data_dir: The folder.
-        prepared_dir: Folder of prepared data, where checksums are remembered.
-        config: How it is read.
-
-    Raises:
-        UserError: If there is no such folder, or nothing to read in it.
-    """
-    if data_dir is None:
-        raise UserError("data.dir is missing: allowed with data.name=folder is a folder")
-    root = pathlib.Path(data_dir).expanduser()
-    faults = Faults()
-    entries = _find(root, config, faults)
-    memory = home(prepared_dir) / "checksums"
-    files = {
-        f"{entry.name}\n{annotator}": path
-        for entry in entries
-        for annotator, path in (("", entry.image), *entry.masks.items())
-    }
-    by_file = file_checksums(files, memory)
-    checksums = {
-        entry.name: combine({name: by_file[f"{entry.name}\n{name}"] for name in ("", *entry.masks)})
-        for entry in entries
-    }
-    if entries and not any(entry.masks for entry in entries):
-        faults.add(root, f"has {len(entries)} images, but no annotation of any of them")
-    split = assign(entries, config, checksums, faults)
-    if not faults and not any(e.split == "train" and e.masks for e in split):
-        faults.add(root, "has no annotated image in the split train")
-    _check_weights(config.weights, split, faults)
-    return Listing(split, checksums, faults, other_files(root))
-
-
-def _check_weights(weights: Mapping[str, float], entries: Sequence[Entry], faults: Faults) -> None:
-    annotators = sorted({name for entry in entries for name in entry.masks})
-    for name in weights:
-        if annotators and name not in annotators:
-            listed = ", ".join(annotators)
-            faults.add("data.folder.annotator_weights", f"there is no {name}; allowed are {listed}")
-    for entry in entries:
-        if (
-            entry.split == "train"
-            and entry.masks
-            and not any(weights.get(name, 1) for name in entry.masks)
-        ):
-            faults.add(entry.image, "all of its annotators have the weight 0; allowed is one above")
-
-
-def home(prepared_dir: str) -> pathlib.Path:
-    """Where prepared folders lie."""
-    return pathlib.Path(prepared_dir).expanduser() / "folder"
-
-
-def _find(root: pathlib.Path, config: FolderConfig, faults: Faults) -> list[Entry]:
-    if not root.is_dir():
-        problem = "is a file, not a folder" if root.exists() else "no such folder"
-        raise UserError(f"data.dir={root}: {problem}")
-    table = root / (config.table or TABLE)
-    if config.table is not None and not table.is_file():
-        raise UserError(f"data.folder.table={config.table}: there is no file {table}")
-    if table.is_file():
-        entries = find_by_table(root, table, config.patient, faults)
-    elif (root / IMAGES).is_dir() and (root / ANNOTATIONS).is_dir():
-        entries = find_by_name(root, config.patient, faults)
-    else:
-        raise UserError(
-            f"data.dir={root}: holds neither {IMAGES} and {ANNOTATIONS} nor a table {TABLE}"
-        )
-    if not entries and not faults:
-        raise UserError(f"data.dir={root}: holds no image")
-    check_nesting(entries, faults)
-    return sorted(entries, key=lambda entry: entry.name)
-
-
 def open_dataset(
-    data_dir: str | None, prepared_dir: str, config: FolderConfig, window: Window
+    data_dir: str | None, prepared_dir: str, config: FolderConfig, crop_sampler: CropSampler
 ) -> Dataset:
     """Prepares a folder, unless that has been done, and opens it.
 
@@ -166,7 +43,7 @@ def open_dataset(
         prepared_dir: Folder of prepared data. The copy is named by the checksum of the files, of
             their splits and of the settings that it depends on.
         config: How it is read.
-        window: Which part of an image training sees.
+        crop_sampler: Places the crops that training sees.
 
     Raises:
         UserError: Naming the first fault, if there is any; then nothing is prepared.
@@ -186,7 +63,7 @@ def open_dataset(
             if builder.info.splits.get(split) and builder.info.splits[split].num_examples
         },
         intensities=Intensities.from_json(noted[INTENSITIES]),
-        window=window,
+        crop_sampler=crop_sampler,
         patients_known=listing.patients_known,
         notes=listing.notes(noted[ANNOTATORS]),
         split_table=as_csv(listing.entries, listing.checksums),
@@ -230,7 +107,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
         # Training comes first: its values decide on the intensities.
         return {split: self._generate_examples(split) for split in SPLITS if self._of(split)}
 
-    def _of(self, split: str) -> list[Entry]:
+    def _of(self, split: str) -> list[ImageFiles]:
         return [entry for entry in self._listing.annotated if entry.split == split]
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
@@ -238,7 +115,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
         noted, faults = self.info.metadata, Faults()
         counts = noted.setdefault(ANNOTATORS, [])
         for entry in progress(entries, len(entries), f"preparing folder, {split}"):
-            for example in read_entry(entry, self._config, faults):
+            for example in read_examples(entry, self._config, faults):
                 self._check_channels(example["image"].shape[-1], entry, faults)
                 values.add(example["image"])
                 counts.append(len(example["annotators"]))
@@ -254,7 +131,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
                 raise UserError("data.folder.slices=annotated: no slice of the split train is")
             noted[INTENSITIES] = values.intensities(self._config)
 
-    def _check_channels(self, channels: int, entry: Entry, faults: Faults) -> None:
+    def _check_channels(self, channels: int, entry: ImageFiles, faults: Faults) -> None:
         """Of all images; a gray one among coloured ones has three equal channels."""
         known = self.info.metadata.setdefault(CHANNELS, channels)
         if 1 not in (channels, known) and channels != known:

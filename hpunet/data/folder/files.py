@@ -7,16 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.data.folder.faults import Faults
-from hpunet.data.stray import is_stray
-from hpunet.imaging.labels import SUFFIXES as OF_MASKS
-from hpunet.imaging.naming import OF_PICTURES, suffix_of
+from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, is_stray, suffix_of
 
 IMAGES, ANNOTATIONS = "images", "annotations"
-OF_IMAGES = (*OF_PICTURES, ".npy", ".npz", ".nii", ".nii.gz")
 NUMBERED = re.compile(r"(?P<name>.+)_(?P<annotator>a\d+)", re.DOTALL)
 
 
-class Entry(NamedTuple):
+class ImageFiles(NamedTuple):
     """An image's file, or that of a volume, with the files of its annotations.
 
     Attributes:
@@ -39,7 +36,7 @@ class Entry(NamedTuple):
         return self.name if self.patient is None else self.patient
 
 
-def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> list[Entry]:
+def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> list[ImageFiles]:
     """The entries of a folder with `images` and `annotations`.
 
     Args:
@@ -47,7 +44,7 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
         patient: A regular expression for the patient in an image's name, or None.
         faults: What is wrong is added to them.
     """
-    images = _by_name(files_below(root, IMAGES, faults), OF_IMAGES, faults)
+    images = _by_name(files_below(root, IMAGES, faults), IMAGE_SUFFIXES, faults)
     masks: dict[str, dict[str, pathlib.Path]] = {name: {} for name in images}
     for file, path in files_below(root, ANNOTATIONS, faults).items():
         stem = stem_of(file)
@@ -62,7 +59,7 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
         root, {name for by_annotator in masks.values() for name in by_annotator}, faults
     )
     entries = [
-        Entry(name, path, dict(sorted(masks[name].items())), patient_of(name, patient))
+        ImageFiles(name, path, dict(sorted(masks[name].items())), patient_of(name, patient))
         for name, path in images.items()
     ]
     for entry in entries:
@@ -73,7 +70,7 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
 def other_files(root: pathlib.Path) -> list[pathlib.Path]:
     """Files beside images and annotations that are of no format that is read."""
     files = (path for top in (IMAGES, ANNOTATIONS) for path in _walk(root / top, Faults()))
-    return [path for path in files if suffix_of(path) not in (*OF_IMAGES, *OF_MASKS)]
+    return [path for path in files if suffix_of(path) not in (*IMAGE_SUFFIXES, *MASK_SUFFIXES)]
 
 
 def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> None:
@@ -85,7 +82,7 @@ def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> Non
             faults.add(root, f"annotators {other!r} and {name!r} differ in case only")
 
 
-def check_nesting(entries: Iterable[Entry], faults: Faults) -> None:
+def check_nesting(entries: Iterable[ImageFiles], faults: Faults) -> None:
     """Notes images whose name is that of a folder of others, as slices of a volume would be."""
     by_name = {entry.name: entry for entry in entries}
     for entry in by_name.values():
@@ -95,7 +92,7 @@ def check_nesting(entries: Iterable[Entry], faults: Faults) -> None:
                 faults.add(entry.image, f"lies in a folder that is called as {other} is")
 
 
-def check_patient(entry: Entry, expression: str | None, faults: Faults) -> None:
+def check_patient(entry: ImageFiles, expression: str | None, faults: Faults) -> None:
     """Notes a patient that an expression should tell, or whose name no folder of results has."""
     name = entry.patient
     if name is None and expression is not None:
@@ -111,7 +108,7 @@ def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathl
     """Every file below `root/top` that may be an image or a mask, by its path below that."""
     found: dict[str, pathlib.Path] = {}
     for path in _walk(root / top, faults):
-        if suffix_of(path) not in (*OF_IMAGES, *OF_MASKS):
+        if suffix_of(path) not in (*IMAGE_SUFFIXES, *MASK_SUFFIXES):
             continue
         problem = _problem(path, root)
         if problem:

@@ -1,7 +1,6 @@
 """The images and annotations of an entry, checked against each other."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,19 @@ from jaxtyping import UInt8
 from hpunet.config.class_table import ClassTable
 from hpunet.config.groups import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import Entry
+from hpunet.data.folder.files import ImageFiles
 from hpunet.data.labels import IGNORED
 from hpunet.imaging.fit import HAIR
-from hpunet.imaging.labels import OF_VOLUMES, read_labels
-from hpunet.imaging.naming import OF_PICTURES, suffix_of
-from hpunet.imaging.nifti import open_nifti
+from hpunet.imaging.formats import RASTER_SUFFIXES, open_file, suffix_of
+from hpunet.imaging.labels import labels_of, open_masks
 from hpunet.imaging.raster import has_deep_colours
-from hpunet.imaging.read import OPENERS
-from hpunet.imaging.selection import Volume
+from hpunet.imaging.volume import ReadMode, Volume
 from hpunet.io.errors import UserError
 
 
-def read_entry(entry: Entry, config: FolderConfig, faults: Faults) -> Iterator[dict[str, Any]]:
+def read_examples(
+    entry: ImageFiles, config: FolderConfig, faults: Faults
+) -> Iterator[dict[str, Any]]:
     """The examples of an entry: one, or one a slice of a volume.
 
     Args:
@@ -43,12 +42,16 @@ def read_entry(entry: Entry, config: FolderConfig, faults: Faults) -> Iterator[d
     }
     if volume is None or len(masks) < len(entry.masks) or not masks:
         return
-    for number in range(volume.size):
+    for number in range(len(volume.pictures)):
         planes = [labels[number] for labels in masks.values()]
-        if config.slices == "annotated" and volume.size > 1 and not any(map(_shows, planes)):
+        if (
+            config.slices == "annotated"
+            and len(volume.pictures) > 1
+            and not any(map(_shows, planes))
+        ):
             continue
         try:
-            picture = volume.read(number)
+            picture = volume.pictures[number]
         except UserError as error:
             faults.add_error(entry.image, error)
             continue
@@ -71,69 +74,58 @@ def read_entry(entry: Entry, config: FolderConfig, faults: Faults) -> Iterator[d
 
 
 def _slice_name(name: str, volume: Volume, number: int) -> str:
-    if volume.size == 1:
+    if len(volume.pictures) == 1:
         return name
-    return f"{name}/slice_{number:0{len(str(volume.size - 1))}}"
+    return f"{name}/slice_{number:0{len(str(len(volume.pictures) - 1))}}"
 
 
 def _shows(labels: UInt8[np.ndarray, "H W"]) -> bool:
     return bool(((labels > 0) & (labels != IGNORED)).any())
 
 
-def _open_image(entry: Entry, faults: Faults) -> Volume | None:
-    suffix = suffix_of(entry.image)
-    if not entry.image.stat().st_size:
-        faults.add(entry.image, "is empty")
-        return None
+def _open_image(entry: ImageFiles, faults: Faults) -> Volume | None:
+    path = entry.image
     try:
-        if suffix in OF_PICTURES and has_deep_colours(entry.image):
-            faults.add(
-                entry.image,
+        volume = open_file(path)
+        if suffix_of(path) in RASTER_SUFFIXES and has_deep_colours(path):
+            raise UserError(
                 "has colours of 16 bits, of which 8 would be read; allowed are gray images of 16 "
-                "bits, colours of 8, and npy",
+                "bits, colours of 8, and npy"
             )
-            return None
-        return OPENERS[suffix](entry.image, (entry.name,))
-    except KeyError:
-        faults.add(entry.image, f"is of no known format; allowed are {', '.join(OPENERS)}")
-    except UserError as error:
-        faults.add_error(entry.image, error)
-    return None
-
-
-def _read_mask(
-    entry: Entry, annotator: str, table: ClassTable, volume: Volume | None, faults: Faults
-) -> UInt8[np.ndarray, "N H W"] | None:
-    path = entry.masks[annotator]
-    if not path.stat().st_size:
-        faults.add(path, "is empty")
-        return None
-    try:
-        labels = table.classes_of(read_labels(path, table.colours), path)
     except UserError as error:
         faults.add_error(path, error)
         return None
-    if (labels == IGNORED).all():
-        faults.add(path, "ignores all of its pixels; allowed is a mask that says something")
-        return None
-    if volume is not None and not _lies_alike(volume, path):
-        faults.add(
-            path,
-            f"lies elsewhere in the patient, or otherwise, than its image {entry.image}: their "
-            "affines differ; allowed is one grid for both",
-        )
-        return None
-    if volume is not None and len(labels) != volume.size:
-        faults.add(path, f"has {len(labels)} slices, but its image {entry.image} {volume.size}")
+    return volume
+
+
+def _read_mask(
+    entry: ImageFiles, annotator: str, table: ClassTable, volume: Volume | None, faults: Faults
+) -> UInt8[np.ndarray, "N H W"] | None:
+    path = entry.masks[annotator]
+    try:
+        masks = open_masks(path, ReadMode(mask=True, colours=table.colours))
+        labels = table.classes_of(labels_of(masks, table.colours), path)
+        if (labels == IGNORED).all():
+            raise UserError("ignores all of its pixels; allowed is a mask that says something")
+        if volume is not None and not _lies_alike(volume, masks):
+            raise UserError(
+                f"lies elsewhere in the patient, or otherwise, than its image {entry.image}: their "
+                "affines differ; allowed is one grid for both"
+            )
+        if volume is not None and len(labels) != len(volume.pictures):
+            count = len(volume.pictures)
+            raise UserError(f"has {len(labels)} slices, but its image {entry.image} {count}")
+    except UserError as error:
+        faults.add_error(path, error)
         return None
     return labels
 
 
-def _lies_alike(volume: Volume, mask: Path) -> bool:
+def _lies_alike(image: Volume, mask: Volume) -> bool:
     """Whether an image and its mask have one grid in the patient, where both files say so."""
-    if volume.kind != "nifti" or suffix_of(mask) not in OF_VOLUMES:
+    if image.kind != "nifti" or mask.kind != "nifti":
         return True
-    own, other = (of.locate((0,)) for of in (volume, open_nifti(mask, (mask.name,))))
+    own, other = image.geometry.affine, mask.geometry.affine
     # Headers keep affines in float32: a hundredth of a pixel is rounding.
-    pixel = np.linalg.norm(own.affine[:3, :3], axis=0).min()
-    return np.allclose(own.affine, other.affine, rtol=0, atol=HAIR * pixel)
+    pixel = np.linalg.norm(own[:3, :3], axis=0).min()
+    return np.allclose(own, other, rtol=0, atol=HAIR * pixel)

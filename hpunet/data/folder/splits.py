@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hpunet.data.folder.config import FolderConfig
+from hpunet.config.groups import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import IMAGES, Entry, stem_of
+from hpunet.data.folder.files import IMAGES, ImageFiles, stem_of
 from hpunet.data.folder.table import read_table
 
 SPLITS = ("train", "val", "test")
@@ -17,11 +17,11 @@ COLUMNS = ("image", "patient", "split", "sha256")
 
 
 def assign(
-    entries: Sequence[Entry],
+    entries: Sequence[ImageFiles],
     config: FolderConfig,
     checksums: Mapping[str, str],
     faults: Faults,
-) -> list[Entry]:
+) -> list[ImageFiles]:
     """The entries with their splits; unless there is a fault, a patient is in one of them.
 
     Given splits are those of `config.splits`, else those of the table; without any, patients are
@@ -67,7 +67,7 @@ def draw_splits(groups: set[str], config: FolderConfig) -> dict[str, str]:
     return {ordered[place]: name for place, name in zip(order, names, strict=True)}
 
 
-def as_csv(entries: Sequence[Entry], checksums: Mapping[str, str]) -> str:
+def as_csv(entries: Sequence[ImageFiles], checksums: Mapping[str, str]) -> str:
     """The splits as a table that `data.folder.splits` takes again, with a checksum of each image.
 
     Args:
@@ -83,8 +83,8 @@ def as_csv(entries: Sequence[Entry], checksums: Mapping[str, str]) -> str:
 
 
 def _from_file(
-    entries: Sequence[Entry], path: pathlib.Path, checksums: Mapping[str, str], faults: Faults
-) -> list[Entry]:
+    entries: Sequence[ImageFiles], path: pathlib.Path, checksums: Mapping[str, str], faults: Faults
+) -> list[ImageFiles]:
     images = {entry.name: entry for entry in entries}
     given: dict[tuple[str, str], str] = {}
     for number, row in read_table(path, ("split",), ("image", "patient", "sha256")):
@@ -114,14 +114,14 @@ def _from_file(
     return result
 
 
-def _name_of(text: str, known: Mapping[str, Entry]) -> str:
+def _name_of(text: str, known: Mapping[str, ImageFiles]) -> str:
     """The name of an image that may be given with its folder and suffix."""
     short = text.removeprefix(f"{IMAGES}/")
     return next((name for name in (text, short, stem_of(short)) if name in known), text)
 
 
-def _check(entries: Sequence[Entry], faults: Faults) -> None:
-    homes: dict[str, Entry] = {}
+def _check(entries: Sequence[ImageFiles], faults: Faults) -> None:
+    homes: dict[str, ImageFiles] = {}
     for entry in entries:
         if entry.split is None:
             continue

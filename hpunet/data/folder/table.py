@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import (
     IMAGES,
-    Entry,
+    ImageFiles,
     check_annotators,
     check_patient,
     is_file,
@@ -25,7 +25,7 @@ OPTIONAL = ("patient", "split")
 
 def find_by_table(
     root: pathlib.Path, table: pathlib.Path, patient: str | None, faults: Faults
-) -> list[Entry]:
+) -> list[ImageFiles]:
     """The entries that a table lists, whose paths are those below `root`.
 
     Args:
@@ -39,7 +39,7 @@ def find_by_table(
     Raises:
         UserError: If the table cannot be read or lacks a column.
     """
-    entries: dict[pathlib.Path, Entry] = {}
+    entries: dict[pathlib.Path, ImageFiles] = {}
     for number, row in read_table(table, NEEDED, OPTIONAL):
         place = f"{table}, line {number}"
         if not row["image"]:
@@ -51,7 +51,7 @@ def find_by_table(
         # One file, however its path is written.
         name = _name(row["image"])
         owner = row["patient"] or patient_of(name, patient)
-        own = Entry(name, image, {}, owner, row["split"] or None)
+        own = ImageFiles(name, image, {}, owner, row["split"] or None)
         entry = entries.setdefault(image.resolve(), own)
         for field in ("name", "patient", "split"):
             if getattr(own, field) != getattr(entry, field):
@@ -69,7 +69,7 @@ def _name(image: str) -> str:
 
 
 def _add_mask(
-    entry: Entry, row: dict[str, str], root: pathlib.Path, place: str, faults: Faults
+    entry: ImageFiles, row: dict[str, str], root: pathlib.Path, place: str, faults: Faults
 ) -> None:
     if not row["mask"]:
         return
@@ -93,9 +93,9 @@ def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool
     return False
 
 
-def _check_names(entries: Iterable[Entry], faults: Faults) -> None:
+def _check_names(entries: Iterable[ImageFiles], faults: Faults) -> None:
     """Names tell images apart on every computer, and in the folders of results."""
-    seen: dict[str, Entry] = {}
+    seen: dict[str, ImageFiles] = {}
     for entry in entries:
         inside = entry.name.startswith(f"{entry.group}/")
         label = entry.name if inside else f"{entry.group}/{entry.name}"
@@ -104,7 +104,7 @@ def _check_names(entries: Iterable[Entry], faults: Faults) -> None:
             faults.add(entry.image, _too_alike(entry.name, other))
 
 
-def _too_alike(name: str, other: Entry) -> str:
+def _too_alike(name: str, other: ImageFiles) -> str:
     if name == other.name:
         return f"differs from {other.image} in its suffix only; allowed are other names"
     if name.casefold() == other.name.casefold():

@@ -10,13 +10,18 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from hpunet.data.crop import central
+from hpunet.data.crops import central
 from hpunet.data.dataset import Dataset
-from hpunet.data.lidc.cases import Case, find_cases, read_case
-from hpunet.data.lidc.download import download_splits
-from hpunet.data.lidc.source import find_splits, load_split, source_checksum
-from hpunet.data.prepare import LocalInfo, RecordSource, example_features, prepare, progress
+from hpunet.data.lidc.crops import AnnotatedCrop, find_crops, read_crop
+from hpunet.data.lidc.source import (
+    download_splits,
+    find_splits,
+    load_split,
+    source_checksum,
+)
+from hpunet.data.prepare import LocalInfo, RecordSource, example_features, prepare
 from hpunet.io.errors import UserError
+from hpunet.io.progress import progress
 
 _DESCRIPTION = """Crops of lung CT slices around a nodule, each with the outlines that several
 radiologists drew, as published with the Hierarchical Probabilistic U-Net. LIDC-IDRI, CC BY 3.0."""
@@ -77,21 +82,23 @@ class Lidc(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict]]]:
         # Everything is listed before the first image is decoded: most mistakes show at once.
         loaded = {split: load_split(split, place) for split, place in self._splits.items()}
-        cases = find_cases(loaded)
-        return {split: self._generate_examples(split, cases[split]) for split in cases}
+        crops = find_crops(loaded)
+        return {split: self._generate_examples(split, crops[split]) for split in crops}
 
-    def _generate_examples(self, split: str, cases: list[Case]) -> Iterator[tuple[str, dict]]:
-        for case in progress(cases, len(cases), f"preparing lidc {split}"):
-            image, _ = read_case(case)
-            self._note_size(image.shape, case.files.label(case.image))
-            masks = [case.masks[annotator] for annotator in sorted(case.masks)]
+    def _generate_examples(
+        self, split: str, crops: list[AnnotatedCrop]
+    ) -> Iterator[tuple[str, dict]]:
+        for crop in progress(crops, len(crops), f"preparing lidc {split}"):
+            image, _ = read_crop(crop)
+            self._note_size(image.shape, crop.files.label(crop.image))
+            masks = [crop.masks[annotator] for annotator in sorted(crop.masks)]
             yield (
-                f"{case.patient}/{case.name}",
+                f"{crop.patient}/{crop.name}",
                 {
-                    "image": io.BytesIO(case.files.read(case.image)),
-                    "annotations": [io.BytesIO(case.files.read(mask)) for mask in masks],
-                    "patient": case.patient,
-                    "name": case.name,
+                    "image": io.BytesIO(crop.files.read(crop.image)),
+                    "annotations": [io.BytesIO(crop.files.read(mask)) for mask in masks],
+                    "patient": crop.patient,
+                    "name": crop.name,
                 },
             )
 

@@ -1,4 +1,4 @@
-"""Where LIDC crops come from: archives or folders, their files and their checksum."""
+"""Where LIDC crops come from: the network, archives or folders; their files and checksum."""
 
 import os
 import pathlib
@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hpunet.data.lidc.archives import read_archive
-from hpunet.data.stray import is_stray
+from hpunet.imaging.formats import is_stray
 from hpunet.io.checksums import combine, file_checksums
-from hpunet.io.errors import UserError
+from hpunet.io.download import DownloadError, download
+from hpunet.io.errors import UserError, writing_to
+from hpunet.io.locks import clear_leftovers, exclusive
 
+URL = "https://storage.googleapis.com/hpunet-data/lidc_crops"
 SPLITS = ("train", "val", "test")
 
 
@@ -33,6 +36,26 @@ class SplitFiles(NamedTuple):
         """How a message names the file `name`."""
         inside = self.place.is_dir()
         return os.fspath(self.place / name) if inside else f"{self.place}: {name}"
+
+
+def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The three published archives in `folder`, fetched unless they lie there already.
+
+    An archive gets its name only when it has come whole.
+
+    Raises:
+        UserError: If they cannot be fetched or written.
+    """
+    archives = {split: folder / f"{split}.tar.gz" for split in SPLITS}
+    if not all(archive.is_file() for archive in archives.values()):
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with exclusive(folder / ".lock") as alone:
+                clear_leftovers(folder, alone)
+                for archive in archives.values():
+                    if not archive.is_file():
+                        _download(f"{URL}/{archive.name}", archive)
+    return archives
 
 
 def find_splits(data_dir: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -101,6 +124,13 @@ def load_split(split: str, place: pathlib.Path) -> SplitFiles:
         if last in SPLITS and last != split:
             raise UserError(f"{place}: holds the split {last!r}, not {split!r}")
     return SplitFiles(place, contents)
+
+
+def _download(url: str, archive: pathlib.Path) -> None:
+    try:
+        download(url, archive)
+    except DownloadError as error:
+        raise UserError(f"{error}; give the folder of the archives as data.dir") from error
 
 
 def _find_split(folder: pathlib.Path, split: str) -> pathlib.Path | None:

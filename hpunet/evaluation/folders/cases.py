@@ -1,9 +1,13 @@
-"""Match a folder of predictions with a folder of annotations."""
+"""Matches a folder of predictions with a folder of annotations, and reads the cases."""
 
 import pathlib
 from collections.abc import Mapping, Set
+from typing import NamedTuple
 
-from hpunet.evaluation.case import Case
+import numpy as np
+from jaxtyping import Float
+
+from hpunet.evaluation.scoring import SampledImage
 from hpunet.evaluation.folders.files import (
     ANNOTATIONS,
     PREDICTIONS,
@@ -13,13 +17,95 @@ from hpunet.evaluation.folders.files import (
     list_masks,
     list_pictures,
 )
-from hpunet.evaluation.folders.image import FolderImage, open_image
-from hpunet.evaluation.folders.labels import Labels
-from hpunet.evaluation.folders.stack import Stack
+from hpunet.evaluation.folders.layout import (
+    Annotations,
+    Predictions,
+    open_annotations,
+    open_predictions,
+    read_patient,
+)
+from hpunet.evaluation.folders.masks import Labels, Masks, Stack, central_part
+from hpunet.imaging.raster import read_luminance
 from hpunet.io.errors import UserError
 
 # Classes are kept as uint8.
 _MOST_CLASSES = 256
+
+
+class FolderImage(NamedTuple):
+    """An image in folders.
+
+    Attributes:
+        name: Its name.
+        patient: Whose it is, or None if that is not known.
+        predictions: Where its samples lie.
+        annotations: Where its annotations lie.
+        picture: Where the picture lies if that is not the annotations' npz, or None.
+    """
+
+    name: str
+    patient: str | None
+    predictions: Predictions
+    annotations: Annotations
+    picture: pathlib.Path | None
+
+    def read(self, labels: Labels, crop: int | None) -> SampledImage:
+        """Reads and checks everything.
+
+        Args:
+            labels: Which values are which classes.
+            crop: Height and width of the central part that is taken, in pixels; None for all.
+
+        Raises:
+            UserError: If a file cannot be read or is damaged, sizes differ, or a value is none of
+                those allowed.
+        """
+        # Only annotations leave pixels out.
+        classes = labels._replace(ignore_label=None)
+        annotated = self.annotations.masks.read(labels)
+        samples, rebuilt = self.predictions.samples.read(classes), None
+        if self.predictions.reconstructions is not None:
+            rebuilt = self.predictions.reconstructions.read(classes)
+        source, picture = self._read_picture()
+        read = {masks.source: masks.classes for masks in (annotated, samples, rebuilt) if masks}
+        read |= {} if picture is None else {source: picture}
+        part = central_part({source: array.shape for source, array in read.items()}, crop)
+        ignored = self._read_ignored(annotated)
+        return SampledImage(
+            name=self.name,
+            patient=self.name if self.patient is None else self.patient,
+            samples=part(samples.classes),
+            annotations=part(annotated.classes),
+            reconstructions=part(rebuilt.classes) if rebuilt else None,
+            ignored=None if ignored is None else part(ignored),
+            weights=self._read_weights(),
+            image=None if picture is None else part(picture),
+        )
+
+    def _read_picture(self) -> tuple[str, Float[np.ndarray, "H W"] | None]:
+        if self.picture is not None:
+            return str(self.picture), read_luminance(self.picture)
+        source, picture = f"{self.annotations.npz}: image", self.annotations.read("image")
+        if picture is not None and not np.isfinite(picture).all():
+            raise UserError(f"{source} holds NaN or infinity; allowed are finite numbers")
+        return source, None if picture is None else picture.astype(np.float32)
+
+    def _read_ignored(self, annotated: Masks) -> np.ndarray | None:
+        marked = self.annotations.read("ignored")
+        ignored = annotated.ignored if marked is None else annotated.ignored | marked
+        return ignored if ignored.any() else None
+
+    def _read_weights(self) -> Float[np.ndarray, " G"] | None:
+        weights = self.annotations.read("weights")
+        if weights is None:
+            return None
+        weights = weights.astype(np.float64)
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+            raise UserError(
+                f"{self.annotations.npz}: weights holds {', '.join(f'{w:g}' for w in weights)}; "
+                "allowed are finite numbers from 0 up, not all of them 0"
+            )
+        return weights
 
 
 class FolderCases:
@@ -49,7 +135,7 @@ class FolderCases:
         """Number of images."""
         return len(self._images)
 
-    def __getitem__(self, index: int) -> Case:
+    def __getitem__(self, index: int) -> SampledImage:
         """The case at `index`.
 
         Raises:
@@ -107,13 +193,37 @@ def open_folders(
     _check_names(predicted.keys(), annotated.keys())
     pictures = {} if images is None else list_pictures(images.expanduser(), annotated)
     opened = [
-        open_image(name, predicted[name], annotated[name], pictures.get(name), num_classes)
+        _open_image(name, predicted[name], annotated[name], pictures.get(name), num_classes)
         for name in annotated
     ]
     _check_num_samples(opened)
     _check_reconstructions(opened)
     files = {"predictions": (predictions, predicted), "annotations": (annotations, annotated)}
     return FolderCases(opened, Labels(num_classes, ignore_label), crop, files)
+
+
+def _open_image(
+    name: str,
+    predicted: MaskFiles,
+    annotated: MaskFiles,
+    picture: pathlib.Path | None,
+    num_classes: int,
+) -> FolderImage:
+    """Looks at the names of PNG files, and at the names, dtypes and shapes of an npz' arrays.
+
+    Raises:
+        UserError: If an npz is damaged or not as it must be.
+    """
+    annotations = open_annotations(annotated, num_classes)
+    folder = name.split("/")[0] if "/" in name else None
+    patient = read_patient(annotations)
+    return FolderImage(
+        name,
+        folder if patient is None else patient,
+        open_predictions(predicted, num_classes),
+        annotations,
+        picture,
+    )
 
 
 def _check_names(predicted: Set[str], annotated: Set[str]) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from hpunet.imaging.formats import is_stray
 from hpunet.io.errors import UserError
 
 _PNG = re.compile(r"(?P<name>(?:.+/)?[^/]+)_(?P<kind>[a-z])(?P<number>[0-9]+)\.(?i:png)", re.DOTALL)
@@ -16,7 +17,7 @@ _NPZ = re.compile(r"(?P<name>.+)\.(?i:npz)", re.DOTALL)
 _PICTURE = re.compile(r"(?P<name>.+)\.(?i:png)", re.DOTALL)
 
 
-class Role(NamedTuple):
+class FolderRole(NamedTuple):
     """What a folder is given as.
 
     Attributes:
@@ -38,8 +39,8 @@ class Role(NamedTuple):
         return f"{pngs[:-2]} or <name>.npz"
 
 
-PREDICTIONS = Role("--predictions", "prediction", masks="s", reconstructions="r")
-ANNOTATIONS = Role("--annotations", "annotation", masks="al", reconstructions="")
+PREDICTIONS = FolderRole("--predictions", "prediction", masks="s", reconstructions="r")
+ANNOTATIONS = FolderRole("--annotations", "annotation", masks="al", reconstructions="")
 
 
 @dataclasses.dataclass
@@ -56,7 +57,7 @@ class MaskFiles:
         return [*self.masks.values(), *self.reconstructions.values(), *npz]
 
 
-def list_masks(folder: pathlib.Path, role: Role) -> dict[str, MaskFiles]:
+def list_masks(folder: pathlib.Path, role: FolderRole) -> dict[str, MaskFiles]:
     """The files of every image of a folder, by the image's name, sorted; each image has a mask.
 
     Raises:
@@ -130,25 +131,13 @@ def checksum(folder: pathlib.Path, images: Iterable[MaskFiles]) -> str:
     return whole.hexdigest()
 
 
-def read_file(path: pathlib.Path) -> bytes:
-    """The contents of a file.
-
-    Raises:
-        UserError: If it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _unreadable(error, path) from error
-
-
 def count_names(names: list[str], what: str) -> str:
     """How many images have `what`, and the names of the first of them."""
     images = f"{len(names)} images have" if len(names) > 1 else "1 image has"
     return f"{images} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
-def _add(found: dict[str, MaskFiles], name: str, path: pathlib.Path, role: Role) -> None:
+def _add(found: dict[str, MaskFiles], name: str, path: pathlib.Path, role: FolderRole) -> None:
     png, npz = _PNG.fullmatch(name), _NPZ.fullmatch(name)
     match = png or npz
     if match is None or (png and png["kind"] not in role.masks + role.reconstructions):
@@ -178,13 +167,9 @@ def _walk(folder: pathlib.Path, flag: str) -> Iterator[tuple[str, pathlib.Path]]
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         here = pathlib.Path(place)
         _check_loop(here, folder)
-        folders[:] = sorted(name for name in folders if not _is_stray(name))
-        for name in sorted(name for name in names if not _is_stray(name)):
+        folders[:] = sorted(name for name in folders if not is_stray(name))
+        for name in sorted(name for name in names if not is_stray(name)):
             yield (here / name).relative_to(folder).as_posix(), here / name
-
-
-def _is_stray(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _check_loop(place: pathlib.Path, folder: pathlib.Path) -> None:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from hpunet.data.lidc.png import decode_gray_png
 from hpunet.data.lidc.source import SplitFiles
+from hpunet.imaging.png import GRAY_8, decode_png
 from hpunet.io.errors import UserError
 
 _IMAGE = re.compile(r"images/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)\.png")
@@ -18,8 +18,8 @@ _MASK = re.compile(
 )
 
 
-class Case(NamedTuple):
-    """One image and its masks.
+class AnnotatedCrop(NamedTuple):
+    """One crop of a CT slice and its masks.
 
     Attributes:
         files: The split they belong to.
@@ -36,21 +36,21 @@ class Case(NamedTuple):
     masks: dict[int, str]
 
 
-def find_cases(splits: Mapping[str, SplitFiles]) -> dict[str, list[Case]]:
-    """All cases of each split, every one with a mask of the same annotators.
+def find_crops(splits: Mapping[str, SplitFiles]) -> dict[str, list[AnnotatedCrop]]:
+    """All crops of each split, each with a mask of the same annotators.
 
     Raises:
         UserError: If a split holds no images, a file's name says neither image nor mask, an image
             lacks a mask or a mask its image, or a patient is in two splits.
     """
-    cases = {split: _pair(files) for split, files in splits.items()}
-    _check_patients(cases)
-    _check_annotators([case for split in cases.values() for case in split])
-    return cases
+    crops = {split: _pair(files) for split, files in splits.items()}
+    _check_patients(crops)
+    _check_annotators([crop for split in crops.values() for crop in split])
+    return crops
 
 
-def read_case(case: Case) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "G H W"]]:
-    """Decodes and checks one case.
+def read_crop(crop: AnnotatedCrop) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "G H W"]]:
+    """Decodes and checks one crop.
 
     Returns:
         The image, and its masks of 0 and 255 in the annotators' order.
@@ -59,10 +59,10 @@ def read_case(case: Case) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "
         UserError: If a file is damaged, not 8-bit single-channel, of another size than the image,
             or a mask with other values than 0 and 255.
     """
-    image = _decode(case.files, case.image)
-    masks = [_decode(case.files, case.masks[annotator]) for annotator in sorted(case.masks)]
-    for annotator, mask in zip(sorted(case.masks), masks, strict=True):
-        label = case.files.label(case.masks[annotator])
+    image = _decode(crop.files, crop.image)
+    masks = [_decode(crop.files, crop.masks[annotator]) for annotator in sorted(crop.masks)]
+    for annotator, mask in zip(sorted(crop.masks), masks, strict=True):
+        label = crop.files.label(crop.masks[annotator])
         if mask.shape != image.shape:
             own, other = ("x".join(map(str, pixels.shape)) for pixels in (mask, image))
             raise UserError(f"{label}: is {own} pixels, but its image is {other}")
@@ -75,7 +75,7 @@ def read_case(case: Case) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "
 
 def _decode(files: SplitFiles, name: str) -> UInt8[np.ndarray, "H W"]:
     try:
-        return decode_gray_png(files.read(name))
+        return decode_png(files.read(name), {GRAY_8})
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{files.label(name)}: cannot be read: {reason}") from error
@@ -83,7 +83,7 @@ def _decode(files: SplitFiles, name: str) -> UInt8[np.ndarray, "H W"]:
         raise UserError(f"{files.label(name)}: {error}") from error
 
 
-def _pair(files: SplitFiles) -> list[Case]:
+def _pair(files: SplitFiles) -> list[AnnotatedCrop]:
     images, masks = _sort_names(files)
     for key, annotators in masks.items():
         if key not in images:
@@ -91,7 +91,10 @@ def _pair(files: SplitFiles) -> list[Case]:
             raise UserError(f"{label}: a mask without its image images/{key[0]}/{key[1]}.png")
     if not images:
         raise UserError(f"{files.place}: holds no images images/<patient>/z-<z>_c<n>.png")
-    return [Case(files, *key, image, masks.get(key, {})) for key, image in sorted(images.items())]
+    return [
+        AnnotatedCrop(files, *key, image, masks.get(key, {}))
+        for key, image in sorted(images.items())
+    ]
 
 
 def _sort_names(
@@ -112,35 +115,35 @@ def _sort_names(
     return images, masks
 
 
-def _check_patients(cases: Mapping[str, Iterable[Case]]) -> None:
+def _check_patients(crops: Mapping[str, Iterable[AnnotatedCrop]]) -> None:
     """Raises if a patient is in two splits: scores on one would be learned from the other."""
     home: dict[str, str] = {}
-    for split, members in cases.items():
-        for case in members:
-            other = home.setdefault(case.patient, split)
+    for split, members in crops.items():
+        for crop in members:
+            other = home.setdefault(crop.patient, split)
             if other != split:
-                label = case.files.label(case.image)
+                label = crop.files.label(crop.image)
                 raise UserError(
-                    f"{label}: patient {case.patient!r} is in two splits, {other} and {split}"
+                    f"{label}: patient {crop.patient!r} is in two splits, {other} and {split}"
                 )
 
 
-def _check_annotators(cases: list[Case]) -> None:
-    """Raises unless all cases have the masks of the same annotators, counted from 0 or from 1."""
-    counts = collections.Counter(frozenset(case.masks) for case in cases)
+def _check_annotators(crops: list[AnnotatedCrop]) -> None:
+    """Raises unless all crops have the masks of the same annotators, counted from 0 or from 1."""
+    counts = collections.Counter(frozenset(crop.masks) for crop in crops)
     usual = max(counts, key=lambda annotators: (counts[annotators], len(annotators)))
     everyone = frozenset().union(*counts)
     first = min(everyone, default=0)
     if first > 1:
-        case = next(case for case in cases if first in case.masks)
-        label = case.files.label(case.masks[first])
+        crop = next(crop for crop in crops if first in crop.masks)
+        label = crop.files.label(crop.masks[first])
         raise UserError(f"{label}: annotators are counted from l0 or l1, but here from l{first}")
     wanted = usual | frozenset(range(first, max(usual, default=first) + 1))
-    for case in cases:
-        label = case.files.label(case.image)
-        missing = ", ".join(f"l{annotator}" for annotator in sorted(wanted - case.masks.keys()))
+    for crop in crops:
+        label = crop.files.label(crop.image)
+        missing = ", ".join(f"l{annotator}" for annotator in sorted(wanted - crop.masks.keys()))
         if missing:
             raise UserError(f"{label}: image without the mask of annotator {missing}")
-        surplus = ", ".join(f"l{annotator}" for annotator in sorted(case.masks.keys() - wanted))
+        surplus = ", ".join(f"l{annotator}" for annotator in sorted(crop.masks.keys() - wanted))
         if surplus:
             raise UserError(f"{label}: has a mask of annotator {surplus}, other images have none")

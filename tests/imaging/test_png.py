@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.data.lidc.png import decode_gray_png
+from hpunet.imaging.png import decode_png
 
 # Where the passes of an interlaced file start and how they step (PNG specification, section 8.2).
 ROWS = (0, 0, 4, 0, 2, 0, 1), (8, 8, 8, 4, 4, 2, 2)
@@ -41,13 +41,13 @@ FILE = encode(PIXELS)
 
 
 def test_a_sound_file_gives_its_pixels():
-    np.testing.assert_array_equal(decode_gray_png(FILE), PIXELS)
+    np.testing.assert_array_equal(decode_png(FILE), PIXELS)
 
 
 @pytest.mark.parametrize("length", range(len(FILE)))
 def test_a_file_cut_anywhere_is_refused(length):
     with pytest.raises(ValueError, match=r"is (empty|no PNG|a truncated PNG)"):
-        decode_gray_png(FILE[:length])
+        decode_png(FILE[:length])
 
 
 def test_a_flipped_bit_anywhere_is_refused():
@@ -55,12 +55,12 @@ def test_a_flipped_bit_anywhere_is_refused():
         broken = bytearray(FILE)
         broken[place] ^= 1 << random.Random(place).randrange(8)
         with pytest.raises(ValueError, match=r"is (no PNG|a truncated PNG|a corrupt PNG)"):
-            decode_gray_png(bytes(broken))
+            decode_png(bytes(broken))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 11), (8, 8), (9, 3)])
 def test_an_interlaced_file_is_read_and_refused_when_pixels_are_missing(shape):
     pixels = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    np.testing.assert_array_equal(decode_gray_png(encode_interlaced(pixels, 0)), pixels)
+    np.testing.assert_array_equal(decode_png(encode_interlaced(pixels, 0)), pixels)
     with pytest.raises(ValueError, match="is a corrupt PNG"):
-        decode_gray_png(encode_interlaced(pixels, 1))
+        decode_png(encode_interlaced(pixels, 1))

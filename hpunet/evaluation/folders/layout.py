@@ -1,15 +1,17 @@
-"""Read npz files without trusting them: what they hold is known before any array is read."""
+"""What the files of one image hold; of npz files the headers are checked before arrays are read."""
 
 import math
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Set
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Shaped
 
+from hpunet.evaluation.folders.files import MaskFiles
+from hpunet.evaluation.folders.masks import Stack, stack_array, stack_pngs
+from hpunet.imaging.arrays import open_archive, read_array
 from hpunet.io.errors import UserError
 
 _HEADERS = {
@@ -19,39 +21,102 @@ _HEADERS = {
 _DTYPES = {"b": "bool", "iu": "integer", "f": "float", "U": "text"}
 
 
-class Rule(NamedTuple):
+class ArrayRule(NamedTuple):
     """What an array must be: kinds of dtype as NumPy's letters, and a letter for each axis."""
 
     kinds: tuple[str, ...]
     axes: str
 
 
+_SAMPLES = ("samples", "logits", "probabilities")
 _LABELS = ("iu", "b")
 PREDICTION = {
-    "samples": Rule(_LABELS, "SHW"),
-    "logits": Rule(("f",), "SHWK"),
-    "probabilities": Rule(("f",), "SHWK"),
-    "reconstructions": Rule(_LABELS, "GHW"),
+    "samples": ArrayRule(_LABELS, "SHW"),
+    "logits": ArrayRule(("f",), "SHWK"),
+    "probabilities": ArrayRule(("f",), "SHWK"),
+    "reconstructions": ArrayRule(_LABELS, "GHW"),
 }
 ANNOTATION = {
-    "annotations": Rule(_LABELS, "GHW"),
-    "weights": Rule(("f", "iu"), "G"),
-    "ignored": Rule(("b",), "HW"),
-    "patient": Rule(("U",), ""),
-    "image": Rule(("f", "iu"), "HW"),
+    "annotations": ArrayRule(_LABELS, "GHW"),
+    "weights": ArrayRule(("f", "iu"), "G"),
+    "ignored": ArrayRule(("b",), "HW"),
+    "patient": ArrayRule(("U",), ""),
+    "image": ArrayRule(("f", "iu"), "HW"),
 }
 
 
-class Contents(NamedTuple):
+class NpzHeader(NamedTuple):
     """What an npz holds: the names of its arrays, and the length of each axis by its letter."""
 
     keys: frozenset[str]
     axes: dict[str, int]
 
 
-def check_npz(
-    path: pathlib.Path, rules: Mapping[str, Rule], one_of: tuple[str, ...], num_classes: int
-) -> Contents:
+class Predictions(NamedTuple):
+    """Samples of an image, and its annotations rebuilt, or None."""
+
+    samples: Stack
+    reconstructions: Stack | None
+
+
+class Annotations(NamedTuple):
+    """Annotations of an image, and where they are in an npz, that and its arrays' names."""
+
+    masks: Stack
+    npz: pathlib.Path | None = None
+    keys: frozenset[str] = frozenset()
+
+    def read(self, key: str) -> Shaped[np.ndarray, "..."] | None:
+        """An array of the npz, or None if there is none of that name."""
+        return read_array(self.npz, key) if self.npz and key in self.keys else None
+
+
+def open_predictions(files: MaskFiles, num_classes: int) -> Predictions:
+    """The predictions in the files of an image.
+
+    Raises:
+        UserError: If an npz is damaged or not as it must be.
+    """
+    if files.npz is None:
+        rebuilt = files.reconstructions
+        return Predictions(stack_pngs(files.masks), stack_pngs(rebuilt) if rebuilt else None)
+    keys, axes = _check_npz(files.npz, PREDICTION, _SAMPLES, num_classes)
+    (key,) = keys & set(_SAMPLES)
+    samples = stack_array(files.npz, key, axes["S"])
+    if "reconstructions" not in keys:
+        return Predictions(samples, None)
+    return Predictions(samples, stack_array(files.npz, "reconstructions", axes["G"]))
+
+
+def open_annotations(files: MaskFiles, num_classes: int) -> Annotations:
+    """The annotations in the files of an image.
+
+    Raises:
+        UserError: If an npz is damaged or not as it must be.
+    """
+    if files.npz is None:
+        return Annotations(stack_pngs(files.masks))
+    keys, axes = _check_npz(files.npz, ANNOTATION, ("annotations",), num_classes)
+    return Annotations(stack_array(files.npz, "annotations", axes["G"]), files.npz, keys)
+
+
+def read_patient(annotations: Annotations) -> str | None:
+    """Whose image it is, if an npz says it.
+
+    Raises:
+        UserError: If it says nothing, or the npz is damaged.
+    """
+    patient = annotations.read("patient")
+    if patient is None:
+        return None
+    if not patient.item():
+        raise UserError(f"{annotations.npz}: patient is empty; allowed is a text")
+    return str(patient.item())
+
+
+def _check_npz(
+    path: pathlib.Path, rules: Mapping[str, ArrayRule], one_of: tuple[str, ...], num_classes: int
+) -> NpzHeader:
     """Checks keys, dtypes and shapes of an npz; the arrays themselves are not read.
 
     Args:
@@ -63,14 +128,14 @@ def check_npz(
     Raises:
         UserError: If the file is damaged or something of that is not so.
     """
-    with _opened(path) as archive:
-        headers = dict(_read_headers(archive))
+    with open_archive(path) as archive:
+        headers = dict(_read_headers(archive.zip))
     _check_keys(path, headers.keys(), rules.keys(), one_of)
     axes = {"K": num_classes}
     # The masks come first: it is the others that must fit them.
     for key in sorted(headers, key=lambda key: (key not in one_of, key)):
         _check_array(f"{path}: {key}", headers[key], rules[key], axes)
-    return Contents(frozenset(headers), axes)
+    return NpzHeader(frozenset(headers), axes)
 
 
 def _check_keys(
@@ -82,29 +147,6 @@ def _check_keys(
     others = ", ".join(sorted(known - set(one_of)))
     listed = ", ".join(sorted(held)) or "nothing"
     raise UserError(f"{path}: holds {listed}; allowed are {either}, and perhaps {others}")
-
-
-def read_npz(path: pathlib.Path, key: str) -> np.ndarray:
-    """One array of an npz, its checksum compared.
-
-    Raises:
-        UserError: If the file cannot be read, is damaged or has no such array.
-    """
-    # zipfile compares the checksum where a member ends, which is where its array ends.
-    with _opened(path) as archive, archive.open(f"{key}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
-
-
-@contextmanager
-def _opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
-    """An npz to read; what goes wrong while it is read ends in one line."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"{path}: is no npz, or a truncated or corrupt one") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _read_headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple, np.dtype]]]:
@@ -122,7 +164,7 @@ def _read_headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple, 
 
 
 def _check_array(
-    label: str, header: tuple[tuple, np.dtype], rule: Rule, axes: dict[str, int]
+    label: str, header: tuple[tuple, np.dtype], rule: ArrayRule, axes: dict[str, int]
 ) -> None:
     """Raises unless dtype and shape are as they must be; notes the lengths of new axes."""
     shape, dtype = header

@@ -1,0 +1,192 @@
+"""Masks of one image, in PNG files or in an array of an npz, and the classes of their pixels."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
+
+from hpunet.data.crops import central
+from hpunet.imaging.arrays import read_array
+from hpunet.imaging.labels import labels_of, open_masks
+from hpunet.imaging.volume import ReadMode
+from hpunet.io.errors import UserError
+
+# A damaged file is not the one that a tool wrote.
+STRICT = ReadMode(mask=True, strict=True)
+# Rounding may take a probability a little above 1.
+PROBABILITY_SLACK = 1e-3
+
+
+class Labels(NamedTuple):
+    """What the numbers in a file mean.
+
+    Attributes:
+        num_classes: Classes are 0 to `num_classes` - 1, at most 256.
+        ignore_label: The number of pixels that count nowhere, or None.
+    """
+
+    num_classes: int
+    ignore_label: int | None = None
+
+
+class Masks(NamedTuple):
+    """Some masks of one image.
+
+    Attributes:
+        source: How a message names where they come from.
+        classes: Their classes.
+        ignored: Pixels that one of them leaves out.
+    """
+
+    source: str
+    classes: UInt8[np.ndarray, "N H W"]
+    ignored: Bool[np.ndarray, "H W"]
+
+
+def to_masks(source: str, numbers: Shaped[np.ndarray, "N H W"], labels: Labels) -> Masks:
+    """The classes of pixels by the integers or booleans in one file.
+
+    Of two classes, 0 and 255 are 0 and 1 where the file holds no other number.
+
+    Raises:
+        UserError: If a number is none of a class.
+    """
+    ignored = np.zeros(numbers.shape, bool)
+    if labels.ignore_label is not None:
+        ignored |= numbers == labels.ignore_label
+        numbers = np.where(ignored, np.zeros_like(numbers), numbers)
+    if numbers.min() < 0 or numbers.max() >= labels.num_classes:
+        numbers = _from_black_and_white(source, numbers, labels)
+    return Masks(source, numbers.astype(np.uint8), np.any(ignored, axis=0))
+
+
+def _from_black_and_white(source: str, numbers: np.ndarray, labels: Labels) -> np.ndarray:
+    two = labels.num_classes == 2
+    white = numbers == 255
+    if two and not numbers[~white].any():
+        return white
+    # Of two classes all numbers are named: 1 and 255 are each allowed, but not both.
+    wrong = np.unique(numbers if two else numbers[(numbers < 0) | (numbers >= labels.num_classes)])
+    found = ", ".join(map(str, wrong[:5])) + (", ..." if wrong.size > 5 else "")
+    allowed = "0 and 1, or 0 and 255" if two else f"0 to {labels.num_classes - 1}"
+    if labels.ignore_label is not None:
+        allowed += f", and {labels.ignore_label} to ignore a pixel"
+    raise UserError(f"{source} holds {found}; allowed are {allowed}")
+
+
+def most_likely(
+    source: str, scores: Float[np.ndarray, "S H W K"], probabilities: bool
+) -> Int[np.ndarray, "S H W"]:
+    """The class of the largest score of each pixel, the first of equal ones.
+
+    Args:
+        source: How a message names where the scores come from.
+        scores: Logits of any size, or probabilities.
+        probabilities: Whether they must lie between 0 and 1.
+
+    Raises:
+        UserError: If a score is not finite, or a probability is none.
+    """
+    finite = np.isfinite(scores).all(axis=-1)
+    if not finite.all():
+        count = f"{np.count_nonzero(~finite)} of {finite.size} pixels"
+        raise UserError(f"{source} holds NaN or infinity in {count}; allowed is finite")
+    least, most = scores.min(), scores.max()
+    if probabilities and (least < -PROBABILITY_SLACK or most > 1 + PROBABILITY_SLACK):
+        raise UserError(f"{source} holds {least:g} to {most:g}; allowed are 0 to 1")
+    return scores.argmax(axis=-1)
+
+
+class Stack(NamedTuple):
+    """Masks that are not read yet.
+
+    Attributes:
+        paths: PNG files in the order of their numbers, or one npz.
+        numbers: The numbers of the PNG files; in an npz those from 0 up.
+        key: Name of the npz' array, or "".
+    """
+
+    paths: tuple[pathlib.Path, ...]
+    numbers: tuple[int, ...]
+    key: str = ""
+
+    def read(self, labels: Labels) -> Masks:
+        """The masks, in order.
+
+        Raises:
+            UserError: If a file cannot be read or is damaged, PNG files differ in size, or a number
+                is none of a class.
+        """
+        if not self.key:
+            return _join([_read_png(path, labels) for path in self.paths])
+        source = f"{self.paths[0]}: {self.key}"
+        array = read_array(self.paths[0], self.key)
+        if array.dtype.kind == "f":
+            array = most_likely(source, array, self.key == "probabilities")
+        return to_masks(source, array, labels)
+
+
+def stack_pngs(files: Mapping[int, pathlib.Path]) -> Stack:
+    """The masks in PNG files, by the number of each."""
+    numbers = tuple(sorted(files))
+    return Stack(tuple(files[number] for number in numbers), numbers)
+
+
+def stack_array(path: pathlib.Path, key: str, length: int) -> Stack:
+    """The `length` masks in an array of an npz."""
+    return Stack((path,), tuple(range(length)), key)
+
+
+def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises unless the last two axes are the same for all.
+
+    Args:
+        shapes: Shapes by how a message names what has them.
+
+    Raises:
+        UserError: With the names and sizes of the first and of the first that differs from it.
+    """
+    (first, shape), *others = shapes.items()
+    for name, other in others:
+        if other[-2:] != shape[-2:]:
+            own, wanted = ("x".join(map(str, sizes[-2:])) for sizes in (other, shape))
+            raise UserError(f"{name} is {own} pixels, but {first} is {wanted}; allowed is one size")
+
+
+def central_part(
+    shapes: Mapping[str, tuple[int, ...]], crop: int | None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Takes the central part of arrays that are of one size or, cropped, become so.
+
+    Args:
+        shapes: Shapes by how a message names what has them.
+        crop: Height and width of the part, which begins at row `(H - crop) // 2`; None for all.
+
+    Raises:
+        UserError: If sizes differ, or one is smaller than the part.
+    """
+    if crop is None:
+        check_sizes(shapes)
+        return lambda array: array
+    for name, shape in shapes.items():
+        if min(shape[-2:]) < crop:
+            own = "x".join(map(str, shape[-2:]))
+            raise UserError(f"--crop={crop}: {name} is {own} pixels; allowed are larger ones")
+
+    def take(array: np.ndarray) -> np.ndarray:
+        rows, columns = central(array.shape[-2:], (crop, crop))
+        return array[..., rows, columns]
+
+    return take
+
+
+def _read_png(path: pathlib.Path, labels: Labels) -> Masks:
+    return to_masks(str(path), labels_of(open_masks(path, STRICT)), labels)
+
+
+def _join(masks: list[Masks]) -> Masks:
+    check_sizes({mask.source: mask.classes.shape for mask in masks})
+    classes = np.concatenate([mask.classes for mask in masks])
+    return Masks(masks[0].source, classes, np.any([mask.ignored for mask in masks], axis=0))

@@ -1,0 +1,84 @@
+"""Which reader reads which format. A new format is a module with its reader and a line here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hpunet.imaging.arrays import open_npy, open_npz
+from hpunet.imaging.nifti import open_nifti
+from hpunet.imaging.raster import open_raster
+from hpunet.imaging.volume import IMAGE, ReadMode, Volume
+from hpunet.io.errors import UserError
+
+READERS: dict[str, Callable[[Path, ReadMode], Volume]] = {
+    ".png": open_raster,
+    ".tif": open_raster,
+    ".tiff": open_raster,
+    ".jpg": open_raster,
+    ".jpeg": open_raster,
+    ".npy": open_npy,
+    ".npz": open_npz,
+    ".nii.gz": open_nifti,
+    ".nii": open_nifti,
+    ".hdr": open_nifti,
+    ".img": open_nifti,
+}
+# Files of a series, which `hpunet.imaging.dicom` puts together.
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+# Their values are not those that were written.
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
+# Of an image in two files; annotated folders take one file an image.
+PAIRED_SUFFIXES = (".hdr", ".img")
+RASTER_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is open_raster)
+IMAGE_SUFFIXES = tuple(suffix for suffix in READERS if suffix not in PAIRED_SUFFIXES)
+MASK_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY_SUFFIXES)
+
+# What computers leave in folders without being asked.
+STRAY_NAMES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a known format in lower case, or else an empty text."""
+    name = path.name.lower()
+    known = (*DICOM_SUFFIXES, *READERS)
+    return next((suffix for suffix in known if name.endswith(suffix)), "")
+
+
+def is_stray(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or put there by a computer.
+
+    Every search of a folder for images or masks skips such files and folders.
+    """
+    return name.startswith(".") or name in STRAY_NAMES
+
+
+def open_file(path: Path, mode: ReadMode = IMAGE) -> Volume:
+    """The image or masks of a file, by its suffix; DICOM aside.
+
+    Args:
+        path: The file.
+        mode: What it is read as.
+
+    Raises:
+        UserError: If it is missing, empty, of another format or damaged, or holds no such thing.
+    """
+    reader = READERS.get(suffix_of(path))
+    if reader is None:
+        raise UserError(f"{path}: is of no known format; allowed are {', '.join(READERS)}")
+    check_file(path)
+    return reader(path, mode)
+
+
+def check_file(path: Path) -> None:
+    """Checks that there is a regular file that holds anything.
+
+    Raises:
+        UserError: If there is not.
+    """
+    try:
+        empty = path.stat().st_size == 0
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    if not path.is_file():
+        raise UserError(f"{path}: is neither a file nor a folder")
+    if empty:
+        raise UserError(f"{path}: is empty")

@@ -1,0 +1,157 @@
+"""What readers give: a volume whose slices are read when they are asked for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+
+class ReadMode(NamedTuple):
+    """What a file is read as.
+
+    Attributes:
+        mask: Whether it holds masks: values stay as they are stored, of palettes the indices, and
+            nothing is turned or windowed. Otherwise it holds images.
+        colours: Whether the classes of masks are colours: of palettes and gray levels these are
+            read as RGB.
+        strict: Whether damage is refused that does not change the pixels. Only PNG files, whose
+            chunks have checksums, are read differently: see `hpunet.imaging.png`.
+    """
+
+    mask: bool = False
+    colours: bool = False
+    strict: bool = False
+
+
+IMAGE, MASK = ReadMode(), ReadMode(mask=True)
+
+
+class Picture(NamedTuple):
+    """One slice of a volume, or an image in the plane, with the values that its file holds.
+
+    Attributes:
+        values: Of an image finite float32 `[H, W, C]`, after rescale slope and intercept where the
+            format has them. Of a mask `[H, W]` or `[H, W, C]` in the type that is stored.
+        window: The values that black and white stand for, or None where that is not known and the
+            user must say it.
+        quantity: What the values are: `HU`, `8-bit`, `16-bit` or `intensity`; `labels` of a mask.
+        spacing: Height and width of a pixel in mm, or None where that is not known.
+    """
+
+    values: Float[np.ndarray, "H W C"] | Shaped[np.ndarray, "H W"]
+    window: tuple[float, float] | None
+    quantity: str
+    spacing: tuple[float, float] | None = None
+
+
+class Slices(Sequence[Picture]):
+    """Slices of a file, each read whenever it is asked for."""
+
+    def __init__(self, read: Callable[[int], Picture], numbers: Sequence[int]) -> None:
+        """Keeps what is needed to read the slices of these numbers."""
+        self._read = read
+        self._numbers = tuple(numbers)
+
+    def __len__(self) -> int:
+        """Number of slices."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Slices": ...
+
+    def __getitem__(self, index: int | slice) -> "Picture | Slices":
+        """Reads one slice; a range of slices is read later."""
+        if isinstance(index, slice):
+            return Slices(self._read, self._numbers[index])
+        return self._read(self._numbers[index])
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Reads one slice after the other."""
+        return map(self._read, self._numbers)
+
+    def select(self, places: Sequence[int]) -> "Slices":
+        """The slices at these places, in this order."""
+        return Slices(self._read, [self._numbers[place] for place in places])
+
+
+class Volume(NamedTuple):
+    """The image or mask in a file or series, or slices that were selected from it.
+
+    Attributes:
+        name: Of the folder that its results go to: relative, without suffix, unique in a command.
+        place: Its file or folder, for messages.
+        kind: `picture`, `nifti` or `dicom`.
+        pictures: Its slices in order, read when asked for and all of one size. Rows go from
+            anterior to posterior and columns from the patient's right to the left where the file
+            says how the patient lies.
+        numbers: The numbers of these slices in the file, from 0; None for a single image.
+        geometry: What a writer needs to put masks back where the slices come from, or None; its
+            `select` does the same as that of the volume.
+    """
+
+    name: str
+    place: Path
+    kind: str
+    pictures: Slices
+    numbers: tuple[int, ...] | None = None
+    geometry: Any = None
+
+    def select(self, places: Sequence[int]) -> "Volume":
+        """The slices at these places, in this order."""
+        return self._replace(
+            pictures=self.pictures.select(places),
+            numbers=self.numbers and tuple(self.numbers[place] for place in places),
+            geometry=self.geometry and self.geometry.select(places),
+        )
+
+
+def whole_volume(
+    place: Path,
+    kind: str,
+    count: int,
+    read: Callable[[int], Picture],
+    geometry: Any = None,
+) -> Volume:
+    """All slices of a file.
+
+    Args:
+        place: The file or folder, which also gives the name.
+        kind: `picture`, `nifti` or `dicom`.
+        count: Number of slices.
+        read: Reads the slice of a number from 0.
+        geometry: Of all slices.
+    """
+    numbers = tuple(range(count))
+    own = None if count == 1 else numbers
+    return Volume(place.name, place, kind, Slices(read, numbers), own, geometry)
+
+
+class Orientation(NamedTuple):
+    """How a stored plane is turned so that a person sees it the usual way round.
+
+    Attributes:
+        transpose: Whether the stored plane's first axis is shown as columns.
+        flip_rows: Whether the shown rows are in reverse order.
+        flip_columns: Whether the shown columns are in reverse order.
+    """
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    def show(self, stored: np.ndarray) -> np.ndarray:
+        """The displayed plane of a stored one, both with the plane's axes first."""
+        return self._flip(stored.swapaxes(0, 1) if self.transpose else stored)
+
+    def store(self, shown: np.ndarray) -> np.ndarray:
+        """The stored plane of a displayed one: the inverse of `show`."""
+        flipped = self._flip(shown)
+        return flipped.swapaxes(0, 1) if self.transpose else flipped
+
+    def _flip(self, shown: np.ndarray) -> np.ndarray:
+        return shown[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
