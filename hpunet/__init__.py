@@ -1,24 +1,25 @@
-"""The Hierarchical Probabilistic U-Net in JAX and Haiku.
+"""Ambiguous image segmentation in JAX and Haiku: the Hierarchical Probabilistic U-Net.
 
-Networks and weights:
-    ModelConfig: The settings that decide a network's shape.
-    build_model: The network of such a shape as pure functions, a `Model`.
-    load: The model and the weights of a file, or the published ones.
-    params_from_reference: Weights of DeepMind's network, renamed for this one.
-    Model: What the two give: `init`, `sample`, `reconstruct`.
+Models and weights:
+    HierarchicalConfig: Settings of a Hierarchical Probabilistic U-Net.
+    build_model: Builds the `Model` of a configuration.
+    Model: Pure functions `init`, `sample` and `reconstruct`.
+    load: Loads model and weights of a file, or published ones by name.
+    params_from_reference: Renames the variables of DeepMind's network.
 
-What a network is looked at and judged with:
-    load_examples: Images of a data set with their annotators' masks.
-    metrics: How samples are judged; NumPy, for any framework.
-    figures: What a person looks at.
+Data, scores and figures:
+    load_examples: Loads images of a data set with all their annotations.
+    metrics: Scores of samples against annotations; NumPy, for any framework.
+    figures: Figures of images, samples and scores.
 
-Mistakes in what a user gives raise a `ValueError` with one line.
+A mistake in what the caller gives raises a `ValueError` with a one-line message.
 
 Commands, each with `--help`:
-    python -m hpunet.train: Trains a network, or goes on with it.
-    python -m hpunet.evaluate: Scores a network, or any other tool's samples.
-    python -m hpunet.sample: Draws samples of a user's own images.
-    python -m hpunet.convert: Weights of DeepMind's checkpoints as a file, and back.
+    python -m hpunet.train: Trains a model, or resumes training.
+    python -m hpunet.evaluate: Scores a model, or the predictions of any other tool.
+    python -m hpunet.sample: Draws segmentations of a user's own images.
+    python -m hpunet.inspect: Reports what is in a data set, and what is wrong with it.
+    python -m hpunet.convert: Converts DeepMind's checkpoints to weights files, and back.
 """
 
 import importlib
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hpunet import figures as figures
     from hpunet import metrics as metrics
     from hpunet.evaluation.examples import load_examples as load_examples
-    from hpunet.models.hierarchical.config import ModelConfig as ModelConfig
+    from hpunet.models.hierarchical.config import HierarchicalConfig as HierarchicalConfig
     from hpunet.models.model import Model as Model
     from hpunet.models.model import build_model as build_model
     from hpunet.weights.deepmind.names import params_from_reference as params_from_reference
@@ -39,7 +40,7 @@ __version__ = "0.1.0"
 # Names load when they are first used: hpunet.metrics must not wait for jax.
 _HOMES = {
     "Model": "hpunet.models.model",
-    "ModelConfig": "hpunet.models.hierarchical.config",
+    "HierarchicalConfig": "hpunet.models.hierarchical.config",
     "build_model": "hpunet.models.model",
     "load": "hpunet.weights.published",
     "load_examples": "hpunet.evaluation.examples",
@@ -48,7 +49,7 @@ _HOMES = {
 _PACKAGES = ("figures", "metrics")
 __all__ = [
     "Model",
-    "ModelConfig",
+    "HierarchicalConfig",
     "build_model",
     "figures",
     "load",

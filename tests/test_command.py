@@ -11,13 +11,13 @@ import pytest
 
 from hpunet import train
 from hpunet.cli import command
-from hpunet.config.keys import KEYS
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.config.keys import keys_of
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
 
 ROOT = Path(__file__).parents[1]
-NETWORK = ModelConfig(
+NETWORK = HierarchicalConfig(
     latent_dims=(1,), channels_per_block=(4, 4), convs_per_block=1, blocks_per_level=1
 )
 # A run of the network above on images that take no time to make.
@@ -97,7 +97,7 @@ def test_help_of_the_process_names_flags_configurations_and_every_key():
     done = process("--help")
     assert done.returncode == 0
     assert done.stderr == ""
-    for word in ("--workdir", "--init_weights", "--coordinator", "lidc, synthetic", *KEYS):
+    for word in ("--workdir", "--init_weights", "--coordinator", "lidc, synthetic", *keys_of()):
         assert word in done.stdout
 
 
@@ -111,7 +111,7 @@ def test_help_of_the_process_names_flags_configurations_and_every_key():
         (["--config.batch_size=2.5"], ["batch_size=2.5", "whole numbers from 1 to 2147483647"]),
         (["--config.batch_size"], ["--config.batch_size", "=VALUE"]),
         (["--config.data.augment=maybe"], ["data.augment='maybe'", "True or False"]),
-        (["--config.model.latent_dims=(1,"], ["latent_dims='(1,'", "list of whole numbers"]),
+        (["--config.model.latent_dims=(1,"], ["latent_dims='(1,'", "list of one or more whole numbers"]),
         (["--config.objective.name=geko"], ["objective.name='geko'", "'geco' or 'elbo'"]),
         (["--config.data.crop=24"], ["24", "32"]),
         (["--config.data.crop=64"], ["data.crop=64", "image_size=32"]),

@@ -6,21 +6,26 @@ import math
 import pytest
 
 from hpunet.config.files import config_files, load_config, override
-from hpunet.config.keys import KEYS
+from hpunet.config.groups import (
+    AugmentConfig,
+    DataConfig,
+    ElboConfig,
+    EvaluationConfig,
+    FolderConfig,
+    GecoConfig,
+    LoopConfig,
+    LossConfig,
+    OptimizerConfig,
+    SyntheticConfig,
+)
+from hpunet.config.keys import keys_of
 from hpunet.config.settings import check, default_config, flatten, settings_of
-from hpunet.data.augment import AugmentConfig
-from hpunet.data.folder.config import FolderConfig
-from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.io.errors import UserError
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.fields import settings_of as settings_of_fields
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
-from hpunet.objectives.cross_entropy import TopK
-from hpunet.objectives.elbo import ElboConfig
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig
-from hpunet.training.loop import LoopConfig
-from hpunet.training.optimizer import OptimizerConfig
 
+KEYS = keys_of()
 NUM_PARAMETERS = {"folder": 21_877_230, "lidc": 21_877_230, "synthetic": 177_898}
 
 # What is not allowed, one value a kind of check at least, and a piece of what is.
@@ -34,19 +39,23 @@ ILLEGAL = {
     "remat": ("sometimes", "True or False"),
     "data.name": ("brats", "'synthetic' or 'lidc'"),
     "data.dir": (3, "None or a text"),
-    "data.prepared_dir": (None, "a text"),
+    "data.prepared_dir": (3, "None or a text"),
+    "data.crop": ((128, 0), "or (height, width) with whole numbers from 1"),
     "data.augment": ("maybe", "True or False"),
     "data.pixel_spacing": (0.0, "None or numbers above 0"),
     "data.augmentation.rotation_degrees": (181.0, "numbers from 0 to 180"),
     "data.augmentation.scale": ((0.0, 1.0), "two numbers above 0, ascending"),
     "data.synthetic.p_drawn": (1.5, "numbers from 0 to 1"),
-    "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1"),
+    "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1, at most 4"),
     "data.folder.split_shares": ((0.5, 1.5), "a list of numbers from 0 to 1"),
     "data.folder.sizes": ("whole", "'crop' or 'annotated' or 'resize'"),
     "data.folder.range": ((4, 3), "None or two finite numbers, ascending"),
     "data.folder.percentiles": ((0, 101), "two numbers from 0 to 100, ascending"),
-    "model.latent_dims": ((1, 0), "a list of whole numbers from 1 to"),
-    "model.down_channels_per_block": ((1, "a"), "None or a list of whole numbers from 1 to"),
+    "model.latent_dims": ((1, 0), "a list of one or more whole numbers from 1 to"),
+    "model.down_channels_per_block": (
+        (1, "a"),
+        "None or a list of one or more whole numbers from 1 to",
+    ),
     "model.num_classes": (1, "whole numbers from 2 to 2147483647"),
     "objective.name": ("geko", "'geco' or 'elbo'"),
     "objective.kappa": (0.0, "numbers above 0"),
@@ -107,7 +116,7 @@ def refusal(error: pytest.ExceptionInfo) -> str:
     return message
 
 
-def num_parameters(model: ModelConfig) -> int:
+def num_parameters(model: HierarchicalConfig) -> int:
     return sum(math.prod(p.shape) for p in build_model(model).list_parameters(1))
 
 
@@ -215,27 +224,28 @@ def test_override_leaves_the_given_configuration_alone():
 
 
 @pytest.mark.parametrize(
-    ("group", "settings"),
+    "settings",
     [
-        ("model", ModelConfig()),
-        ("data.augmentation", AugmentConfig()),
-        ("data.synthetic", SyntheticConfig()),
-        ("data.folder", FolderConfig()),
-        ("optimizer", OptimizerConfig()),
-        ("objective", GecoConfig()),
-        ("objective", ElboConfig()),
-        ("", LoopConfig(num_steps=KEYS["num_steps"].default)),
+        HierarchicalConfig(),
+        AugmentConfig(),
+        SyntheticConfig(),
+        FolderConfig(),
+        OptimizerConfig(),
+        GecoConfig(),
+        ElboConfig(),
+        LoopConfig(),
+        EvaluationConfig(),
+        DataConfig(),
     ],
-    ids=lambda value: type(value).__name__ if dataclasses.is_dataclass(value) else value,
+    ids=lambda value: type(value).__name__,
 )
-def test_defaults_of_the_keys_are_those_of_the_dataclasses(group, settings):
+def test_every_key_is_described_by_the_field_of_its_dataclass(settings):
+    described = settings_of_fields(settings)
     for field in dataclasses.fields(settings):
-        name = f"{group}.{field.name}".lstrip(".")
-        name = name.replace("data.folder.num_classes", "model.num_classes")
-        key = KEYS.get(name) or KEYS[f"evaluation.{field.name}"]
-        # The dataclass fills in the halves that None stands for.
-        if name != "model.down_channels_per_block":
-            assert getattr(settings, field.name) == key.default, name
+        if field.name == "num_classes" and isinstance(settings, FolderConfig):
+            continue  # A key of the model.
+        homes = [name for name in KEYS if name.split(".")[-1] == field.name]
+        assert any(KEYS[name] == described[field.name] for name in homes), field.name
 
 
 def test_configurations_do_not_share_the_values_that_have_no_default():
@@ -247,9 +257,11 @@ def test_configurations_do_not_share_the_values_that_have_no_default():
 
 def test_settings_of_the_defaults_are_the_dataclasses_defaults():
     settings = settings_of(default_config())
-    assert settings.model == ModelConfig()
+    assert settings.model == HierarchicalConfig()
     assert settings.synthetic == SyntheticConfig()
     assert settings.augmentation == AugmentConfig()
     assert settings.optimizer == OptimizerConfig()
-    top_k = TopK(KEYS["objective.top_k_fraction"].default)
-    assert settings.loss == LossConfig(GecoConfig(), top_k, KEYS["objective.l2"].default)
+    assert settings.loss == LossConfig(GecoConfig())
+    assert settings.loop == LoopConfig()
+    assert settings.evaluation == EvaluationConfig()
+    assert settings.crop == (128, 128)

@@ -17,9 +17,9 @@ from experiments.speed import growth_figure, growth_table
 from experiments.speed.command_line import one_of, positive, several
 from experiments.speed.growth_point import Point
 from hpunet.evaluation.provenance import provenance
-from hpunet.figures.save import save
+from hpunet.figures.saving import save
+from hpunet.models.base import PRECISIONS
 from hpunet.models.hierarchical.config import LIDC_CHANNELS
-from hpunet.models.precision import PRECISIONS
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]

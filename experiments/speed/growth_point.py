@@ -25,14 +25,15 @@ from experiments.speed import inputs
 from experiments.speed.planned import planned_memory
 from hpunet.config import settings as config
 from hpunet.data.pipeline import Batch
-from hpunet.models.hierarchical.config import LIDC_CHANNELS, ModelConfig
+from hpunet.inference.preprocessing import preprocess
+from hpunet.models.hierarchical.config import LIDC_CHANNELS, HierarchicalConfig
 from hpunet.models.hierarchical.network import build_network
 from hpunet.models.model import Model, build_model
 from hpunet.runtime import memory as host_memory
 from hpunet.training.devices import Devices
 from hpunet.training.optimizer import build_optimizer
 from hpunet.training.state import build_step, init_state
-from hpunet.training.task import build_hierarchical_task, scale_intensities
+from hpunet.training.task import build_task
 
 NUM_SCALES = 4
 LEAST_REPEATS, MOST_REPEATS = 2, 20
@@ -87,9 +88,13 @@ def model_of(point: Point) -> Model:
     """The LIDC network's first levels, with as many of its four scales as fit."""
     latents = (1,) * min(NUM_SCALES, point.num_levels - 1)
     if point.network == "tiny":
-        small = ModelConfig(latents, (2,) * point.num_levels, convs_per_block=1, blocks_per_level=1)
+        small = HierarchicalConfig(
+            latents, (2,) * point.num_levels, convs_per_block=1, blocks_per_level=1
+        )
         return build_model(small, point.precision)
-    return build_model(ModelConfig(latents, LIDC_CHANNELS[: point.num_levels]), point.precision)
+    return build_model(
+        HierarchicalConfig(latents, LIDC_CHANNELS[: point.num_levels]), point.precision
+    )
 
 
 def weights(model: Model) -> dict[str, dict[str, np.ndarray]]:
@@ -112,7 +117,7 @@ def lower(point: Point, abstract: bool) -> tuple[Any, Any, Any]:
     model, settings = model_of(point), config.settings_of(lidc.get_config())
     crop, optimizer = (point.size, point.size), build_optimizer(settings.optimizer)
     network = build_network(model.config, point.precision, point.remat)
-    task = build_hierarchical_task(model, settings.loss, crop, 1, None, network)
+    task = build_task(model, settings.loss, crop, 1, None, network)
     devices = Devices(jax.local_devices()[: point.num_devices])
     image, labels = inputs.images(point.batch_size, point.size)
     batch = devices.split(Batch(image, labels, np.arange(point.batch_size, dtype=np.int32)))
@@ -149,7 +154,7 @@ def measure_sampling(point: Point) -> dict[str, Any]:
     """Time of all samples of the images, and the memory that they need."""
     model = model_of(point)
     params = jax.device_put(weights(model))
-    image = np.asarray(scale_intensities(inputs.images(point.batch_size, point.size)[0]))
+    image = preprocess(inputs.images(point.batch_size, point.size)[0])
 
     @jax.jit
     def draw(params: Any, key: Any, image: Any) -> Any:

@@ -55,7 +55,7 @@ def prepare(folder: Path) -> None:
 def training_split(folder: Path) -> Any:
     """The split to train on, prepared if it was not yet."""
     from hpunet.config.settings import default_config, settings_of
-    from hpunet.open_data import open_data
+    from hpunet.data.open import open_data
 
     config = default_config()
     config.update_from_flattened_dict(configuration(folder))
@@ -136,11 +136,11 @@ def initialisation(folder: Path) -> dict[str, float]:
     """Seconds that first weights take, in a process that has imported hpunet."""
     import jax
 
-    from hpunet.models.hierarchical.config import ModelConfig
+    from hpunet.models.hierarchical.config import HierarchicalConfig
     from hpunet.models.model import build_model
 
     settings = inputs.read_settings(folder)
-    size, config = settings["size"], ModelConfig(**settings["model"])
+    size, config = settings["size"], HierarchicalConfig(**settings["model"])
     image = np.zeros((1, size, size, 1), np.float32)
     segmentation = np.zeros((1, size, size, config.num_classes), np.float32)
     found = {}

@@ -38,11 +38,11 @@ def make(folder: Path, model: str) -> None:
     import jax
 
     from hpunet.config import settings as config_module
-    from hpunet.models.hierarchical.config import ModelConfig
+    from hpunet.models.hierarchical.config import HierarchicalConfig
     from hpunet.models.model import build_model
-    from hpunet.models.noise import draw_noise
+    from hpunet.models.noise import draw_gumbel_noise, draw_latent_noise
 
-    config, size = ModelConfig(**MODELS[model]), SIZES[model]
+    config, size = HierarchicalConfig(**MODELS[model]), SIZES[model]
     defaults = config_module.flatten(config_module.default_config())
     training = {k: v for k, v in defaults.items() if k.startswith(("objective.", "optimizer."))}
     settings = {"model": dataclasses.asdict(config), "size": size, "training": training}
@@ -54,9 +54,10 @@ def make(folder: Path, model: str) -> None:
     }
     np.savez(folder / "params.npz", **flat)
     keys = jax.random.split(jax.random.key(SEED), CHECKED_IMAGES)
-    noise = draw_noise(keys, config.latent_shapes(size, size), (size, size))
-    latents: dict[str, Any] = {f"latent_{i}": np.asarray(n) for i, n in enumerate(noise.latents)}
-    np.savez(folder / "check.npz", gumbel=np.asarray(noise.gumbel), **latents)
+    noise = draw_latent_noise(keys, config.latent_shapes(size, size))
+    latents: dict[str, Any] = {f"latent_{i}": np.asarray(n) for i, n in enumerate(noise)}
+    gumbel = draw_gumbel_noise(keys, config.num_scales, (size, size))
+    np.savez(folder / "check.npz", gumbel=np.asarray(gumbel), **latents)
 
 
 def images(batch_size: int, size: int) -> tuple[np.ndarray, np.ndarray]:

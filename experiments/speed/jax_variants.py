@@ -13,18 +13,17 @@ import optax
 from experiments.speed import inputs, plain
 from experiments.speed.planned import planned_memory
 from experiments.speed.program import NUM_SAMPLES, Program
+from hpunet.config.groups import GecoConfig, LossConfig, OptimizerConfig
 from hpunet.data.pipeline import Batch
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.inference.preprocessing import preprocess
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import Model, build_model
-from hpunet.models.noise import Noise
-from hpunet.objectives.collectives import SINGLE_DEVICE
-from hpunet.objectives.cross_entropy import TopK
-from hpunet.objectives.geco import GecoConfig
-from hpunet.objectives.loss import LossConfig, build_objective, loss_of_pass
+from hpunet.objectives.loss import build_objective, loss_of_pass
+from hpunet.objectives.terms import SINGLE_DEVICE
 from hpunet.training.devices import Devices
-from hpunet.training.optimizer import OptimizerConfig, build_optimizer
+from hpunet.training.optimizer import build_optimizer
 from hpunet.training.state import build_step, init_state
-from hpunet.training.task import Task, build_hierarchical_task, scale_intensities
+from hpunet.training.task import Task, build_task
 
 
 class JaxVariant:
@@ -35,11 +34,11 @@ class JaxVariant:
         settings = inputs.read_settings(folder)
         training = settings["training"]
         self.folder, self.precision = folder, precision
-        self.config = ModelConfig(**settings["model"])
+        self.config = HierarchicalConfig(**settings["model"])
         self.size = settings["size"]
         geco = GecoConfig(*(training[f"objective.{name}"] for name in ("kappa", "decay", "rate")))
-        top_k = TopK(training["objective.top_k_fraction"])
-        self.loss_config = LossConfig(geco, top_k, training["objective.l2"])
+        fraction = training["objective.top_k_fraction"]
+        self.loss_config = LossConfig(geco, fraction, l2=training["objective.l2"])
         self.optimizer = build_optimizer(OptimizerConfig(training["optimizer.learning_rate"]))
         self.model = self.build_model()
         self.params: dict[str, dict[str, Any]] = {}
@@ -57,13 +56,13 @@ class JaxVariant:
         image, labels = inputs.images(len(arrays["gumbel"]), self.size)
         segmentation = jax.nn.one_hot(labels, self.config.num_classes)
         latents = [jnp.asarray(arrays[f"latent_{i}"]) for i in range(self.config.num_scales)]
-        noise = Noise(latents, jnp.asarray(arrays["gumbel"]))
+        gumbel = jnp.asarray(arrays["gumbel"])
         variables, state = build_objective(self.loss_config).init()
 
         def loss(params: Any) -> Any:
-            scaled = scale_intensities(image)
+            scaled = preprocess(image)
             output = self.model.network.forward(params, scaled, segmentation, latents)
-            settings = (noise, params, variables, state, self.loss_config)
+            settings = (gumbel, params, variables, state, self.loss_config)
             result = loss_of_pass(output, segmentation, *settings, collectives=SINGLE_DEVICE)
             return result.share, (output.logits, result.scalars["loss"])
 
@@ -77,7 +76,7 @@ class JaxVariant:
     def task(self) -> Task:
         """What is trained: the central crop, without augmentation."""
         crop = (self.size, self.size)
-        return build_hierarchical_task(self.model, self.loss_config, crop, 1, None)
+        return build_task(self.model, self.loss_config, crop, 1, None)
 
     def train(self, batch_size: int) -> Program:
         """Steps of training as the train command compiles them, on one device."""
@@ -125,7 +124,7 @@ class JaxVariant:
 
     def scaled(self, batch_size: int) -> np.ndarray:
         """Images as `Model.sample` takes them."""
-        return np.asarray(scale_intensities(inputs.images(batch_size, self.size)[0]))
+        return preprocess(inputs.images(batch_size, self.size)[0])
 
 
 class Plain(JaxVariant):

@@ -22,20 +22,21 @@ from experiments.speed import inputs
 from experiments.speed.command_line import positive, several, whole
 from hpunet.config import settings as config
 from hpunet.config.files import find_config, load_config, override
-from hpunet.data.dataset import Source
+from hpunet.config.groups import LoopConfig
+from hpunet.data.dataset import ExampleSource
+from hpunet.data.open import open_data
 from hpunet.data.pipeline import PREFETCHED_BATCHES, Batch, training_batches
 from hpunet.evaluation.provenance import provenance
 from hpunet.models.model import build_model
-from hpunet.open_data import open_data
 from hpunet.runtime import compilation_cache
 from hpunet.runtime import memory as host_memory
-from hpunet.training.checkpoint import Checkpoints, Progress, all_finite
+from hpunet.training.checkpoint import Checkpoints, LoopState, all_finite
 from hpunet.training.devices import Devices, first
-from hpunet.training.loop import LoopConfig, Run
+from hpunet.training.loop import Run
 from hpunet.training.metrics_log import MetricsLog
 from hpunet.training.optimizer import build_optimizer, build_schedule
 from hpunet.training.state import TrainState, build_step, init_state
-from hpunet.training.task import build_hierarchical_task
+from hpunet.training.task import build_task
 from hpunet.training.validation import Scorer
 
 FOLDER = Path(__file__).resolve().parent
@@ -143,12 +144,12 @@ def settings_of(network: str, scratch: Path) -> config.Settings:
 
 
 def measure(
-    settings: config.Settings, source: Source, workdir: Path, batch_size: int, flags: Any
+    settings: config.Settings, source: ExampleSource, workdir: Path, batch_size: int, flags: Any
 ) -> dict[str, Any]:
     """Seconds of a step in the loop and without it, and the loop's share, for one batch size."""
     crop = (settings.crop, settings.crop)
     model = build_model(settings.model)
-    task = build_hierarchical_task(model, settings.loss, crop, 1, settings.augmentation)
+    task = build_task(model, settings.loss, crop, 1, settings.augmentation)
     optimizer, devices = build_optimizer(settings.optimizer), Devices(jax.local_devices()[:1])
     state = init_state(task, optimizer, settings.seed)
     streams = {
@@ -202,7 +203,7 @@ def seconds_of_checkpoint(folder: Path, replicated: TrainState) -> dict[str, flo
     start = time.perf_counter()
     state = first(replicated._replace(key=jax.random.key_data(replicated.key)))
     assert all_finite(state)
-    checkpoints.save(state, Progress())
+    checkpoints.save(state, LoopState())
     waited = time.perf_counter() - start
     checkpoints.close()
     return {"checkpoint_waited_for": waited, "checkpoint": time.perf_counter() - start}

@@ -24,13 +24,13 @@ from hpunet.config.settings import Settings, settings_of
 from hpunet.data.pipeline import Batch
 from hpunet.evaluation.provenance import provenance
 from hpunet.io.errors import UserError
+from hpunet.models.base import PRECISIONS
 from hpunet.models.hierarchical.network import build_network
 from hpunet.models.model import build_model
-from hpunet.models.precision import PRECISIONS
-from hpunet.objectives.collectives import SINGLE_DEVICE
+from hpunet.objectives.terms import SINGLE_DEVICE
 from hpunet.training.optimizer import build_optimizer
 from hpunet.training.state import TrainState, build_step, init_state
-from hpunet.training.task import Task, build_hierarchical_task
+from hpunet.training.task import Task, build_task
 
 GIB = 2**30
 
@@ -48,7 +48,7 @@ def build(settings: Settings, batch_size: int, size: int, precision: str, remat:
     """The step that a run of the LIDC configuration would do, without augmentation."""
     model = build_model(settings.model)
     network = build_network(settings.model, precision, remat)
-    task = build_hierarchical_task(model, settings.loss, (size, size), 1, None, network)
+    task = build_task(model, settings.loss, (size, size), 1, None, network)
     optimizer = build_optimizer(settings.optimizer)
     batch = Batch(
         np.zeros((batch_size, size, size, 1), np.uint8),

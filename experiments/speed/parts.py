@@ -23,20 +23,24 @@ import optax
 
 from experiments.speed import inputs, plain
 from experiments.speed.jax_variants import JaxVariant, count_flops
-from hpunet.data.augment import AugmentConfig
+from hpunet.config.groups import AugmentConfig
 from hpunet.data.pipeline import Batch
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.hierarchical.decoder import HierarchicalDecoder
-from hpunet.models.hierarchical.encoder import Encoder, build_level
-from hpunet.models.hierarchical.stitching import StitchingDecoder
-from hpunet.models.noise import draw_noise
-from hpunet.objectives.collectives import SINGLE_DEVICE
+from hpunet.models.hierarchical.config import HierarchicalConfig
+from hpunet.models.hierarchical.unet import (
+    Encoder,
+    HierarchicalDecoder,
+    StitchingDecoder,
+    build_level,
+)
+from hpunet.models.noise import draw_gumbel_noise, draw_latent_noise
 from hpunet.objectives.loss import build_objective, loss_of_pass
+from hpunet.objectives.terms import SINGLE_DEVICE
 from hpunet.runtime import memory as host_memory
 from hpunet.training.state import build_step, init_state
 from hpunet.training.task import see
 
 REPEATS = 5
+FORM = "fast"
 LEAST_SECONDS = 0.1
 # XLA counts each slice of the vector that Adam updates as the whole.
 UNCOUNTED = ("optimiser", "step")
@@ -102,7 +106,7 @@ class Level(NamedTuple):
     channels: int
 
 
-def list_levels(config: ModelConfig) -> list[Level]:
+def list_levels(config: HierarchicalConfig) -> list[Level]:
     """The levels of the prior's encoder, of its decoder and of the stitching decoder."""
     widths = config.channels_per_block
     found = []
@@ -124,7 +128,7 @@ def levels(network: Network) -> Iterator[Part]:
     for level in list_levels(config):
 
         def function(features: Any, lower: Any = None, number: int = level.level) -> Any:
-            module = build_level(config, number)
+            module = build_level(config, number, FORM)
             if lower is None:
                 return module(features)
             return module(lower, module.of_upper(features, lower.shape[-1]))
@@ -171,18 +175,18 @@ def modules(network: Network) -> Iterator[Part]:
     none = [None] * config.num_scales
     for name, channels in (("prior_encoder", 1), ("posterior_encoder", 1 + config.num_classes)):
         image = network.random(size, channels)
-        yield _module(network, name, lambda x, name=name: Encoder(config, name)(x), image)
+        yield _module(network, name, lambda x, name=name: Encoder(config, FORM, name)(x), image)
 
     def posterior_decoder(encoded: Any, noise: Any) -> Any:
-        decoder = HierarchicalDecoder(config, "posterior_decoder")
+        decoder = HierarchicalDecoder(config, FORM, "posterior_decoder")
         return decoder(encoded[-1], decoder.of_upper(encoded), noise, none)
 
     def prior_decoder(encoded: Any, given: Any) -> Any:
-        decoder = HierarchicalDecoder(config, "prior_decoder")
+        decoder = HierarchicalDecoder(config, FORM, "prior_decoder")
         return decoder(encoded[-1], decoder.of_upper(encoded), none, given)
 
     def stitching_decoder(encoded: Any, last: Any) -> Any:
-        decoder = StitchingDecoder(config, "stitching_decoder")
+        decoder = StitchingDecoder(config, FORM, "stitching_decoder")
         return decoder(last, decoder.of_upper(encoded))
 
     last = features[config.level_of_scale(config.num_scales - 1) - 1]
@@ -207,19 +211,23 @@ def around(network: Network) -> Iterator[Part]:
     augmented = functools.partial(see, crop=(size, size), augmentation=AugmentConfig())
     yield Part("augmentation", augmented, (batch, keys), gradients=0)
     shapes = variant.config.latent_shapes(size, size)
-    noise_of = functools.partial(draw_noise, latent_shapes=shapes, gumbel_shape=(size, size))
-    yield Part("noise", noise_of, (keys,), gradients=0)
+
+    def draw_noise(keys: jax.Array) -> tuple[list[jax.Array], jax.Array]:
+        gumbel = draw_gumbel_noise(keys, variant.config.num_scales, (size, size))
+        return draw_latent_noise(keys, shapes), gumbel
+
+    yield Part("noise", draw_noise, (keys,), gradients=0)
     segmentation = jax.nn.one_hot(labels, variant.config.num_classes)
-    noise = noise_of(keys)
+    noise, gumbel = draw_noise(keys)
     forward = variant.model.network.forward
     output = jax.eval_shape(
-        forward, variant.params, image / np.float32(255), segmentation, noise[0]
+        forward, variant.params, image / np.float32(255), segmentation, noise
     )
     output = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), output)
     variables, state = build_objective(variant.loss_config).init()
 
     def objective(params: Any, output: Any) -> Any:
-        settings = (noise, params, variables, state, variant.loss_config)
+        settings = (gumbel, params, variables, state, variant.loss_config)
         return loss_of_pass(output, segmentation, *settings, collectives=SINGLE_DEVICE).share
 
     yield Part("objective", objective, (variant.params, output), gradients=2)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 
 class Shape(NamedTuple):
-    """The fields of hpunet's ModelConfig, and the channels of an image."""
+    """The fields of hpunet's HierarchicalConfig, and the channels of an image."""
 
     latent_dims: Sequence[int]
     channels: Sequence[int]

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from hpunet.models.gaussian import DiagonalGaussian, from_parameters, sample
-from hpunet.models.hierarchical.config import ModelConfig
-from hpunet.models.hierarchical.unet import PosteriorPass
-from hpunet.models.noise import draw_noise
+from hpunet.models.gaussian import DiagonalGaussian, from_parameters, kl_divergence, sample
+from hpunet.models.hierarchical.config import HierarchicalConfig
+from hpunet.models.network import ForwardPass
+from hpunet.models.noise import draw_latent_noise
 
 Params = dict[str, dict[str, Array]]
 
@@ -26,7 +26,7 @@ def conv(params: Params, name: str, x: Array) -> Array:
     return x + bias.reshape(1, 1, 1, -1)
 
 
-def block(params: Params, name: str, x: Array, config: ModelConfig) -> Array:
+def block(params: Params, name: str, x: Array, config: HierarchicalConfig) -> Array:
     """A pre-activated residual block."""
     residual = x
     for i in range(config.convs_per_block):
@@ -38,7 +38,7 @@ def block(params: Params, name: str, x: Array, config: ModelConfig) -> Array:
     return x + residual
 
 
-def run_level(params: Params, name: str, x: Array, config: ModelConfig) -> Array:
+def run_level(params: Params, name: str, x: Array, config: HierarchicalConfig) -> Array:
     """The residual blocks of a level."""
     for i in range(config.blocks_per_level):
         x = block(params, f"{name}/block_{i}", x, config)
@@ -56,7 +56,7 @@ def double(x: Array) -> Array:
     return x.repeat(2, axis=1).repeat(2, axis=2)
 
 
-def encoder(params: Params, part: str, x: Array, config: ModelConfig) -> list[Array]:
+def encoder(params: Params, part: str, x: Array, config: HierarchicalConfig) -> list[Array]:
     """Features of every level, level 0 first."""
     features: list[Array] = []
     for level in range(config.num_levels):
@@ -71,7 +71,7 @@ def decoder(
     encoded: Sequence[Array],
     noise: Sequence[Array],
     given: Sequence[Array] | None,
-    config: ModelConfig,
+    config: HierarchicalConfig,
 ) -> tuple[list[DiagonalGaussian], list[Array], Array]:
     """Distributions, latents (drawn, or those given) and the last features."""
     distributions, latents = [], []
@@ -87,7 +87,7 @@ def decoder(
     return distributions, latents, x
 
 
-def stitch(params: Params, encoded: Sequence[Array], x: Array, config: ModelConfig) -> Array:
+def stitch(params: Params, encoded: Sequence[Array], x: Array, config: HierarchicalConfig) -> Array:
     """Logits, float32."""
     for level in range(config.num_levels - config.num_scales - 2, -1, -1):
         x = jnp.concatenate([double(x), encoded[level]], axis=-1)
@@ -100,9 +100,9 @@ def forward(
     image: Array,
     segmentation: Array,
     noise: Sequence[Array],
-    config: ModelConfig,
+    config: HierarchicalConfig,
     dtype: jnp.dtype = jnp.float32,
-) -> PosteriorPass:
+) -> ForwardPass:
     """One pass with latents from the posterior.
 
     Args:
@@ -118,15 +118,21 @@ def forward(
     posterior, latents, _ = decoder(params, "posterior_decoder", encoded, noise, None, config)
     encoded = encoder(params, "prior_encoder", image.astype(dtype), config)
     prior, _, x = decoder(params, "prior_decoder", encoded, noise, latents, config)
-    return PosteriorPass(stitch(params, encoded, x, config), posterior, prior)
+    pairs = zip(posterior, prior, strict=True)
+    kl = [jnp.sum(kl_divergence(q, p), axis=(1, 2)) for q, p in pairs]
+    return ForwardPass(stitch(params, encoded, x, config), kl, posterior, prior)
 
 
 def draw(
-    params: Params, key: Array, image: Array, config: ModelConfig, dtype: jnp.dtype = jnp.float32
+    params: Params,
+    key: Array,
+    image: Array,
+    config: HierarchicalConfig,
+    dtype: jnp.dtype = jnp.float32,
 ) -> Array:
     """Logits `[B, H, W, K]` of one sample of each image, from the image on; one key a sample."""
     keys = jax.random.split(key, len(image))
-    noise = draw_noise(keys, config.latent_shapes(*image.shape[1:3])).latents
+    noise = draw_latent_noise(keys, config.latent_shapes(*image.shape[1:3]))
     encoded = encoder(params, "prior_encoder", image.astype(dtype), config)
     _, _, x = decoder(params, "prior_decoder", encoded, noise, None, config)
     return stitch(params, encoded, x, config)

@@ -116,8 +116,8 @@ def one_of(*values: Any) -> Allowed:
 
 def several(kind: Allowed, least: int = 0, most: int | None = None) -> Allowed:
     """A list of values of one kind, with at least and at most so many of them."""
-    text = f"a list of {'at least one of ' if least == 1 else ''}{kind.text}"
-    text += "" if most is None else f", {most} at most"
+    text = f"a list of {'one or more ' if least == 1 else ''}{kind.text}"
+    text += "" if most is None else f", at most {most}"
 
     def test(value: Any) -> bool:
         fits = isinstance(value, tuple | list) and all(map(kind.test, value))

@@ -201,7 +201,11 @@ class Model:
         """
         sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         draws = self.network.draw_noise(sample_keys, self.network.image_size(encoded), number)
-        noise = [jnp.where(mean[scale], 0.0, temperature * n) for scale, n in enumerate(draws)]
+        scales = self.config.num_scales
+        latent_noise = [
+            jnp.where(mean[scale], 0.0, temperature * n) for scale, n in enumerate(draws[:scales])
+        ]
+        noise = [*latent_noise, *draws[scales:]]
         if latents is None:
             latents = [None] * self.config.num_scales
         return self.network.decode(params, encoded, noise, latents)

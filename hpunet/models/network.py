@@ -34,8 +34,9 @@ class Network(NamedTuple):
     """A model as functions of its parameters, without checks.
 
     Noise is drawn by `draw_noise` alone; the other functions are deterministic. It is a list of
-    float32 arrays, one a scale, with zeros where a mean is wanted: one compiled program serves
-    every choice of means and temperature.
+    arrays: one a scale, float32, with zeros where a mean is wanted, so that one compiled program
+    serves every choice of means and temperature; then what else a model draws, such as dropout
+    masks.
 
     Attributes:
         list_parameters: `image_channels -> list[Parameter]`, in the order of the reference.

@@ -211,7 +211,7 @@ def test_segmentation_that_does_not_fit_is_refused(params):
     ("settings", "message"),
     [
         ({"latent_dims": (1, 1, 1)}, "fewer scales than the 3 levels"),
-        ({"latent_dims": ()}, "a list of at least one of whole numbers"),
+        ({"latent_dims": ()}, "a list of one or more whole numbers"),
         ({"channels_per_block": (4, 0, 4)}, "whole numbers from 1 to"),
         ({"down_channels_per_block": (2, 2)}, "as many widths"),
         ({"num_classes": 1}, "num_classes=1: allowed is whole numbers from 2 to"),
