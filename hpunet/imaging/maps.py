@@ -1,23 +1,23 @@
-"""What was drawn of one scan: samples and maps over them, and what their files are called."""
+"""The samples of a volume and the maps computed from them, with the names of their files."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-# Numbers in names of files have at least so many digits.
+# The least number of digits of a number in a file name.
 DIGITS = 3
 
 
 class Maps(NamedTuple):
-    """The samples of one scan of N slices, at the source's size, and what they say together.
+    """The samples of a volume of N slices, at the size of the source, and maps over them.
 
     Attributes:
-        samples: Class labels; may lie in a file (`np.memmap`).
-        mean: Share of the samples that give each foreground class, in [0, 1]; what their standard
-            deviation is follows from it, see `std_of`.
-        entropy: Of the shares of all classes, in nats, in [0, ln K].
-        num_classes: K, background included.
+        samples: Class labels; may be a `np.memmap`.
+        mean: Share of the samples with each foreground class, in [0, 1]. `std_of` computes the
+            standard deviation from it.
+        entropy: Entropy of the shares of all classes, in nats, in [0, ln K].
+        num_classes: K, including the background.
     """
 
     samples: UInt8[np.ndarray, "S N H W"]
@@ -27,14 +27,14 @@ class Maps(NamedTuple):
 
 
 class NamedMap(NamedTuple):
-    """One map as it goes to a file.
+    """A map for a file.
 
     Attributes:
-        name: Of the file, without suffix: `mean`, or `mean_class_1` where there are several
+        name: Name of the file, without suffix: `mean`, or `mean_class_1` if there are several
             foreground classes.
         kind: `mean`, `std` or `entropy`.
-        source: What the map is made of: itself, or of `std` the mean.
-        most: The greatest value that the map can have; the smallest is 0.
+        source: The values of the map; for `std`, those of the mean.
+        most: The largest possible value; the least is 0.
     """
 
     name: str
@@ -44,11 +44,11 @@ class NamedMap(NamedTuple):
 
     @property
     def values(self) -> Float[np.ndarray, "N H W"]:
-        """The map, float32; a standard deviation is made whenever it is asked for."""
+        """The map, float32; a standard deviation is computed at each access."""
         return std_of(self.source) if self.kind == "std" else self.source
 
     def of_slice(self, index: int) -> Float[np.ndarray, "H W"]:
-        """One slice of the map, without the others being made."""
+        """One slice of the map; the others are not computed."""
         return self._replace(source=self.source[index]).values
 
 
@@ -56,7 +56,7 @@ def std_of(mean: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Standard deviation over samples that are 0 or 1, sqrt(p (1 - p)), in [0, 0.5].
 
     Args:
-        mean: p, the share of the samples that are 1, in [0, 1].
+        mean: Share p of the samples that are 1, in [0, 1].
 
     Returns:
         An array of the same shape and type.
@@ -83,16 +83,16 @@ def sample_names(maps: Maps) -> list[str]:
 
 
 def slice_names(numbers: tuple[int, ...]) -> list[str]:
-    """`slice_012` and so on, after the slices' numbers in their volume."""
+    """`slice_012` and so on, by the numbers of the slices in their volume."""
     digits = max(DIGITS, len(str(max(numbers))))
     return [f"slice_{number:0{digits}d}" for number in numbers]
 
 
 def check_maps(maps: Maps, num_slices: int) -> None:
-    """Checks that the arrays belong together and to a scan.
+    """Checks shapes and types of the arrays against each other and the number of slices.
 
     Raises:
-        ValueError: If a shape or a dtype differs from what `Maps` says.
+        ValueError: If one differs from the description of `Maps`.
     """
     num_samples, *size = np.shape(maps.samples)
     foreground = maps.num_classes - 1

@@ -6,17 +6,17 @@ from pathlib import Path, PurePosixPath
 
 from hpunet.imaging.formats import suffix_of
 
-# What the command itself writes among the results, and what a listing does not show.
+# Files that the command itself writes among the results, and names that are hidden.
 OWN_FILES = ("index.html", "results.json")
 OWN_STARTS = (".", "samples.scratch")
 
 
 def names_below(base: Path, path: Path) -> tuple[str, ...]:
-    """What to call the results of a file, the best first.
+    """Possible names for the results of a file, the best first.
 
     Args:
-        base: The folder that the user named, or that of the named file.
-        path: The file, below it.
+        base: The folder that the user named, or the one that holds the named file.
+        path: The file, below `base`.
     """
     full = path.relative_to(base).as_posix()
     short = full.removesuffix(path.name[len(path.name) - len(suffix_of(path)) :])
@@ -27,12 +27,12 @@ def names_below(base: Path, path: Path) -> tuple[str, ...]:
 
 
 def names_of_series(base: Path, paths: Sequence[Path], number: int | None) -> tuple[str, ...]:
-    """What to call the results of a series, the best first.
+    """Possible names for the results of a series, the best first.
 
     Args:
         base: The folder that the user named.
-        paths: The series' files, below it.
-        number: Of the series, if it has one.
+        paths: The files of the series, below `base`.
+        number: The number of the series, if it has one.
     """
     parents = [path.relative_to(base).parent.parts for path in paths]
     shared = [parts[0] for parts in zip(*parents, strict=False) if len(set(parts)) == 1]
@@ -48,15 +48,15 @@ def _outer(base: Path) -> str:
 
 
 def distinct_names(candidates: Sequence[Sequence[str]]) -> list[str]:
-    """One name for each input, of which none is the folder that another lies in.
+    """One name for each input; no name is the folder of another.
 
     Args:
-        candidates: For each input possible names, the best first.
+        candidates: Possible names for each input, the best first.
 
     Returns:
-        For each the first of its names that neither another has nor the command itself uses,
-        numbered where that is none; names that differ in upper and lower case alone are one, as on
-        some computers' disks.
+        For each input, the first of its names that no other input has and the command itself does
+        not use. If there is none, a number is appended. Names that differ in case only count as
+        equal, as on some file systems.
     """
     levels = [0] * len(candidates)
     while True:

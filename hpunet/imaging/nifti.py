@@ -1,4 +1,4 @@
-"""Volumes of NIfTI files, shown slice by slice from anterior to posterior and right to left."""
+"""Reads volumes from NIfTI files, slice by slice in the usual orientation of display."""
 
 import functools
 import math
@@ -23,12 +23,12 @@ from hpunet.imaging.reading import (
 from hpunet.imaging.volume import IMAGE, Orientation, Picture, ReadMode, Volume, whole_volume
 from hpunet.io.errors import UserError
 
-# Fat ends at -150 HU, lung and air lie far below; other images are rarely negative at all. The
-# usual scale of CT runs from -1024 to 3071, which resampling may exceed; outside of the scanner's
-# circle some write -2000 or -2048, and one maker -3024. Phase images of MR reach -4096 or -3142.
+# Fat ends at -150 HU, lung and air are far below, and other images rarely have negative values. CT
+# usually has values from -1024 to 3071, which resampling may exceed. Outside the field of view some
+# scanners write -2000 or -2048, and one manufacturer -3024. MR phase images reach -4096 or -3142.
 HU_BELOW, HU_LEAST, HU_MOST = -200, -2048, 4095
 HU_PADDING = -3024
-# Those that nibabel defines are no ValueErrors.
+# The exceptions that nibabel defines derive from Exception directly.
 ERRORS = (
     *DAMAGE,
     "nibabel.filebasedimages.ImageFileError",
@@ -36,22 +36,22 @@ ERRORS = (
 )
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 INFERIOR_SUPERIOR = 2
-# What deflate makes of zeros.
+# The compression ratio of deflate for zeros.
 MOST_COMPRESSION = 1032
 
 
 class NiftiGeometry(NamedTuple):
-    """Where the slices of a NIfTI file lie in its array, and the array in the patient.
+    """The position of the slices in the array of a NIfTI file, and of the array in the patient.
 
     Attributes:
         affine: From indices to the patient's right, anterior and superior, in `units` `[4, 4]`.
-        shape: Of the stored array without trailing axes of one volume: three or two axes.
-        axis: The stored axis along which slices are numbered; 2 for two axes.
+        shape: Shape of the stored array, two or three axes, without trailing axes of length 1.
+        axis: The stored axis of the slices; 2 for two axes.
         view: Turns the plane of the other two axes, in their stored order, for display.
-        units: Of space and time, such as `("mm", "sec")`, as nibabel names them.
-        sform_code: What the header says `affine` is, or 0 if it has none.
-        qform_code: What the header says `qform` is, or 0 if it has none.
-        qform: The header's second affine, which `affine` is where `sform_code` is 0 `[4, 4]`.
+        units: Units of space and time in nibabel's names, such as `("mm", "sec")`.
+        sform_code: The header's code for `affine`, or 0 if it has none.
+        qform_code: The header's code for `qform`, or 0 if it has none.
+        qform: The header's second affine, equal to `affine` if `sform_code` is 0 `[4, 4]`.
     """
 
     affine: np.ndarray
@@ -64,19 +64,19 @@ class NiftiGeometry(NamedTuple):
     qform: np.ndarray | None
 
     def select(self, places: Sequence[int]) -> "NiftiGeometry":
-        """The same: a slice lies where its number says."""
+        """Returns itself: the number of a slice gives its position."""
         return self
 
 
 def place_slices(
     geometry: NiftiGeometry, slices: np.ndarray, numbers: Sequence[int] | None
 ) -> np.ndarray:
-    """Puts displayed slices back where they come from.
+    """Puts displayed slices at their positions in the stored array.
 
     Args:
-        geometry: Of the file that they come from.
-        slices: One plane a number, as displayed `[N, H, W]`.
-        numbers: Of these slices; None where the file has but one.
+        geometry: Of the file that the slices come from.
+        slices: One plane for each number, as displayed `[N, H, W]`.
+        numbers: Numbers of the slices; None if the file has only one.
 
     Returns:
         An array of `geometry.shape` and the type of `slices`, zero in all other slices.
@@ -89,24 +89,25 @@ def place_slices(
 
 
 def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
-    """The volume of a NIfTI file, slice by slice.
+    """Opens the volume of a NIfTI file.
 
     Slices are axial: they are numbered along the stored axis that is closest to inferior-superior,
-    by their index in the file. A single plane is shown as it is cut. Rows go from superior to
+    by their index in the file. A single plane keeps its orientation. Rows go from superior to
     inferior, or from anterior to posterior; columns from the patient's right to left, or from
     anterior to posterior.
 
-    The window is `HU_WINDOW` for volumes that reach below `HU_BELOW`, but neither below `HU_LEAST`
-    (except to `HU_PADDING`) nor above `HU_MOST`, as CT does, (0, 255) for bytes that are not
-    rescaled, (0, 1) for floats within it, and else None.
+    The window is `HU_WINDOW` for volumes with values below `HU_BELOW`, but none below `HU_LEAST`
+    (except `HU_PADDING`) or above `HU_MOST`, as in CT; (0, 255) for bytes without rescaling; (0, 1)
+    for floats in this range; otherwise None.
 
     Args:
         path: The `.nii` or `.nii.gz`, or one file of a pair.
-        mode: Masks are rescaled, turned and rounded to float32 as images are.
+        mode: Whether it is read as an image or as masks. Masks are rescaled, turned and rounded to
+            float32 like images.
 
     Raises:
-        UserError: If nibabel is missing, or the file is unreadable, or holds something else than
-            one volume of real numbers.
+        UserError: If nibabel is missing, if the file is unreadable, or if it does not hold a single
+            volume of real numbers.
     """
     image = _load(path)
     with reading(path, "NIfTI file", ERRORS):
@@ -148,7 +149,7 @@ def _check_array(image: Any, path: Path) -> None:
     if dtype.kind not in "uif":
         kind = "colours" if dtype.names else f"{dtype} values"
         raise UserError(f"{path}: holds {kind}; allowed are integers and real floats")
-    if len(image.shape) < 2 or 0 in image.shape:
+    if len(image.shape) < 2 or min(image.shape) < 1:
         raise UserError(f"{path}: has shape {list(image.shape)}; allowed are 2 or 3 axes")
     if math.prod(image.shape[3:]) > 1:
         raise UserError(f"{path}: holds {math.prod(image.shape[3:])} volumes; allowed is one")
@@ -182,15 +183,15 @@ def _geometry(image: Any, path: Path) -> NiftiGeometry:
 def _directions(
     affine: np.ndarray, shape: tuple[int, ...], path: Path
 ) -> tuple[list[int], list[int]]:
-    """For each stored axis the closest axis of the patient, and whether it runs along or against.
+    """For each stored axis the closest axis of the patient, and its direction, 1 or -1.
 
-    The patient's axes are 0 to the right, 1 to the front and 2 to the head.
+    The axes of the patient are 0 to the right, 1 to the front and 2 to the head.
     """
     import nibabel
 
     affine = affine.copy()
     if _three(shape[:3])[2] == 1 and not affine[:3, 2].any():
-        # Programs that write single planes leave out what they know nothing of.
+        # Programs that write single planes may leave out the third direction.
         affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
     if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
         raise UserError(
@@ -214,10 +215,10 @@ def _spacing(geometry: NiftiGeometry) -> tuple[float, float]:
     return (second, first) if geometry.view.transpose else (first, second)
 
 
-# One: the slices of a volume are read together, and several may not fit into the memory.
+# Only one: the slices of a volume are read together, and two volumes may not fit into memory.
 @functools.lru_cache(maxsize=1)
 def _stored(path: Path, changed: int) -> tuple[np.ndarray, np.float64, np.float64]:
-    """The array as stored, slope and intercept; `changed` tells files of one name apart."""
+    """The stored array, slope and intercept. `changed` distinguishes versions of a file."""
     data = _load(path).dataobj
     return data.get_unscaled(), np.float64(data.slope), np.float64(data.inter)
 

@@ -1,4 +1,4 @@
-"""Finds users' images: files, folders, volumes and series."""
+"""Finds the images in files and folders that a user names."""
 
 import os
 import re
@@ -22,17 +22,17 @@ from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
 
 ALLOWED = "PNG, TIFF, JPEG, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
-# What a folder of samples holds; its masks are no images to draw on.
+# Both mark a folder of samples, whose masks are not images to segment.
 RESULTS = {"results.json", "index.html"}
 
 
 class Inputs(NamedTuple):
-    """What the user's files and folders hold.
+    """The images in files and folders that a user names.
 
     Attributes:
-        volumes: In the order of the files, each with a name of its own.
+        volumes: One for each image, in the order of the files, with distinct names.
         skipped: Files in folders that hold no image: reports, contours, localizers, other formats.
-            Stray files are not among them.
+            Stray files are not listed.
     """
 
     volumes: list[Volume]
@@ -40,33 +40,33 @@ class Inputs(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """A volume with the names that its results may have, the best first."""
+    """A volume with possible names for its results, the best first."""
 
     names: tuple[str, ...]
     volume: Volume
 
 
 def read_volumes(paths: Sequence[str | Path], slices: str | None = None) -> list[Volume]:
-    """The images of files and folders, as `find_volumes` finds them."""
+    """The images that `find_volumes` finds."""
     return find_volumes(paths, slices).volumes
 
 
 def find_volumes(paths: Sequence[str | Path], slices: str | None = None) -> Inputs:
-    """The images of files and folders, whose headers are read at once and pixels when needed.
+    """Finds the images in files and folders; reads headers at once and pixels when needed.
 
-    A file is one volume, of one slice or more. Of a folder, and the folders in it, every file is
-    one, and every series of DICOM files, whatever the names of these are. The format follows from
-    the suffix; what has another one, or none, is DICOM if it begins so.
+    A file is one volume, of one or more slices. In a folder and its subfolders, each file is one
+    volume, and each series of DICOM files is one, whatever the names of its files. The suffix gives
+    the format; a file with another suffix, or none, is DICOM if it begins like one.
 
     Args:
-        paths: Files and folders; links to folders inside of these are not followed, and folders
-            that hold the results of an earlier command are skipped, as stray files are.
+        paths: Files and folders. Links to folders inside them are not followed. Stray files, and
+            folders that hold the results of an earlier command, are skipped.
         slices: None, `all`, or numbers and ranges with their end excluded, such as `12`, `10:20`
-            or `3,5,8`; they count from 0 and apply to every volume and series.
+            or `3,5,8`. Numbers start at 0 and apply to every volume and series.
 
     Raises:
-        UserError: If a file is missing, empty, given twice or unreadable, holds no gray or RGB
-            image, a folder holds no image, or the slices are not in the volume.
+        UserError: If a file is missing, empty, given twice or unreadable, if it holds no gray or
+            RGB image, if a folder holds no image, or if a volume lacks the slices.
     """
     wanted = parse_slices(slices)
     if not paths:
@@ -93,7 +93,7 @@ def find_volumes(paths: Sequence[str | Path], slices: str | None = None) -> Inpu
 
 
 def _files(named: str | Path) -> list[Path]:
-    # Before it is a path: an empty text would be the folder at hand.
+    # Checked before it becomes a path: an empty text would be the current folder.
     if not os.path.exists(named):
         raise UserError(f"{str(named) or repr('')}: no such file or folder")
     path = Path(named)
@@ -114,7 +114,7 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
+    """A sort key that puts 2 before 10."""
     words = re.split(r"(\d+)", path.as_posix())
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
@@ -143,13 +143,13 @@ def _open_file(path: Path, base: Path) -> _Named:
 
 
 def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[_Named], list[Path]]:
-    """The volumes in a folder, sorted by name, and the files that hold none."""
+    """The volumes in a folder, sorted by name, and the files without an image."""
     found: list[_Named] = []
     skipped: list[Path] = []
     series: dict[str, list[DicomImage]] = {}
     for file in files:
         if suffix_of(file) == ".img" and file.with_suffix(".hdr") in files:
-            continue  # It comes with its header.
+            continue  # Read with its header.
         if suffix_of(file) in READERS:
             found.append(_open_file(file, folder))
             continue
@@ -167,7 +167,7 @@ def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[_Named], lis
 
 
 def _images_inside(file: Path) -> list[DicomImage]:
-    """The images of a file in a folder, none if it is no DICOM file or holds something else."""
+    """The images in a DICOM file; none for other files, and for DICOM files without an image."""
     if suffix_of(file) in DICOM_SUFFIXES:
         check_file(file)
     try:
@@ -178,7 +178,7 @@ def _images_inside(file: Path) -> list[DicomImage]:
 
 def _open_series(folder: Path, images: Sequence[DicomImage]) -> _Named:
     paths = [image.path for image in images]
-    # Resolved: the folder at hand has no name otherwise.
+    # Resolved: the current folder has no name otherwise.
     place = Path(os.path.commonpath([path.parent for path in paths])).resolve()
     names = names_of_series(folder, paths, images[0].series_number)
     return _Named(names, open_series(place, images))

@@ -17,14 +17,14 @@ from hpunet.imaging.volume import Picture
 from hpunet.io.errors import UserError
 
 Errors = Sequence[type[Exception] | str]
-# Ours: air is black, bone white, and lung tissue keeps most of the range.
+# Our choice: air is black, bone is white, and lung tissue has most of the range.
 HU_WINDOW = (-1000.0, 400.0)
 FRACTIONS = (0.0, 1.0)
 WINDOWS = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
-# What 14 bits do not reach: images of 12 bits kept in 16 would be nearly black in a window of 16.
+# More than 14 bits: 12-bit images stored in 16 bits would be nearly black in a 16-bit window.
 LEAST_SPAN = 2**14
 QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
-# Of one plane: Pillow warns above it of a file that is small on disk and fills the memory.
+# Of one plane. Above it, Pillow warns of files that are small on disk and fill the memory.
 MOST_PIXELS = 89_478_485
 # What libraries document, or are known to raise, for a damaged file. A name stands for a class of a
 # package that loads when it is needed.
@@ -41,15 +41,15 @@ DICOM_ERRORS: Errors = (
 
 @contextmanager
 def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[None]:
-    """Turns what a library says of a broken file into one line, and keeps its warnings quiet.
+    """Turns a library's errors about a broken file into a `UserError`, and silences its warnings.
 
     Args:
         place: The file.
-        what: It should be.
+        what: The expected kind of file, for the message.
         errors: What the library raises for damaged files. Our own refusals pass through unchanged.
 
     Raises:
-        UserError: In place of these errors.
+        UserError: Instead of one of `errors`, or of a MemoryError.
     """
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -64,7 +64,7 @@ def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[N
     except _classes(errors) as error:
         if isinstance(error, OSError) and str(error.filename) == str(place):
             raise UserError(f"{place}: cannot be read: {error.strerror}") from error
-        # A KeyError's text is but the key.
+        # The text of a KeyError is only the key.
         said = "" if isinstance(error, KeyError) else str(error)
         reason = " ".join((said or type(error).__name__).split())
         raise UserError(f"{place}: not a readable {what} ({reason[:200]})") from error
@@ -82,7 +82,11 @@ def _classes(errors: Errors) -> tuple[type[Exception], ...]:
 
 
 def require(package: str, place: Path, what: str) -> Any:
-    """A package of the extra `medical`, or the line that says how to get it."""
+    """Imports a package of the extra `medical`.
+
+    Raises:
+        UserError: If it is not installed; the message says how to install it.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -92,7 +96,11 @@ def require(package: str, place: Path, what: str) -> Any:
 
 
 def check_size(height: int, width: int, place: Path) -> None:
-    """Refuses a plane without pixels, or with absurdly many."""
+    """Checks the number of pixels of a plane.
+
+    Raises:
+        UserError: If it is 0 or above `MOST_PIXELS`.
+    """
     if not 0 < height * width <= MOST_PIXELS:
         raise UserError(
             f"{place}: has {height} x {width} pixels; allowed are 1 to {MOST_PIXELS} in all"
@@ -100,22 +108,22 @@ def check_size(height: int, width: int, place: Path) -> None:
 
 
 def extremes(values: np.ndarray) -> tuple[float, float]:
-    """The least and the largest value; NaN, which is refused where it is shown, is left out."""
+    """The least and the largest value. NaN is ignored here, and refused by `as_picture`."""
     return np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
 
 
 def default_window(
     dtype: np.dtype, planes: Callable[[], Iterable[np.ndarray]]
 ) -> tuple[float, float] | None:
-    """The window of a file that says nothing of it but its values.
+    """The intensity window of a file whose header does not give one.
 
     Args:
-        dtype: Of the values.
-        planes: All of the file, one after the other; read only where the type does not decide.
+        dtype: The type of the values.
+        planes: Yields all planes of the file; called only if the type does not decide.
 
     Returns:
-        (0, 255) for uint8; (0, 65535) for uint16 if at least one plane spans `LEAST_SPAN` or more;
-        (0, 1) for floats if all values lie within; else None.
+        (0, 255) for uint8; (0, 65535) for uint16 if the values of a plane span `LEAST_SPAN` or
+        more; (0, 1) for floats if all values are in it; otherwise None.
     """
     if dtype == np.uint16 and not any(map(_is_wide, planes())):
         return None
@@ -130,12 +138,12 @@ def _is_wide(values: np.ndarray) -> bool:
 
 def _are_fractions(values: np.ndarray) -> bool:
     low, high = extremes(values)
-    # So it is for a plane of nothing but NaN, which says nothing.
+    # Also true for a plane of NaN only, which gives no information.
     return not (low < 0 or high > 1)
 
 
 def name_slice(path: Path, number: int, count: int) -> str:
-    """What messages call one of the slices of a file."""
+    """The name of a slice of a file in messages."""
     return f"{path} slice {number}" if count > 1 else str(path)
 
 
@@ -146,20 +154,20 @@ def as_picture(
     quantity: str,
     spacing: tuple[float, float] | None = None,
 ) -> Picture:
-    """A picture of finite float32 values.
+    """Makes a picture of finite float32 values.
 
     Args:
-        values: As displayed, real numbers `[H, W]` or `[H, W, C]`.
-        place: The file and, of several, the slice, for messages.
-        window: Of the picture.
-        quantity: Of the picture.
+        values: Real numbers in the orientation of display, `[H, W]` or `[H, W, C]`.
+        place: The file, with the slice if it has several, for messages.
+        window: The values of black and white, or None.
+        quantity: The kind of the values, as in `Picture`.
         spacing: Height and width of a pixel in mm.
 
     Raises:
-        UserError: If a value is not finite, or beyond float32.
+        UserError: If a value is not finite, or too large for float32.
     """
     with np.errstate(over="ignore"):
-        # A copy, also of what is float32 already: a view would keep its file open.
+        # Always a copy: a view would keep the file open.
         values = np.array(values, np.float32, order="C")
     bad = int((~np.isfinite(values)).sum())
     if bad:

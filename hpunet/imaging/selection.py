@@ -1,4 +1,4 @@
-"""Which slices of volumes are wanted."""
+"""The selection of slices by `--slices`."""
 
 import re
 
@@ -18,10 +18,10 @@ def parse_slices(text: str | None) -> tuple[int | slice, ...] | None:
         text: None, `all`, or numbers and ranges with their end excluded, separated by commas.
 
     Returns:
-        Numbers and ranges in the order given, or None where nothing is asked for.
+        Numbers and ranges in the order given, or None if the flag is not given.
 
     Raises:
-        UserError: If the text is none of these.
+        UserError: If the text has another form.
     """
     if text is None:
         return None
@@ -40,15 +40,15 @@ def _parse_part(part: str, text: str) -> int | slice:
 
 
 def choose(volume: Volume, wanted: tuple[int | slice, ...] | None, text: str | None) -> Volume:
-    """The slices that are wanted of a volume.
+    """Selects slices of a volume.
 
     Args:
-        volume: All slices of a file; where it has one, `wanted` is not asked for.
-        wanted: What `parse_slices` made of `text`.
-        text: The value of `--slices`.
+        volume: All slices of a file. A single slice needs no selection.
+        wanted: The slices, from `parse_slices`.
+        text: The value of `--slices`, for messages.
 
     Raises:
-        UserError: If a volume comes without `wanted`, or one of these is not in it.
+        UserError: If `wanted` is None for several slices, or names a slice that does not exist.
     """
     count = len(volume.pictures)
     if count == 1:

@@ -1,4 +1,4 @@
-"""Writes samples and maps in the formats that a user asks for."""
+"""Writes samples and maps in the requested formats."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from hpunet.imaging.write_nifti import write_nifti
 from hpunet.imaging.write_png import write_png
 from hpunet.io.errors import UserError
 
-# What an input of a kind may be written as; the first is what it is written as if nothing is said.
+# Formats for each kind of input; the first is the default.
 FORMATS = {
     "picture": ("png", "npy"),
     "nifti": ("nifti", "png", "npy"),
@@ -21,16 +21,16 @@ FORMATS = {
 
 
 def formats_of(kind: str) -> tuple[str, ...]:
-    """The formats that a scan of this kind is written in if the user names none."""
+    """The formats for volumes of this kind if the user names none."""
     return FORMATS[kind][:1]
 
 
 def check_formats(volume: Volume, formats: Sequence[str]) -> None:
-    """Checks that the maps of a scan can be written, before anything is drawn.
+    """Checks that the maps of a volume can be written, before samples are drawn.
 
     Raises:
-        UserError: If a format does not fit the input, if a package is missing that it needs, or if
-            the source's DICOM headers lack what masks need.
+        UserError: If a format does not fit the input, if it needs a package that is missing, or if
+            the DICOM headers of the source lack elements that masks need.
     """
     _check_kind(volume, formats)
     if "dicom" in formats:
@@ -50,31 +50,31 @@ def _check_kind(volume: Volume, formats: Sequence[str]) -> None:
 def write_maps(
     folder: Path, volume: Volume, maps: Maps, formats: Sequence[str], describe: Mapping[str, str]
 ) -> list[Path]:
-    """Writes the samples of one scan and their mean, standard deviation and entropy.
+    """Writes the samples of a volume and their mean, standard deviation and entropy.
 
-    The same arguments give the same bytes. `check_formats` says beforehand whether a source's
-    DICOM headers suffice.
+    The same arguments give the same bytes. `check_formats` tells beforehand whether the DICOM
+    headers of a source suffice.
 
     Args:
-        folder: Exists; where the files go.
-        volume: What the maps are of.
-        maps: In the orientation and at the size of the scan's pictures.
+        folder: Folder for the files, which must exist.
+        volume: The source of the maps.
+        maps: In the orientation and size of the volume's pictures.
         formats: `png`, `npy`, `nifti` (of NIfTI input only) and `dicom` (of DICOM input only).
-        describe: How the samples were drawn, for the headers: `version`, and for example `weights`,
-            `seed` and `temperature`.
+        describe: How the samples were drawn, for the headers: `version`, and also `weights`,
+            `seed`, `temperature` and others.
 
     Returns:
         The files, in the order of the formats.
 
     Raises:
-        UserError: If a format does not fit the input, or a package is missing that it needs.
-        ValueError: If the arrays do not belong together or to the volume.
+        UserError: If a format does not fit the input, or needs a package that is missing.
+        ValueError: If the arrays do not fit each other or the volume.
         OSError: If a file cannot be written as a whole.
     """
     _check_kind(volume, formats)
     check_maps(maps, len(volume.pictures))
-    told = {name: _ascii(value) for name, value in describe.items()}
-    text = "hpunet " + ", ".join(f"{name}={value}" for name, value in told.items())
+    described = {name: _ascii(value) for name, value in describe.items()}
+    text = "hpunet " + ", ".join(f"{name}={value}" for name, value in described.items())
     written = []
     for name in formats:
         if name == "png":
@@ -84,7 +84,7 @@ def write_maps(
         elif name == "nifti":
             written += write_nifti(folder, volume, maps, text)
         elif name == "dicom":
-            written += write_dicom(folder, volume, maps, told)
+            written += write_dicom(folder, volume, maps, described)
     return written
 
 
@@ -93,13 +93,13 @@ def write_npy(folder: Path, volume: Volume, maps: Maps) -> list[Path]:
 
     Samples are uint8 labels `[S, H, W]`; mean, standard deviation and entropy (nats) are float32
     `[H, W]`. With several foreground classes mean and standard deviation are `[K-1, H, W]`. Slices
-    of a volume have an axis of their own before the rows: `[S, N, H, W]`, `[N, H, W]` and
-    `[K-1, N, H, W]`, also where N is 1.
+    of a volume add an axis before the rows: `[S, N, H, W]`, `[N, H, W]` and `[K-1, N, H, W]`, also
+    if N is 1.
 
     Args:
-        folder: Exists.
-        volume: What the maps are of.
-        maps: Samples in a file are copied piece by piece.
+        folder: Folder for the files, which must exist.
+        volume: The source of the maps.
+        maps: Samples in a memory map are copied in pieces.
 
     Returns:
         The files.
@@ -123,5 +123,5 @@ def _arrays(maps: Maps) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _ascii(text: str) -> str:
-    """Headers of NIfTI and DICOM hold no other letters for certain."""
+    """The text in ASCII, which all headers of NIfTI and DICOM can hold."""
     return text.encode("ascii", "backslashreplace").decode()

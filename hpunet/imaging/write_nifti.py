@@ -1,4 +1,4 @@
-"""Samples and maps as NIfTI volumes that lie where their source lies."""
+"""Writes samples and maps as NIfTI volumes with the geometry of their source."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,21 +11,21 @@ from hpunet.imaging.maps import Maps, named_maps, sample_names
 from hpunet.imaging.nifti import NiftiGeometry, place_slices
 from hpunet.imaging.volume import Volume
 
-# Bytes that the header has for a description, without the one that ends it.
+# Bytes of a description in the header, without the terminating zero.
 DESCRIPTION = 79
 
 
 def write_nifti(folder: Path, volume: Volume, maps: Maps, text: str) -> list[Path]:
     """Writes `sample_001.nii.gz` and so on, `mean.nii.gz`, `std.nii.gz` and `entropy.nii.gz`.
 
-    Every file has the source's shape and affine, and 0 in slices that were not chosen. Samples are
-    uint8 labels, maps float32 with exact values, the entropy in nats.
+    Each file has the shape and affine of the source, and 0 in slices that are not selected. Samples
+    are uint8 labels, maps float32 with exact values, the entropy in nats.
 
     Args:
-        folder: Exists.
-        volume: What the maps are of; its geometry is a `NiftiGeometry`.
-        maps: As displayed; samples in a file are read one by one.
-        text: Said in every header, cut to 79 letters.
+        folder: Folder for the files, which must exist.
+        volume: The source of the maps; its geometry is a `NiftiGeometry`.
+        maps: In the orientation of display. Samples in a memory map are read one by one.
+        text: The description in each header, cut to 79 characters.
 
     Returns:
         The files.
@@ -45,7 +45,7 @@ def write_nifti(folder: Path, volume: Volume, maps: Maps, text: str) -> list[Pat
 
 
 def _volumes(maps: Maps) -> Iterator[tuple[str, np.ndarray, float]]:
-    """Files' names, slices and greatest possible values."""
+    """Names of the files, with slices and largest possible value."""
     for name, sample in zip(sample_names(maps), maps.samples, strict=True):
         yield name, sample, float(maps.num_classes - 1)
     for one in named_maps(maps):
@@ -66,7 +66,7 @@ def _image(stored: Shaped[np.ndarray, "..."], geometry: NiftiGeometry) -> Any:
 
 
 def _whole(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
-    """The affine with a third direction, which some programs leave out for single planes."""
+    """The affine with its third direction, which some programs leave out for single planes."""
     if affine[:3, 2].any():
         return affine
     across = np.cross(affine[:3, 0], affine[:3, 1])

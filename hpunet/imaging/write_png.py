@@ -1,4 +1,4 @@
-"""Samples and maps as PNG files, to be looked at."""
+"""Writes samples and maps as PNG files, for viewing."""
 
 import colorsys
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ from hpunet.imaging.volume import Volume
 
 WHITE_8_BIT = 255
 WHITE_16_BIT = 65535
-# Steps of the hue by the golden ratio: neighbouring classes differ most.
+# Hue steps of the golden ratio: consecutive classes differ most.
 HUE_STEP = 0.618034
 
 
 def write_png(folder: Path, volume: Volume, maps: Maps, text: str) -> list[Path]:
-    """Writes every sample and map as a PNG; of a volume, each slice into a folder of its own.
+    """Writes each sample and map as a PNG; for a volume, in one folder for each slice.
 
     Samples of two classes are 8-bit gray, 0 or 255. Samples of more classes have a palette: the
-    values are the labels, background is black. Maps are 16-bit gray from 0 to their greatest
+    values are the labels, and the background is black. Maps are 16-bit gray from 0 to their largest
     possible value: the mean is `value / 65535`, the standard deviation `value / 65535 * 0.5`, the
     entropy `value / 65535 * ln K` nats. A `.npy` file holds the exact values.
 
     Args:
-        folder: Exists.
-        volume: What the maps are of.
-        maps: Samples in a file are read slice by slice.
-        text: Said in every file, as its `Description`.
+        folder: Folder for the files, which must exist.
+        volume: The source of the maps.
+        maps: Samples in a memory map are read slice by slice.
+        text: The `Description` in each file.
 
     Returns:
         The files.

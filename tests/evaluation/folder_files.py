@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.evaluation.folders import FolderCases, open_folders
+from hpunet.evaluation.folders import FolderImages, open_folders
 from hpunet.io.errors import UserError
 
 SIZE = (3, 4)  # Height and width, unlike each other.
@@ -66,7 +66,7 @@ def open_in(
     annotations: Files | None = None,
     images: Files | None = None,
     **options,
-) -> FolderCases:
+) -> FolderImages:
     """Writes the files, or sound ones of two images, and opens them."""
     write(place / PREDICTIONS, predictions or SOUND[PREDICTIONS])
     write(place / ANNOTATIONS, annotations or SOUND[ANNOTATIONS])
@@ -79,9 +79,9 @@ def open_in(
 def refusal_in(place: pathlib.Path, *files: Files, opens: bool, **options) -> str:
     """The one line in which opening ends, or reading what opens; `place` is left out of it."""
     if opens:
-        cases = open_in(place, *files, **options)
+        images = open_in(place, *files, **options)
         with pytest.raises(UserError) as caught:
-            list(cases)
+            list(images)
     else:
         with pytest.raises(UserError) as caught:
             open_in(place, *files, **options)

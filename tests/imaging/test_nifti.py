@@ -286,3 +286,12 @@ def test_nothing_is_said_of_what_nibabel_repairs(tmp_path, caplog):
     path.write_bytes(raw)
     read_pictures(read_one(path, "0"))
     assert caplog.records == []
+
+
+def test_a_negative_number_of_slices_is_refused(tmp_path):
+    path = tmp_path / "ct.nii"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 3), "i2"), np.eye(4)), path)
+    contents = bytearray(path.read_bytes())
+    contents[46:48] = (-3).to_bytes(2, "little", signed=True)  # dim[3] of the header.
+    path.write_bytes(contents)
+    assert "allowed are 2 or 3 axes" in refusal(path)

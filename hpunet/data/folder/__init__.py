@@ -1,14 +1,14 @@
-"""One's own images with the annotations of one or more people, in a folder.
+"""Annotated folders: a user's own images with annotations by one or more people.
 
-The folder holds `images/`, whose files may lie in folders of patients, and `annotations/`:
+The folder holds `images/`, with or without a subfolder for each patient, and `annotations/`:
 
-    annotations/<annotator>/<name>.png   a mask by the name of its image
-    annotations/<name>_a<k>.png          or with the number of the annotator behind it
+    annotations/<annotator>/<name>.png   a mask with the name of its image
+    annotations/<name>_a<k>.png          or with the number of the annotator appended
 
-or a table `annotations.csv` with a line a mask and the columns `image`, `annotator` and `mask`, and
-if wanted `patient` and `split`, in which files are named by their paths below the folder. Images
-and masks are PNG, TIFF, npy, npz or NIfTI files, images also JPEG; suffixes may differ.
+or a table `annotations.csv` with one line for each mask and the columns `image`, `annotator` and
+`mask`, and optionally `patient` and `split`; paths are relative to the folder. Images and masks are
+PNG, TIFF, npy, npz or NIfTI files, images also JPEG; suffixes may differ.
 
-A mask that is not there means that its annotator did not look at the image; one in which nothing is
-marked, that there is nothing to be marked.
+A missing mask means that its annotator did not look at the image. An empty mask means that there is
+nothing to annotate.
 """

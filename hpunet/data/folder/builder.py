@@ -1,4 +1,4 @@
-"""A folder of one's own images as a data set: checked, prepared and opened."""
+"""Annotated folders as a data set: checked, prepared and opened."""
 
 import dataclasses
 import hashlib
@@ -71,7 +71,7 @@ def open_dataset(
 
 
 def digest(listing: Listing, config: FolderConfig) -> str:
-    """Checksum of all that prepared data depend on: files, annotators, splits and settings."""
+    """The checksum of everything that prepared data depend on: files, splits and settings."""
     settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
     rows = [
         (entry.name, entry.group, entry.split, list(entry.masks), listing.checksums[entry.name])

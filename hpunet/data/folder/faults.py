@@ -1,4 +1,4 @@
-"""What is wrong with a folder, file by file."""
+"""Faults of an annotated folder, file by file."""
 
 import pathlib
 from typing import NamedTuple
@@ -9,10 +9,10 @@ COMMAND = "python -m hpunet.inspect"
 
 
 class Fault(NamedTuple):
-    """One thing to mend.
+    """One fault.
 
     Attributes:
-        file: What it is about, a path or a patient.
+        file: The path or the patient that it concerns.
         problem: What is wrong, and what is allowed.
     """
 
@@ -21,18 +21,18 @@ class Fault(NamedTuple):
 
 
 class Faults(list[Fault]):
-    """All that was found wrong so far."""
+    """All faults found so far."""
 
     def add(self, file: pathlib.Path | str, problem: str) -> None:
-        """Notes a fault."""
+        """Adds a fault."""
         self.append(Fault(str(file), problem))
 
     def add_error(self, file: pathlib.Path, error: UserError) -> None:
-        """Notes what a reader says of a file."""
+        """Adds the message of a reader as a fault of the file."""
         self.add(file, str(error).removeprefix(f"{file}: "))
 
     def refuse(self) -> None:
-        """Raises the first fault, and says how many more there are.
+        """Raises the first fault, with the number of the others.
 
         Raises:
             UserError: If there is a fault.

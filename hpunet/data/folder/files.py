@@ -1,4 +1,4 @@
-"""Which files are the annotations of which image, by their names or by a table."""
+"""Matches the files of images and annotations by their names."""
 
 import os
 import pathlib
@@ -14,14 +14,14 @@ NUMBERED = re.compile(r"(?P<name>.+)_(?P<annotator>a\d+)", re.DOTALL)
 
 
 class ImageFiles(NamedTuple):
-    """An image's file, or that of a volume, with the files of its annotations.
+    """The file of an image or volume, with the files of its annotations.
 
     Attributes:
-        name: Its path below `images`, without the suffix.
+        name: The path below `images`, without the suffix.
         image: The file.
-        masks: A file by the name of each annotator who looked at it.
-        patient: Whose it is, or None if that is not known.
-        split: The split that is given for it, or None.
+        masks: The file of each annotator who looked at the image, by the annotator's name.
+        patient: The patient, or None if unknown.
+        split: The split that is given for the image, or None.
     """
 
     name: str
@@ -32,17 +32,17 @@ class ImageFiles(NamedTuple):
 
     @property
     def group(self) -> str:
-        """The patient, or where that is not known the image itself."""
+        """The patient, or the name of the image if the patient is unknown."""
         return self.name if self.patient is None else self.patient
 
 
 def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> list[ImageFiles]:
-    """The entries of a folder with `images` and `annotations`.
+    """Finds the images of a folder with `images` and `annotations`.
 
     Args:
         root: The folder.
-        patient: A regular expression for the patient in an image's name, or None.
-        faults: What is wrong is added to them.
+        patient: A regular expression for the patient in the name of an image, or None.
+        faults: Faults are added to this list.
     """
     images = _by_name(files_below(root, IMAGES, faults), IMAGE_SUFFIXES, faults)
     masks: dict[str, dict[str, pathlib.Path]] = {name: {} for name in images}
@@ -68,13 +68,13 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
 
 
 def other_files(root: pathlib.Path) -> list[pathlib.Path]:
-    """Files beside images and annotations that are of no format that is read."""
+    """Files in `images` and `annotations` whose formats are not read."""
     files = (path for top in (IMAGES, ANNOTATIONS) for path in _walk(root / top, Faults()))
     return [path for path in files if suffix_of(path) not in (*IMAGE_SUFFIXES, *MASK_SUFFIXES)]
 
 
 def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> None:
-    """Notes annotators whose names differ in case only: they are one on some computers."""
+    """Adds a fault for annotators whose names differ in case only, which some systems ignore."""
     lowered: dict[str, str] = {}
     for name in sorted(names):
         other = lowered.setdefault(name.casefold(), name)
@@ -83,7 +83,7 @@ def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> Non
 
 
 def check_nesting(entries: Iterable[ImageFiles], faults: Faults) -> None:
-    """Notes images whose name is that of a folder of others, as slices of a volume would be."""
+    """Adds a fault for images whose name is also a folder of images, as slices of a volume have."""
     by_name = {entry.name: entry for entry in entries}
     for entry in by_name.values():
         for folder in pathlib.PurePosixPath(entry.name).parents:
@@ -93,7 +93,7 @@ def check_nesting(entries: Iterable[ImageFiles], faults: Faults) -> None:
 
 
 def check_patient(entry: ImageFiles, expression: str | None, faults: Faults) -> None:
-    """Notes a patient that an expression should tell, or whose name no folder of results has."""
+    """Adds a fault for an unknown patient, or one whose name cannot be a folder of results."""
     name = entry.patient
     if name is None and expression is not None:
         faults.add(
@@ -105,7 +105,7 @@ def check_patient(entry: ImageFiles, expression: str | None, faults: Faults) -> 
 
 
 def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathlib.Path]:
-    """Every file below `root/top` that may be an image or a mask, by its path below that."""
+    """Files below `root/top` that may be images or masks, by their relative paths."""
     found: dict[str, pathlib.Path] = {}
     for path in _walk(root / top, faults):
         if suffix_of(path) not in (*IMAGE_SUFFIXES, *MASK_SUFFIXES):
@@ -119,7 +119,7 @@ def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathl
 
 
 def _problem(path: pathlib.Path, root: pathlib.Path) -> str:
-    """Why a file cannot be used, or nothing."""
+    """The reason why a file cannot be used, or an empty text."""
     if not is_inside(path, root):
         return f"is a link that leads outside of {root} or nowhere, or no regular file"
     if not os.access(path, os.R_OK):
@@ -132,12 +132,12 @@ def _printable(path: pathlib.Path) -> str:
 
 
 def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
-    """Whether a regular file is there and, with all links followed, lies in a folder."""
+    """Whether a path is a regular file that, with all links followed, is in a folder."""
     return is_file(path) and path.resolve().is_relative_to(root.resolve())
 
 
 def is_file(path: pathlib.Path) -> bool:
-    """Whether there is a regular file of a name, which may be none that a file can have."""
+    """Whether a path is a regular file; also for names that no file can have."""
     try:
         return path.is_file()
     except OSError:
@@ -145,7 +145,7 @@ def is_file(path: pathlib.Path) -> bool:
 
 
 def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
-    """Every file that is not hidden, in order; links are followed, but to no folder twice."""
+    """All files but stray ones, in order; links are followed, but no folder is visited twice."""
     seen: set[str] = set()
 
     def note(error: OSError) -> None:
@@ -187,7 +187,7 @@ def _by_name(
 
 
 def _image_and_annotator(stem: str, images: dict[str, pathlib.Path]) -> tuple[str, str] | None:
-    """The image and the annotator that the name of a mask tells, or None."""
+    """The image and the annotator in the name of a mask, or None."""
     numbered = NUMBERED.fullmatch(stem)
     if numbered and numbered["name"] in images:
         return numbered["name"], numbered["annotator"]
@@ -211,7 +211,7 @@ def _unmatched(stem: str, images: dict[str, pathlib.Path]) -> str:
 
 
 def patient_of(name: str, expression: str | None) -> str | None:
-    """The patient that an image's name tells: by an expression, else its first folder."""
+    """The patient in the name of an image: by an expression, otherwise its first folder."""
     if expression is None:
         folder, slash, _ = name.partition("/")
         return folder if slash else None

@@ -1,4 +1,4 @@
-"""The files of an annotated folder, what is wrong with them and what a user should know."""
+"""Lists the files of an annotated folder, with faults and with notes for the user."""
 
 import dataclasses
 import pathlib
@@ -36,18 +36,17 @@ UNKNOWN = (
     "table say whose they are"
 )
 LEFT_OUT = "left out, as nobody annotated them: {count} of {total} images"
-
-OTHERS = "passed over, as their formats are not read: {count} files, the first of them {first}"
+OTHERS = "skipped, as their formats are not read: {count} files, the first of them {first}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """The files of a folder.
+    """The files of an annotated folder.
 
     Attributes:
         entries: Images with the files of their annotations, and their splits.
-        checksums: Of each entry's files, by its name.
-        faults: What is wrong with names, links, tables and splits.
+        checksums: The checksum of each entry's files, by its name.
+        faults: Faults of names, links, tables and splits.
         others: Files of formats that are not read.
     """
 
@@ -58,34 +57,34 @@ class Listing:
 
     @property
     def annotated(self) -> list[ImageFiles]:
-        """Those that anyone annotated."""
+        """The entries with an annotation."""
         return [entry for entry in self.entries if entry.masks]
 
     @property
     def left_out(self) -> int:
-        """How many images nobody annotated."""
+        """Number of images without annotation."""
         return len(self.entries) - len(self.annotated)
 
     @property
     def patients_known(self) -> bool:
-        """Whether the patient of every annotated image is."""
+        """Whether the patient of every annotated image is known."""
         return all(entry.patient is not None for entry in self.annotated)
 
     def notes(self, annotators: Sequence[int]) -> tuple[str, ...]:
-        """What a user should know, from the numbers of annotations that examples have."""
+        """Notes for the user, given the number of annotations of each example."""
         return _notes_of(annotators, self.patients_known, self.left_out, self.others)
 
 
 def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -> Listing:
-    """The files of a folder; their contents are not decoded.
+    """Lists the files of an annotated folder, without decoding them.
 
     Args:
         data_dir: The folder.
-        prepared_dir: Folder of prepared data, where checksums are remembered.
-        config: How it is read.
+        prepared_dir: Folder of prepared data, where checksums are cached.
+        config: How the folder is read.
 
     Raises:
-        UserError: If there is no such folder, or nothing to read in it.
+        UserError: If there is no such folder, or if it holds nothing that is read.
     """
     if data_dir is None:
         raise UserError("data.dir is missing: allowed with data.name=folder is a folder")
@@ -130,7 +129,7 @@ def _check_weights(
 
 
 def home(prepared_dir: str) -> pathlib.Path:
-    """Where prepared folders lie."""
+    """The directory of prepared annotated folders."""
     return pathlib.Path(prepared_dir).expanduser() / "folder"
 
 
@@ -161,12 +160,12 @@ def _notes_of(
     left_out: int,
     others: Sequence[pathlib.Path] = (),
 ) -> tuple[str, ...]:
-    """Plain statements, the weightiest first.
+    """Notes for the user, the most important first.
 
     Args:
-        annotators: How many annotations each example has.
-        patients_known: Whether the patient of every image is.
-        left_out: Images without annotations.
+        annotators: Number of annotations of each example.
+        patients_known: Whether the patient of every image is known.
+        left_out: Number of images without annotations.
         others: Files of formats that are not read.
     """
     single = sum(count == 1 for count in annotators)

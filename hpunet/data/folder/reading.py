@@ -1,4 +1,4 @@
-"""The images and annotations of an entry, checked against each other."""
+"""Reads an image with its annotations, and checks them against each other."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,17 +22,16 @@ from hpunet.io.errors import UserError
 def read_examples(
     entry: ImageFiles, config: FolderConfig, faults: Faults
 ) -> Iterator[dict[str, Any]]:
-    """The examples of an entry: one, or one a slice of a volume.
+    """Reads the examples of an image: one, or one for each slice of a volume.
 
     Args:
-        entry: The entry; one without annotations has no examples.
-        config: How to read it.
-        faults: What is wrong is added to them; a slice with a fault is left out.
+        entry: The files; without annotations there are no examples.
+        config: How to read them.
+        faults: Faults are added to this list; a slice with a fault is left out.
 
     Yields:
         `image` float32 `[H, W, C]`, values as in the file; `annotations` uint8 classes `[G, H, W]`,
-        `IGNORED` where pixels count nowhere; `annotators`, the names of the G; `patient` and
-        `name`.
+        `IGNORED` for ignored pixels; `annotators`, the G names; `patient` and `name`.
     """
     volume = _open_image(entry, faults)
     masks = {
@@ -122,7 +121,7 @@ def _read_mask(
 
 
 def _lies_alike(image: Volume, mask: Volume) -> bool:
-    """Whether an image and its mask have one grid in the patient, where both files say so."""
+    """Whether an image and its mask have the same position in the patient, if both are known."""
     if image.kind != "nifti" or mask.kind != "nifti":
         return True
     own, other = image.geometry.affine, mask.geometry.affine

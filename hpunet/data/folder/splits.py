@@ -1,4 +1,4 @@
-"""Which patients are for training, validation and test: given, or drawn; and written down."""
+"""Assigns patients to training, validation and test: as given, or drawn by seed."""
 
 import csv
 import io
@@ -22,16 +22,16 @@ def assign(
     checksums: Mapping[str, str],
     faults: Faults,
 ) -> list[ImageFiles]:
-    """The entries with their splits; unless there is a fault, a patient is in one of them.
+    """Assigns splits; without faults, each patient is in one split only.
 
-    Given splits are those of `config.splits`, else those of the table; without any, patients are
-    drawn by seed.
+    Splits are taken from `config.splits`, otherwise from the table. If neither gives any, patients
+    are drawn by seed.
 
     Args:
-        entries: All of them.
+        entries: All images.
         config: How to split.
-        checksums: Of each entry's files, by its name.
-        faults: What is wrong is added to them.
+        checksums: The checksum of each entry's files, by its name.
+        faults: Faults are added to this list.
     """
     if config.splits is not None:
         entries = _from_file(entries, pathlib.Path(config.splits).expanduser(), checksums, faults)
@@ -41,14 +41,16 @@ def assign(
                 faults.add(entry.image, "has no split, but others have; allowed are all or none")
     else:
         drawn = draw_splits({entry.group for entry in entries if entry.masks}, config)
-        # Patients of whom nothing is annotated are in none that counts.
+        # The split of patients without annotations does not matter.
         entries = [entry._replace(split=drawn.get(entry.group, SPLITS[0])) for entry in entries]
     _check(entries, faults)
     return list(entries)
 
 
 def draw_splits(groups: set[str], config: FolderConfig) -> dict[str, str]:
-    """A split for each patient, by seed; of three or more patients none that is wanted is empty.
+    """Draws a split for each patient by seed.
+
+    With three or more patients, no split with a share above 0 is empty.
 
     Args:
         groups: Names of the patients.
@@ -68,11 +70,11 @@ def draw_splits(groups: set[str], config: FolderConfig) -> dict[str, str]:
 
 
 def as_csv(entries: Sequence[ImageFiles], checksums: Mapping[str, str]) -> str:
-    """The splits as a table that `data.folder.splits` takes again, with a checksum of each image.
+    """The splits as a CSV table that `data.folder.splits` accepts, with a checksum of each image.
 
     Args:
-        entries: With their splits.
-        checksums: Of each entry's files, by its name.
+        entries: Images with their splits.
+        checksums: The checksum of each entry's files, by its name.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -115,7 +117,7 @@ def _from_file(
 
 
 def _name_of(text: str, known: Mapping[str, ImageFiles]) -> str:
-    """The name of an image that may be given with its folder and suffix."""
+    """The name of an image that may be given with folder and suffix."""
     short = text.removeprefix(f"{IMAGES}/")
     return next((name for name in (text, short, stem_of(short)) if name in known), text)
 

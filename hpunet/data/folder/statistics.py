@@ -1,4 +1,4 @@
-"""Which values the images of a split have, and which of them become 0 and 1."""
+"""Statistics of the values of images, and the intensities that follow from them."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,23 +7,23 @@ from hpunet.config.groups import FolderConfig
 from hpunet.data.intensities import Intensities
 from hpunet.io.errors import UserError
 
-# Values of an image and channel that percentiles are taken of, evenly spaced; all if it has fewer.
+# Values of an image and channel for percentiles, evenly spaced; all if it has fewer.
 KEPT_VALUES = 4096
-# Of all images; beyond, every second value is dropped, and of later images as well.
+# Of all images. Beyond, every second value is dropped, also of later images.
 MOST_KEPT = 2**22
 
 
 class ChannelStatistics:
-    """Values of one channel of many images.
+    """Statistics of one channel of many images.
 
     Attributes:
-        pixels: How many.
+        pixels: Number of values.
         low: The least value.
-        high: The largest.
+        high: The largest value.
     """
 
     def __init__(self) -> None:
-        """Has seen no image yet."""
+        """Starts without images."""
         self.pixels = 0
         self.low, self.high = np.inf, -np.inf
         self._total = self._squares = 0.0
@@ -31,7 +31,7 @@ class ChannelStatistics:
         self._num_kept, self._stride = 0, 1
 
     def add(self, values: Float[np.ndarray, " P"]) -> None:
-        """Counts the values of an image in."""
+        """Adds the values of an image."""
         exact = values.astype(np.float64)
         self.pixels += len(values)
         self.low, self.high = min(self.low, float(exact.min())), max(self.high, float(exact.max()))
@@ -45,7 +45,7 @@ class ChannelStatistics:
             self._num_kept, self._stride = len(self._kept[0]), 2 * self._stride
 
     def with_values_of(self, other: "ChannelStatistics") -> "ChannelStatistics":
-        """The values of both."""
+        """Statistics of the values of both."""
         both = ChannelStatistics()
         both.pixels = self.pixels + other.pixels
         both.low, both.high = min(self.low, other.low), max(self.high, other.high)
@@ -64,19 +64,19 @@ class ChannelStatistics:
         return max(0.0, self._squares / self.pixels - self.mean**2) ** 0.5
 
     def percentiles(self, wanted: tuple[float | int, ...]) -> tuple[float, ...]:
-        """Percentiles of the values that were kept."""
+        """Percentiles of the values that are kept."""
         return tuple(float(x) for x in np.percentile(np.concatenate(self._kept), wanted))
 
 
 class ValueStatistics:
-    """Values of images, channel by channel; a gray image counts in every channel of others."""
+    """Statistics of images by channel; a gray image counts in every channel of coloured ones."""
 
     def __init__(self) -> None:
-        """Has seen no image yet."""
+        """Starts without images."""
         self._by_channels: dict[int, list[ChannelStatistics]] = {}
 
     def add(self, image: Float[np.ndarray, "H W C"]) -> None:
-        """Counts an image in."""
+        """Adds an image."""
         number = image.shape[-1]
         known = self._by_channels.setdefault(number, [ChannelStatistics() for _ in range(number)])
         for channel, values in zip(known, np.moveaxis(image, -1, 0), strict=True):
@@ -84,7 +84,7 @@ class ValueStatistics:
 
     @property
     def channels(self) -> list[ChannelStatistics]:
-        """What is known of each channel; empty before the first image."""
+        """The statistics of each channel; empty before the first image."""
         if not self._by_channels:
             return []
         found = self._by_channels[max(self._by_channels)]
@@ -94,7 +94,7 @@ class ValueStatistics:
         return [channel.with_values_of(gray[0]) for channel in found]
 
     def intensities(self, config: FolderConfig) -> Intensities:
-        """Which values become 0 and 1, as the configuration asks for.
+        """The values that become 0 and 1, by the configuration.
 
         Raises:
             UserError: If all values are the same.

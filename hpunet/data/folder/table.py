@@ -1,4 +1,4 @@
-"""Which files belong together, by a CSV table."""
+"""Matches the files of images and annotations by a CSV table."""
 
 import csv
 import pathlib
@@ -17,7 +17,7 @@ from hpunet.data.folder.files import (
 )
 from hpunet.io.errors import UserError
 
-# Letters of a path that may be anything.
+# Characters of an arbitrary path in a message.
 MOST_SHOWN = 300
 NEEDED = ("image", "annotator", "mask")
 OPTIONAL = ("patient", "split")
@@ -26,15 +26,15 @@ OPTIONAL = ("patient", "split")
 def find_by_table(
     root: pathlib.Path, table: pathlib.Path, patient: str | None, faults: Faults
 ) -> list[ImageFiles]:
-    """The entries that a table lists, whose paths are those below `root`.
+    """Reads the images that a table lists, by paths relative to `root`.
 
     Args:
         root: The folder.
-        table: The CSV file. A line without a mask says that its annotator did not look at the
+        table: The CSV file. A line without a mask means that its annotator did not look at the
             image.
-        patient: A regular expression for the patient in an image's name where the table has no
-            column of patients, or None.
-        faults: What is wrong is added to them.
+        patient: A regular expression for the patient in the name of an image, used if the table
+            has no column of patients, or None.
+        faults: Faults are added to this list.
 
     Raises:
         UserError: If the table cannot be read or lacks a column.
@@ -48,7 +48,7 @@ def find_by_table(
         image = root / row["image"]
         if not _is_fine(row["image"], root, place, faults):
             continue
-        # One file, however its path is written.
+        # A path may be written in several ways.
         name = _name(row["image"])
         owner = row["patient"] or patient_of(name, patient)
         own = ImageFiles(name, image, {}, owner, row["split"] or None)
@@ -82,7 +82,7 @@ def _add_mask(
 
 
 def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool:
-    """Whether a path of the table is that of a file below the folder."""
+    """Whether a path of the table is a file below the folder; otherwise adds a fault."""
     path, parts = root / named, pathlib.PurePath(named).parts
     if not is_file(path):
         faults.add(str(path)[:MOST_SHOWN], f"is no file ({place})")
@@ -94,7 +94,7 @@ def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool
 
 
 def _check_names(entries: Iterable[ImageFiles], faults: Faults) -> None:
-    """Names tell images apart on every computer, and in the folders of results."""
+    """Adds a fault for names that a file system, or a folder of results, cannot tell apart."""
     seen: dict[str, ImageFiles] = {}
     for entry in entries:
         inside = entry.name.startswith(f"{entry.group}/")
@@ -115,12 +115,12 @@ def _too_alike(name: str, other: ImageFiles) -> str:
 def read_table(
     path: pathlib.Path, needed: tuple[str, ...], optional: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a CSV file with their numbers; what is optional and not there is empty.
+    """The lines of a CSV file with their numbers; missing optional columns are empty.
 
-    Columns are separated by commas or, if the first line has any, by semicolons.
+    Columns are separated by semicolons if the first line has any, otherwise by commas.
 
     Raises:
-        UserError: If it cannot be read, or lacks a column that is needed.
+        UserError: If the file cannot be read, or lacks a needed column.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

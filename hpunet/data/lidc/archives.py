@@ -1,4 +1,4 @@
-"""Read a .tar.gz without trusting it."""
+"""Reads .tar.gz files from untrusted sources."""
 
 import gzip
 import pathlib
@@ -10,14 +10,14 @@ from hpunet.io.errors import UserError
 
 
 def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
-    """Name and contents of every file in a gzipped tar archive, in its order.
+    """Yields name and contents of each file in a gzipped tar archive, in order.
 
-    Nothing is written to disk. The archive is read to its end, so one cut short is noticed even
-    where the cut falls between two files.
+    Nothing is written to disk. The archive is read to its end, so that a truncated archive is
+    noticed even if it ends between two files.
 
     Raises:
-        UserError: If it is no gzipped tar archive, is cut short or corrupt, or has a member that
-            leads outside or is a link or a device.
+        UserError: If it is not a gzipped tar archive, if it is truncated or corrupt, or if a member
+            leads outside the archive or is a link or a device.
     """
     try:
         with gzip.open(path) as file:
@@ -43,9 +43,9 @@ def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _Watched:
-    """A stream that remembers its length and the place of its last byte other than zero.
+    """A stream that records its length and the position of its last non-zero byte.
 
-    tarfile takes a broken header for the end of an archive; a proper end is zeros only.
+    tarfile takes a broken header for the end of an archive; a proper end consists of zeros.
     """
 
     def __init__(self, file: gzip.GzipFile) -> None:
@@ -61,7 +61,7 @@ class _Watched:
         return chunk
 
     def drain(self) -> None:
-        """Reads on to the end, where gzip compares its checksum."""
+        """Reads to the end, where gzip compares its checksum."""
         while self.read(1 << 20):
             pass
 

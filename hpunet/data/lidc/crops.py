@@ -1,4 +1,4 @@
-"""Which masks belong to which image, and whether every one is there and sound."""
+"""Matches the masks of the LIDC crops with their images, and checks both."""
 
 import collections
 import re
@@ -24,9 +24,9 @@ class AnnotatedCrop(NamedTuple):
     Attributes:
         files: The split they belong to.
         patient: Name of the patient's folder.
-        name: Name of the image's file, less its ending.
-        image: Path of the image, as `files` knows it.
-        masks: Path of the mask by annotator, who may be counted from 0 or from 1.
+        name: Name of the image's file, without suffix.
+        image: Path of the image in `files`.
+        masks: Path of the mask of each annotator; numbers start at 0 or 1.
     """
 
     files: SplitFiles
@@ -37,11 +37,12 @@ class AnnotatedCrop(NamedTuple):
 
 
 def find_crops(splits: Mapping[str, SplitFiles]) -> dict[str, list[AnnotatedCrop]]:
-    """All crops of each split, each with a mask of the same annotators.
+    """Finds the crops of each split; all have masks by the same annotators.
 
     Raises:
-        UserError: If a split holds no images, a file's name says neither image nor mask, an image
-            lacks a mask or a mask its image, or a patient is in two splits.
+        UserError: If a split holds no images, if the name of a file is neither that of an image nor
+            of a mask, if an image or a mask lacks its counterpart, or if a patient is in two
+            splits.
     """
     crops = {split: _pair(files) for split, files in splits.items()}
     _check_patients(crops)
@@ -56,8 +57,8 @@ def read_crop(crop: AnnotatedCrop) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.n
         The image, and its masks of 0 and 255 in the annotators' order.
 
     Raises:
-        UserError: If a file is damaged, not 8-bit single-channel, of another size than the image,
-            or a mask with other values than 0 and 255.
+        UserError: If a file is damaged or not 8-bit gray, or if a mask differs from its image in
+            size or holds other values than 0 and 255.
     """
     image = _decode(crop.files, crop.image)
     masks = [_decode(crop.files, crop.masks[annotator]) for annotator in sorted(crop.masks)]

@@ -1,4 +1,4 @@
-"""Where LIDC crops come from: the network, archives or folders; their files and checksum."""
+"""Sources of the LIDC crops: published archives, local archives or folders."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ class SplitFiles(NamedTuple):
 
     Attributes:
         place: Archive or folder.
-        contents: By path from `images` or `gt` on: bytes, or where they lie.
+        contents: Bytes or path of each file, by its path from `images` or `gt` on.
     """
 
     place: pathlib.Path
@@ -33,18 +33,18 @@ class SplitFiles(NamedTuple):
         return contents if isinstance(contents, bytes) else contents.read_bytes()
 
     def label(self, name: str) -> str:
-        """How a message names the file `name`."""
+        """The name of the file `name` in messages."""
         inside = self.place.is_dir()
         return os.fspath(self.place / name) if inside else f"{self.place}: {name}"
 
 
 def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The three published archives in `folder`, fetched unless they lie there already.
+    """Downloads the three published archives into `folder`, unless they are there.
 
-    An archive gets its name only when it has come whole.
+    An archive gets its name when it is complete.
 
     Raises:
-        UserError: If they cannot be fetched or written.
+        UserError: If they cannot be downloaded or written.
     """
     archives = {split: folder / f"{split}.tar.gz" for split in SPLITS}
     if not all(archive.is_file() for archive in archives.values()):
@@ -61,11 +61,11 @@ def download_splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 def find_splits(data_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     """The archive or folder of each split in `data_dir`.
 
-    A split is `<split>.tar.gz` or, where that is missing, a folder `<split>`; a folder that holds
-    `images` and `gt` itself is `train`. All of it may lie one level down, in `lidc_crops`.
+    A split is `<split>.tar.gz` or, if that is missing, a folder `<split>`. A folder that holds
+    `images` and `gt` itself is `train`. All may be one level below, in `lidc_crops`.
 
     Raises:
-        UserError: If there is no such folder or nothing of that in it.
+        UserError: If there is no such folder, or if it holds no split.
     """
     if not data_dir.is_dir():
         problem = "is a file, not a folder" if data_dir.exists() else "no such folder"
@@ -83,11 +83,11 @@ def find_splits(data_dir: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def source_checksum(splits: Mapping[str, pathlib.Path], memory: pathlib.Path) -> str:
-    """SHA-256 over the splits' names and their archives' or files' paths and contents.
+    """SHA-256 over the names of the splits, and over paths and contents of archives or files.
 
     Args:
-        splits: Archive or folder of each.
-        memory: Folder in which checksums of files are remembered.
+        splits: Archive or folder of each split.
+        memory: Folder in which checksums of files are cached.
     """
     return combine(
         file_checksums(
@@ -102,7 +102,7 @@ def source_checksum(splits: Mapping[str, pathlib.Path], memory: pathlib.Path) ->
 
 
 def load_split(split: str, place: pathlib.Path) -> SplitFiles:
-    """The files of a split: an archive's contents, a folder's paths.
+    """Reads the files of an archive, or lists those of a folder.
 
     Raises:
         UserError: If an archive is damaged, or holds another split or more than one.
@@ -145,7 +145,7 @@ def _holds_crops(folder: pathlib.Path) -> bool:
 
 
 def _cut_lead(member: str) -> tuple[str, str | None]:
-    """Splits a member's path in front of `images` or `gt`; None if it is not below either."""
+    """Splits the path of a member before `images` or `gt`; None if it contains neither."""
     parts = pathlib.PurePosixPath(member).parts
     starts = [index for index, part in enumerate(parts[:-1]) if part in ("images", "gt")]
     if not starts or any(map(is_stray, parts)):

@@ -1,4 +1,4 @@
-"""Which files of a folder are the masks of which image, by their names alone."""
+"""Matches the files in folders of masks with images, by their names."""
 
 import dataclasses
 import hashlib
@@ -18,13 +18,13 @@ _PICTURE = re.compile(r"(?P<name>.+)\.(?i:png)", re.DOTALL)
 
 
 class FolderRole(NamedTuple):
-    """What a folder is given as.
+    """The role of a folder.
 
     Attributes:
         flag: The flag that names the folder.
-        noun: What its files are.
-        masks: Letters in front of the number of a mask.
-        reconstructions: Letter in front of the number of a reconstruction, or "".
+        noun: A word for its files.
+        masks: Letters before the number of a mask.
+        reconstructions: Letter before the number of a reconstruction, or "".
     """
 
     flag: str
@@ -34,7 +34,7 @@ class FolderRole(NamedTuple):
 
     @property
     def allowed(self) -> str:
-        """The names that its files may have."""
+        """The allowed names of its files."""
         pngs = "".join(f"<name>_{kind}<k>.png, " for kind in self.masks + self.reconstructions)
         return f"{pngs[:-2]} or <name>.npz"
 
@@ -58,11 +58,12 @@ class MaskFiles:
 
 
 def list_masks(folder: pathlib.Path, role: FolderRole) -> dict[str, MaskFiles]:
-    """The files of every image of a folder, by the image's name, sorted; each image has a mask.
+    """Lists the files of each image of a folder, sorted by the name of the image.
 
     Raises:
-        UserError: If there is no such folder or no mask in it, the name of a PNG or npz fits no
-            mask, two files are the same mask, or an image has reconstructions only.
+        UserError: If there is no such folder, if it holds no mask, if the name of a PNG or npz is
+            not that of a mask, if two files are the same mask, or if an image has only
+            reconstructions.
     """
     found: dict[str, MaskFiles] = {}
     others = []
@@ -85,7 +86,7 @@ def list_masks(folder: pathlib.Path, role: FolderRole) -> dict[str, MaskFiles]:
 
 
 def _check_gaps(numbered: Mapping[int, pathlib.Path]) -> None:
-    """Raises unless numbers follow each other: a file between them must have been lost."""
+    """Raises unless the numbers are consecutive: otherwise a file is missing."""
     numbers = sorted(numbered)
     for before, after in itertools.pairwise(numbers):
         if after != before + 1:
@@ -96,10 +97,10 @@ def _check_gaps(numbered: Mapping[int, pathlib.Path]) -> None:
 
 
 def list_pictures(folder: pathlib.Path, names: Iterable[str]) -> dict[str, pathlib.Path]:
-    """The picture of each of the named images.
+    """Finds the picture of each of the named images.
 
     Raises:
-        UserError: If there is no such folder, a picture is missing or there are two.
+        UserError: If there is no such folder, or if a picture is missing or not unique.
     """
     found: dict[str, pathlib.Path] = {}
     for name, path in _walk(folder, "--images"):
@@ -132,7 +133,7 @@ def checksum(folder: pathlib.Path, images: Iterable[MaskFiles]) -> str:
 
 
 def count_names(names: list[str], what: str) -> str:
-    """How many images have `what`, and the names of the first of them."""
+    """The number of images that have `what`, with the first of their names."""
     images = f"{len(names)} images have" if len(names) > 1 else "1 image has"
     return f"{images} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
@@ -160,7 +161,7 @@ def _put(found: dict[Any, pathlib.Path], key: Any, path: pathlib.Path) -> None:
 
 
 def _walk(folder: pathlib.Path, flag: str) -> Iterator[tuple[str, pathlib.Path]]:
-    """Path below the folder and path of every file that is not hidden, in order."""
+    """Relative path and path of every file but stray ones, in order."""
     if not os.path.isdir(folder):
         problem = "is a file, not a folder" if os.path.exists(folder) else "no such folder"
         raise UserError(f"{flag}={folder}: {problem}")
@@ -173,7 +174,7 @@ def _walk(folder: pathlib.Path, flag: str) -> Iterator[tuple[str, pathlib.Path]]
 
 
 def _check_loop(place: pathlib.Path, folder: pathlib.Path) -> None:
-    """Raises if a folder is a link to one that it lies in: a walk would never end."""
+    """Raises if a folder is a link to one of its parents, which would be walked without end."""
     if place == folder or not place.is_symlink():
         return
     target = place.resolve()

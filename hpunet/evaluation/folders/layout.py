@@ -1,4 +1,7 @@
-"""What the files of one image hold; of npz files the headers are checked before arrays are read."""
+"""The predictions and annotations in the files of one image.
+
+Keys, types and shapes of npz files are checked by their headers, before arrays are read.
+"""
 
 import math
 import pathlib
@@ -22,7 +25,7 @@ _DTYPES = {"b": "bool", "iu": "integer", "f": "float", "U": "text"}
 
 
 class ArrayRule(NamedTuple):
-    """What an array must be: kinds of dtype as NumPy's letters, and a letter for each axis."""
+    """Allowed kinds of dtype, as NumPy's letters, and a letter for each axis of an array."""
 
     kinds: tuple[str, ...]
     axes: str
@@ -46,28 +49,28 @@ ANNOTATION = {
 
 
 class NpzHeader(NamedTuple):
-    """What an npz holds: the names of its arrays, and the length of each axis by its letter."""
+    """The names of the arrays of an npz, and the length of each axis by its letter."""
 
     keys: frozenset[str]
     axes: dict[str, int]
 
 
 class Predictions(NamedTuple):
-    """Samples of an image, and its annotations rebuilt, or None."""
+    """Samples of an image, and reconstructions of its annotations, or None."""
 
     samples: Stack
     reconstructions: Stack | None
 
 
 class Annotations(NamedTuple):
-    """Annotations of an image, and where they are in an npz, that and its arrays' names."""
+    """Annotations of an image; if they are in an npz, also its path and the names of its arrays."""
 
     masks: Stack
     npz: pathlib.Path | None = None
     keys: frozenset[str] = frozenset()
 
     def read(self, key: str) -> Shaped[np.ndarray, "..."] | None:
-        """An array of the npz, or None if there is none of that name."""
+        """An array of the npz, or None if it has none of this name."""
         return read_array(self.npz, key) if self.npz and key in self.keys else None
 
 
@@ -75,7 +78,7 @@ def open_predictions(files: MaskFiles, num_classes: int) -> Predictions:
     """The predictions in the files of an image.
 
     Raises:
-        UserError: If an npz is damaged or not as it must be.
+        UserError: If an npz is damaged or has another layout.
     """
     if files.npz is None:
         rebuilt = files.reconstructions
@@ -92,7 +95,7 @@ def open_annotations(files: MaskFiles, num_classes: int) -> Annotations:
     """The annotations in the files of an image.
 
     Raises:
-        UserError: If an npz is damaged or not as it must be.
+        UserError: If an npz is damaged or has another layout.
     """
     if files.npz is None:
         return Annotations(stack_pngs(files.masks))
@@ -101,10 +104,10 @@ def open_annotations(files: MaskFiles, num_classes: int) -> Annotations:
 
 
 def read_patient(annotations: Annotations) -> str | None:
-    """Whose image it is, if an npz says it.
+    """The patient that an npz names, or None.
 
     Raises:
-        UserError: If it says nothing, or the npz is damaged.
+        UserError: If the name is empty, or the npz is damaged.
     """
     patient = annotations.read("patient")
     if patient is None:
@@ -117,22 +120,22 @@ def read_patient(annotations: Annotations) -> str | None:
 def _check_npz(
     path: pathlib.Path, rules: Mapping[str, ArrayRule], one_of: tuple[str, ...], num_classes: int
 ) -> NpzHeader:
-    """Checks keys, dtypes and shapes of an npz; the arrays themselves are not read.
+    """Checks keys, dtypes and shapes of an npz, without reading its arrays.
 
     Args:
         path: The file.
-        rules: What each array must be; axes of the same letter have the same length.
-        one_of: The arrays of which there must be exactly one.
+        rules: The rule of each array; axes of the same letter have the same length.
+        one_of: Names of which exactly one must be there.
         num_classes: Length of the axis K.
 
     Raises:
-        UserError: If the file is damaged or something of that is not so.
+        UserError: If the file is damaged or breaks a rule.
     """
     with open_archive(path) as archive:
         headers = dict(_read_headers(archive.zip))
     _check_keys(path, headers.keys(), rules.keys(), one_of)
     axes = {"K": num_classes}
-    # The masks come first: it is the others that must fit them.
+    # The masks come first: the others must fit them.
     for key in sorted(headers, key=lambda key: (key not in one_of, key)):
         _check_array(f"{path}: {key}", headers[key], rules[key], axes)
     return NpzHeader(frozenset(headers), axes)
@@ -166,7 +169,7 @@ def _read_headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple, 
 def _check_array(
     label: str, header: tuple[tuple, np.dtype], rule: ArrayRule, axes: dict[str, int]
 ) -> None:
-    """Raises unless dtype and shape are as they must be; notes the lengths of new axes."""
+    """Raises unless dtype and shape follow the rule; adds the lengths of new axes."""
     shape, dtype = header
     if not any(dtype.kind in kinds for kinds in rule.kinds):
         allowed = " or ".join(_DTYPES[kinds] for kinds in rule.kinds)

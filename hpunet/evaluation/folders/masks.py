@@ -1,4 +1,4 @@
-"""Masks of one image, in PNG files or in an array of an npz, and the classes of their pixels."""
+"""Reads the masks of an image from PNG files or an array of an npz, as classes."""
 
 import pathlib
 from collections.abc import Callable, Mapping
@@ -13,18 +13,18 @@ from hpunet.imaging.labels import labels_of, open_masks
 from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
-# A damaged file is not the one that a tool wrote.
+# Damage anywhere in a file means that it is not the file that a tool wrote.
 STRICT = ReadMode(mask=True, strict=True)
-# Rounding may take a probability a little above 1.
+# Rounding may make a probability slightly larger than 1.
 PROBABILITY_SLACK = 1e-3
 
 
 class Labels(NamedTuple):
-    """What the numbers in a file mean.
+    """The meaning of the values in a file.
 
     Attributes:
         num_classes: Classes are 0 to `num_classes` - 1, at most 256.
-        ignore_label: The number of pixels that count nowhere, or None.
+        ignore_label: The value of ignored pixels, or None.
     """
 
     num_classes: int
@@ -32,12 +32,12 @@ class Labels(NamedTuple):
 
 
 class Masks(NamedTuple):
-    """Some masks of one image.
+    """Masks of one image.
 
     Attributes:
-        source: How a message names where they come from.
+        source: Their origin, for messages.
         classes: Their classes.
-        ignored: Pixels that one of them leaves out.
+        ignored: Pixels that at least one of them ignores.
     """
 
     source: str
@@ -46,12 +46,12 @@ class Masks(NamedTuple):
 
 
 def to_masks(source: str, numbers: Shaped[np.ndarray, "N H W"], labels: Labels) -> Masks:
-    """The classes of pixels by the integers or booleans in one file.
+    """Turns the integers or booleans of a file into classes.
 
-    Of two classes, 0 and 255 are 0 and 1 where the file holds no other number.
+    With two classes, 0 and 255 mean 0 and 1 if the file holds no other value.
 
     Raises:
-        UserError: If a number is none of a class.
+        UserError: If a value is not a class.
     """
     ignored = np.zeros(numbers.shape, bool)
     if labels.ignore_label is not None:
@@ -67,7 +67,7 @@ def _from_black_and_white(source: str, numbers: np.ndarray, labels: Labels) -> n
     white = numbers == 255
     if two and not numbers[~white].any():
         return white
-    # Of two classes all numbers are named: 1 and 255 are each allowed, but not both.
+    # With two classes, all values are listed: 1 and 255 are each allowed, but not both.
     wrong = np.unique(numbers if two else numbers[(numbers < 0) | (numbers >= labels.num_classes)])
     found = ", ".join(map(str, wrong[:5])) + (", ..." if wrong.size > 5 else "")
     allowed = "0 and 1, or 0 and 255" if two else f"0 to {labels.num_classes - 1}"
@@ -79,15 +79,15 @@ def _from_black_and_white(source: str, numbers: np.ndarray, labels: Labels) -> n
 def most_likely(
     source: str, scores: Float[np.ndarray, "S H W K"], probabilities: bool
 ) -> Int[np.ndarray, "S H W"]:
-    """The class of the largest score of each pixel, the first of equal ones.
+    """The class with the largest score at each pixel, the first of equal ones.
 
     Args:
-        source: How a message names where the scores come from.
-        scores: Logits of any size, or probabilities.
-        probabilities: Whether they must lie between 0 and 1.
+        source: Origin of the scores, for messages.
+        scores: Logits or probabilities.
+        probabilities: Whether the scores must be between 0 and 1.
 
     Raises:
-        UserError: If a score is not finite, or a probability is none.
+        UserError: If a score is not finite, or is not a probability where it must be.
     """
     finite = np.isfinite(scores).all(axis=-1)
     if not finite.all():
@@ -100,12 +100,12 @@ def most_likely(
 
 
 class Stack(NamedTuple):
-    """Masks that are not read yet.
+    """Masks before they are read.
 
     Attributes:
         paths: PNG files in the order of their numbers, or one npz.
-        numbers: The numbers of the PNG files; in an npz those from 0 up.
-        key: Name of the npz' array, or "".
+        numbers: The numbers of the PNG files; in an npz, indices from 0.
+        key: Name of the array in the npz, or "".
     """
 
     paths: tuple[pathlib.Path, ...]
@@ -116,8 +116,8 @@ class Stack(NamedTuple):
         """The masks, in order.
 
         Raises:
-            UserError: If a file cannot be read or is damaged, PNG files differ in size, or a number
-                is none of a class.
+            UserError: If a file cannot be read or is damaged, if PNG files differ in size, or if a
+                value is not a class.
         """
         if not self.key:
             return _join([_read_png(path, labels) for path in self.paths])
@@ -129,7 +129,7 @@ class Stack(NamedTuple):
 
 
 def stack_pngs(files: Mapping[int, pathlib.Path]) -> Stack:
-    """The masks in PNG files, by the number of each."""
+    """The masks in numbered PNG files."""
     numbers = tuple(sorted(files))
     return Stack(tuple(files[number] for number in numbers), numbers)
 
@@ -140,13 +140,13 @@ def stack_array(path: pathlib.Path, key: str, length: int) -> Stack:
 
 
 def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises unless the last two axes are the same for all.
+    """Checks that the last two axes are the same for all arrays.
 
     Args:
-        shapes: Shapes by how a message names what has them.
+        shapes: Shapes of the arrays, by their names in messages.
 
     Raises:
-        UserError: With the names and sizes of the first and of the first that differs from it.
+        UserError: With names and sizes of the first array and of the first that differs from it.
     """
     (first, shape), *others = shapes.items()
     for name, other in others:
@@ -158,14 +158,15 @@ def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
 def central_part(
     shapes: Mapping[str, tuple[int, ...]], crop: int | None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Takes the central part of arrays that are of one size or, cropped, become so.
+    """A function that cuts arrays to their central part.
 
     Args:
-        shapes: Shapes by how a message names what has them.
-        crop: Height and width of the part, which begins at row `(H - crop) // 2`; None for all.
+        shapes: Shapes of the arrays, by their names in messages.
+        crop: Height and width of the part, which starts at row `(H - crop) // 2`; None for the
+            whole of arrays of one size.
 
     Raises:
-        UserError: If sizes differ, or one is smaller than the part.
+        UserError: If sizes differ without a crop, or if one is smaller than the crop.
     """
     if crop is None:
         check_sizes(shapes)

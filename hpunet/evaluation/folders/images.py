@@ -1,4 +1,4 @@
-"""Matches a folder of predictions with a folder of annotations, and reads the cases."""
+"""Matches a folder of predictions with a folder of annotations, and reads their images."""
 
 import pathlib
 from collections.abc import Mapping, Set
@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from hpunet.evaluation.scoring import SampledImage
 from hpunet.evaluation.folders.files import (
     ANNOTATIONS,
     PREDICTIONS,
@@ -25,22 +24,23 @@ from hpunet.evaluation.folders.layout import (
     read_patient,
 )
 from hpunet.evaluation.folders.masks import Labels, Masks, Stack, central_part
+from hpunet.evaluation.scoring import SampledImage
 from hpunet.imaging.raster import read_luminance
 from hpunet.io.errors import UserError
 
-# Classes are kept as uint8.
+# Classes are stored as uint8.
 _MOST_CLASSES = 256
 
 
 class FolderImage(NamedTuple):
-    """An image in folders.
+    """The files of an image.
 
     Attributes:
         name: Its name.
-        patient: Whose it is, or None if that is not known.
-        predictions: Where its samples lie.
-        annotations: Where its annotations lie.
-        picture: Where the picture lies if that is not the annotations' npz, or None.
+        patient: The patient, or None if unknown.
+        predictions: The files of its samples.
+        annotations: The files of its annotations.
+        picture: The file of the picture, or None; an npz of annotations may also hold it.
     """
 
     name: str
@@ -50,17 +50,17 @@ class FolderImage(NamedTuple):
     picture: pathlib.Path | None
 
     def read(self, labels: Labels, crop: int | None) -> SampledImage:
-        """Reads and checks everything.
+        """Reads and checks all files.
 
         Args:
-            labels: Which values are which classes.
-            crop: Height and width of the central part that is taken, in pixels; None for all.
+            labels: The meaning of the values.
+            crop: Height and width of the central part that is used, in pixels; None for all.
 
         Raises:
-            UserError: If a file cannot be read or is damaged, sizes differ, or a value is none of
-                those allowed.
+            UserError: If a file cannot be read or is damaged, if sizes differ, or if a value is not
+                allowed.
         """
-        # Only annotations leave pixels out.
+        # Only annotations ignore pixels.
         classes = labels._replace(ignore_label=None)
         annotated = self.annotations.masks.read(labels)
         samples, rebuilt = self.predictions.samples.read(classes), None
@@ -108,14 +108,14 @@ class FolderImage(NamedTuple):
         return weights
 
 
-class FolderCases:
-    """Cases in folders; the files of a case are read when it is asked for.
+class FolderImages:
+    """Sampled images in folders; the files of an image are read at each access.
 
     Attributes:
         names: Name of each image, sorted.
-        num_samples: Number of samples of every image.
-        patients_known: Whether the patient of every image is known; an image of unknown patient is
-            a patient of its own.
+        num_samples: Number of samples of each image.
+        patients_known: Whether the patient of every image is known. An image of an unknown patient
+            is its own patient.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class FolderCases:
         crop: int | None,
         files: Mapping[str, tuple[pathlib.Path, Mapping[str, MaskFiles]]],
     ) -> None:
-        """Takes what `open_folders` found: `files` by what they are, with their folder."""
+        """Takes the results of `open_folders`; `files` maps their role to folder and files."""
         self._images, self._labels, self._crop, self._files = images, labels, crop, files
         self.names = [image.name for image in images]
         self.num_samples = len(images[0].predictions.samples.numbers)
@@ -136,19 +136,19 @@ class FolderCases:
         return len(self._images)
 
     def __getitem__(self, index: int) -> SampledImage:
-        """The case at `index`.
+        """Reads the image at `index`.
 
         Raises:
-            IndexError: If there is no such case.
-            UserError: If a file cannot be read or is damaged, sizes differ, or a value is none of
-                those allowed.
+            IndexError: If there is no such image.
+            UserError: If a file cannot be read or is damaged, if sizes differ, or if a value is not
+                allowed.
         """
         return self._images[index].read(self._labels, self._crop)
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of `predictions` and of `annotations`: paths below the folder, and contents.
+        """SHA-256 of `predictions` and of `annotations`, over relative paths and contents.
 
-        Only files that are scored count.
+        Only scored files count.
 
         Raises:
             UserError: If a file cannot be read.
@@ -166,24 +166,25 @@ def open_folders(
     num_classes: int = 2,
     ignore_label: int | None = None,
     crop: int | None = None,
-) -> FolderCases:
+) -> FolderImages:
     """Matches the files of folders by their names; see `hpunet.evaluation.folders` for the layouts.
 
-    Names, and what the headers of npz files say, are checked here; pixels when a case is read.
+    Names and the headers of npz files are checked here, pixels when an image is read.
 
     Args:
-        predictions: Folder of samples, and perhaps of reconstructions of the annotations.
+        predictions: Folder of samples, optionally with reconstructions of the annotations.
         annotations: Folder of annotations of the same images.
-        images: Folder of the pictures, for figures; goes before an npz' own `image`.
+        images: Folder of pictures for figures; has priority over the `image` of an npz.
         num_classes: Labels are 0 to `num_classes` - 1; 2 to 256.
-        ignore_label: Annotated pixels of this label count nowhere.
-        crop: Height and width, in pixels, of the central part that is taken of every mask; None
-            for all of it.
+        ignore_label: Annotated pixels with this label are ignored.
+        crop: Height and width of the central part of every mask that is used, in pixels; None for
+            all of it.
 
     Raises:
-        UserError: If a folder is missing or holds no mask, a file's name is unknown or there twice,
-            an image is in one folder only, the numbers of samples differ between images or those
-            of reconstructions from the annotations', or an npz is not as it must be.
+        UserError: If a folder is missing or holds no mask; if the name of a file is unknown or not
+            unique; if an image is in only one folder; if the number of samples differs between
+            images, or that of reconstructions from that of annotations; or if an npz has another
+            layout.
     """
     if not 2 <= num_classes <= _MOST_CLASSES:
         raise UserError(f"--num_classes={num_classes}: allowed are 2 to {_MOST_CLASSES}")
@@ -199,7 +200,7 @@ def open_folders(
     _check_num_samples(opened)
     _check_reconstructions(opened)
     files = {"predictions": (predictions, predicted), "annotations": (annotations, annotated)}
-    return FolderCases(opened, Labels(num_classes, ignore_label), crop, files)
+    return FolderImages(opened, Labels(num_classes, ignore_label), crop, files)
 
 
 def _open_image(
@@ -227,7 +228,7 @@ def _open_image(
 
 
 def _check_names(predicted: Set[str], annotated: Set[str]) -> None:
-    """Raises if an image is in one folder only."""
+    """Raises if an image is in only one of the folders."""
     lacks = [
         count_names(sorted(names), what)
         for names, what in (
@@ -253,7 +254,7 @@ def _check_num_samples(images: list[FolderImage]) -> None:
 
 
 def _check_reconstructions(images: list[FolderImage]) -> None:
-    """Raises unless no image has reconstructions or each has one of every annotation."""
+    """Raises unless each image has a reconstruction of every annotation, or none has any."""
     without = [image.name for image in images if image.predictions.reconstructions is None]
     if without and len(without) < len(images):
         raise UserError(
@@ -266,7 +267,7 @@ def _check_reconstructions(images: list[FolderImage]) -> None:
 
 
 def _compare(name: str, rebuilt: Stack, annotated: Stack) -> None:
-    """Raises unless two stacks have the same number of masks, and of PNG files the same numbers."""
+    """Raises unless two stacks have the same number of masks, and PNG files the same numbers."""
     own, wanted = rebuilt.numbers, annotated.numbers
     unlike = ""
     if len(own) != len(wanted):
