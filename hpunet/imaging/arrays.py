@@ -23,8 +23,13 @@ from hpunet.imaging.volume import IMAGE, Picture, ReadMode, Volume, whole_volume
 from hpunet.io.errors import UserError
 
 MOST_CHANNELS = 4
-# Headers are parsed as Python is.
-ERRORS = (*DAMAGE, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)
+# Headers are parsed as Python source. zipfile raises the last two for unknown compression and for
+# encryption.
+ERRORS = (
+    *DAMAGE,
+    *(SyntaxError, tokenize.TokenError),
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError),
+)
 
 
 def open_npy(path: Path, mode: ReadMode = IMAGE) -> Volume:

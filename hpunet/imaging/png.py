@@ -23,10 +23,10 @@ ONE_CHANNEL = {
     *((depth, colour) for depth in (1, 2, 4, 8) for colour in (0, 3)),
     (16, 0),
 }
-# What Pillow documents or raises for a file that is damaged, and for one that is too large.
-PILLOW_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, struct.error),
-    *(zlib.error, NotImplementedError, OverflowError),
+# Pillow's plugins raise SyntaxError and IndexError for damaged files.
+PILLOW_ERRORS: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, struct.error, zlib.error),
+    *(SyntaxError, IndexError, NotImplementedError),
     *(Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 # First row and column and steps of an interlaced image's passes (PNG specification, section 8.2).

@@ -26,14 +26,16 @@ LEAST_SPAN = 2**14
 QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
 # Of one plane. Above it, Pillow warns of files that are small on disk and fill the memory.
 MOST_PIXELS = 89_478_485
-# What libraries document, or are known to raise, for a damaged file. A name stands for a class of a
-# package that loads when it is needed.
+# What every library raises for damaged files. A text is the name of a class in a package that loads
+# when it is needed.
 DAMAGE: Errors = (
-    *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError),
-    *(OverflowError, NotImplementedError, RuntimeError, struct.error, zlib.error),
+    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError),
+    *(struct.error, zlib.error),
 )
+# pydicom reads elements when they are accessed, and documents these for its decoders.
 DICOM_ERRORS: Errors = (
     *DAMAGE,
+    *(AttributeError, IndexError, NotImplementedError, RuntimeError),
     "pydicom.errors.BytesLengthException",
     "pydicom.errors.InvalidDicomError",
 )

@@ -1,6 +1,6 @@
 """Reads an image with its annotations, and checks them against each other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,41 +41,45 @@ def read_examples(
     }
     if volume is None or len(masks) < len(entry.masks) or not masks:
         return
-    for number in range(len(volume.pictures)):
+    count = len(volume.pictures)
+    for number in range(count):
         planes = [labels[number] for labels in masks.values()]
-        if (
-            config.slices == "annotated"
-            and len(volume.pictures) > 1
-            and not any(map(_shows, planes))
-        ):
+        if config.slices == "annotated" and count > 1 and not any(map(_shows, planes)):
             continue
         try:
             picture = volume.pictures[number]
         except UserError as error:
             faults.add_error(entry.image, error)
             continue
-        size = picture.values.shape[:2]
-        wrong = [name for name, labels in masks.items() if labels.shape[1:] != size]
-        for annotator in wrong:
-            own, other = ("x".join(map(str, s)) for s in (masks[annotator].shape[1:], size))
-            faults.add(
-                entry.masks[annotator], f"is {own} pixels, but its image {entry.image} is {other}"
-            )
-        if wrong:
+        if _differ_in_size(entry, picture.values.shape[:2], masks, faults):
             return
         yield {
             "image": picture.values,
             "annotations": np.stack(planes),
             "annotators": tuple(masks),
             "patient": entry.group,
-            "name": _slice_name(entry.name, volume, number),
+            "name": entry.name if count == 1 else _slice_name(entry.name, count, number),
         }
 
 
-def _slice_name(name: str, volume: Volume, number: int) -> str:
-    if len(volume.pictures) == 1:
-        return name
-    return f"{name}/slice_{number:0{len(str(len(volume.pictures) - 1))}}"
+def _differ_in_size(
+    entry: ImageFiles,
+    size: tuple[int, ...],
+    masks: Mapping[str, UInt8[np.ndarray, "N H W"]],
+    faults: Faults,
+) -> bool:
+    """Whether a mask differs in size from its image, which adds a fault."""
+    wrong = [name for name, labels in masks.items() if labels.shape[1:] != size]
+    for annotator in wrong:
+        own, other = ("x".join(map(str, s)) for s in (masks[annotator].shape[1:], size))
+        faults.add(
+            entry.masks[annotator], f"is {own} pixels, but its image {entry.image} is {other}"
+        )
+    return bool(wrong)
+
+
+def _slice_name(name: str, count: int, number: int) -> str:
+    return f"{name}/slice_{number:0{len(str(count - 1))}}"
 
 
 def _shows(labels: UInt8[np.ndarray, "H W"]) -> bool:
