@@ -1,23 +1,29 @@
-"""Masks as numbers: what stands at each pixel of a file, before anyone knows what it means."""
+"""Masks as numbers: the value or colour of each pixel, before it becomes a class."""
 
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer, Shaped
 
-from hpunet.imaging.formats import LOSSY_SUFFIXES, MASK_SUFFIXES, open_file, suffix_of
-from hpunet.imaging.volume import MASK, ReadMode, Volume
+from hpunet.imaging.formats import (
+    LOSSY_SUFFIXES,
+    MASK_SUFFIXES,
+    RASTER_SUFFIXES,
+    open_file,
+    suffix_of,
+)
+from hpunet.imaging.volume import MASK, Picture, ReadMode, Volume
 from hpunet.io.errors import UserError
 
 ALLOWED = "PNG, TIFF, npy, npz and NIfTI (.nii, .nii.gz)"
-# What a pixel's number is made of: red, green, blue.
+# Factors of red, green and blue in the number of a pixel.
 COLOUR = np.array([1 << 16, 1 << 8, 1], np.int32)
-# Number of a class.
+# The largest number of a class.
 LARGEST = 2**31 - 1
 
 
 def open_masks(path: Path, mode: ReadMode = MASK) -> Volume:
-    """The masks of a file, read as images are, by its suffix.
+    """Opens the masks of a file, with the reader that its suffix has for images, too.
 
     Args:
         path: PNG, TIFF (of many pages), npy or npz (`[H, W]` or `[N, H, W]`, in an npz alone or
@@ -25,40 +31,39 @@ def open_masks(path: Path, mode: ReadMode = MASK) -> Volume:
         mode: How masks are read.
 
     Raises:
-        UserError: If the file is of another format, or unreadable.
+        UserError: If the file is of another format, unreadable, or of a format without colours
+            where these are wanted.
     """
     suffix = suffix_of(path)
     if suffix not in MASK_SUFFIXES:
         why = " (JPEG alters values)" if suffix in LOSSY_SUFFIXES else ""
         raise UserError(f"{path}: is no file for masks{why}; allowed are {ALLOWED}")
+    if mode.colours and suffix not in RASTER_SUFFIXES:
+        raise UserError(f"{path}: has no colours, but classes are given as colours")
     return open_file(path, mode)
 
 
-def labels_of(masks: Volume, colours: bool = False) -> Integer[np.ndarray, "N H W"]:
+def labels_of(masks: Volume) -> Integer[np.ndarray, "N H W"]:
     """The numbers of pixels, slice by slice.
 
     Args:
-        masks: What `open_masks` gives.
-        colours: Whether a pixel's number is its colour, `0xRRGGBB`, and not what stands in the
-            file, of palettes the index. The masks must be read so, too.
+        masks: The masks from `open_masks`. If they are read as colours, the number of a pixel is
+            `0xRRGGBB`; otherwise it is the stored value, of palettes the index.
 
     Raises:
-        UserError: If they are unreadable or differ in size, hold fractions, colours where none are
-            wanted, or none where they are.
+        UserError: If they are unreadable or differ in size, or hold fractions, or colours where
+            these are not wanted.
     """
     place = masks.place
-    planes = [_numbers(place, picture.values, colours) for picture in masks.pictures]
+    planes = [_numbers(place, picture) for picture in masks.pictures]
     if len({plane.shape for plane in planes}) > 1:
         raise UserError(f"{place}: its pages differ in size; allowed is one size")
     return np.stack(planes)
 
 
-def _numbers(
-    path: Path, values: Shaped[np.ndarray, "H W *C"], colours: bool
-) -> Integer[np.ndarray, "H W"]:
-    if colours and values.shape[2:] != (len(COLOUR),):
-        raise UserError(f"{path}: has no colours, but classes are given as colours")
-    if colours:
+def _numbers(path: Path, picture: Picture) -> Integer[np.ndarray, "H W"]:
+    values = picture.values
+    if picture.quantity == "colours":
         return values.astype(np.int32) @ COLOUR
     if values.ndim == 3:
         if (values != values[..., :1]).any():

@@ -136,7 +136,9 @@ def _read_mask(path: Path, page: int, mode: ReadMode) -> Picture:
         image.seek(page)
         check_size(image.height, image.width, path)
         _load(image)
-        if mode.colours or (image.mode != "P" and len(image.getbands()) > 1):
+        if mode.colours:
+            return Picture(np.asarray(image.convert("RGB")), None, "colours")
+        if image.mode != "P" and len(image.getbands()) > 1:
             return Picture(np.asarray(image.convert("RGB")), None, "labels")
         values = np.asarray(image)
         if image.format == "PNG":

@@ -1,4 +1,4 @@
-"""What readers give: a volume whose slices are read when they are asked for."""
+"""The type that all readers return: a volume whose slices are read at each access."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ class ReadMode(NamedTuple):
     """What a file is read as.
 
     Attributes:
-        mask: Whether it holds masks: values stay as they are stored, of palettes the indices, and
-            nothing is turned or windowed. Otherwise it holds images.
-        colours: Whether the classes of masks are colours: of palettes and gray levels these are
-            read as RGB.
-        strict: Whether damage is refused that does not change the pixels. Only PNG files, whose
-            chunks have checksums, are read differently: see `hpunet.imaging.png`.
+        mask: Whether the file holds masks, whose values are read as they are stored, of palettes
+            the indices. Otherwise it holds images.
+        colours: Whether the classes of masks are colours; palettes and gray levels are then read
+            as RGB.
+        strict: Whether all damage is refused, even if it does not change the pixels. It matters for
+            PNG, whose chunks have checksums; see `hpunet.imaging.png`.
     """
 
     mask: bool = False
@@ -32,12 +32,13 @@ class Picture(NamedTuple):
     """One slice of a volume, or an image in the plane, with the values that its file holds.
 
     Attributes:
-        values: Of an image finite float32 `[H, W, C]`, after rescale slope and intercept where the
-            format has them. Of a mask `[H, W]` or `[H, W, C]` in the type that is stored.
-        window: The values that black and white stand for, or None where that is not known and the
-            user must say it.
-        quantity: What the values are: `HU`, `8-bit`, `16-bit` or `intensity`; `labels` of a mask.
-        spacing: Height and width of a pixel in mm, or None where that is not known.
+        values: Of an image finite float32 `[H, W, C]`, after rescale slope and intercept if the
+            format has them. Of a mask `[H, W]` or `[H, W, C]` in the stored type.
+        window: Intensity window: the values of black and white, or None if they are not known and
+            the user must give them.
+        quantity: The kind of the values: `HU`, `8-bit`, `16-bit` or `intensity`. Of a mask
+            `labels`, or `colours` if its classes are colours.
+        spacing: Height and width of a pixel in mm, or None if unknown.
     """
 
     values: Float[np.ndarray, "H W C"] | Shaped[np.ndarray, "H W"]
@@ -47,10 +48,10 @@ class Picture(NamedTuple):
 
 
 class Slices(Sequence[Picture]):
-    """Slices of a file, each read whenever it is asked for."""
+    """Slices of a file, each read at each access."""
 
     def __init__(self, read: Callable[[int], Picture], numbers: Sequence[int]) -> None:
-        """Keeps what is needed to read the slices of these numbers."""
+        """Takes the reader and the numbers of the slices."""
         self._read = read
         self._numbers = tuple(numbers)
 
@@ -80,18 +81,18 @@ class Slices(Sequence[Picture]):
 
 
 class Volume(NamedTuple):
-    """The image or mask in a file or series, or slices that were selected from it.
+    """The images or masks in a file or series, or slices selected from it.
 
     Attributes:
-        name: Of the folder that its results go to: relative, without suffix, unique in a command.
+        name: Name of the folder for its results: relative, without suffix, unique in a command.
         place: Its file or folder, for messages.
         kind: `picture`, `nifti` or `dicom`.
-        pictures: Its slices in order, read when asked for and all of one size. Rows go from
-            anterior to posterior and columns from the patient's right to the left where the file
-            says how the patient lies.
-        numbers: The numbers of these slices in the file, from 0; None for a single image.
-        geometry: What a writer needs to put masks back where the slices come from, or None; its
-            `select` does the same as that of the volume.
+        pictures: Its slices in order, all of one size, read at each access. Rows go from anterior
+            to posterior and columns from the patient's right to left if the file gives the
+            orientation of the patient.
+        numbers: The numbers of the slices in the file, from 0; None for a single image.
+        geometry: The position of the slices, for writers of masks, or None. Its `select` does the
+            same as that of the volume.
     """
 
     name: str
@@ -132,7 +133,7 @@ def whole_volume(
 
 
 class Orientation(NamedTuple):
-    """How a stored plane is turned so that a person sees it the usual way round.
+    """How a stored plane is turned to the usual orientation of display.
 
     Attributes:
         transpose: Whether the stored plane's first axis is shown as columns.

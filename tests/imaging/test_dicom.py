@@ -17,7 +17,6 @@ from pydicom.uid import (
 from hpunet.imaging.read import find_volumes, read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import AXIAL, ct_header, distinct, write_ct, write_enhanced
-from tests.imaging.reading import read_pictures
 
 # The patient's axial slice: front at the top, the right side on the left.
 SHOWN = distinct(4, 6)
@@ -285,7 +284,7 @@ def test_what_is_no_image_is_left_out_of_folders_and_counted(tmp_path):
 
 def check_all(path, slices):
     for scan in read_volumes([path], slices):
-        read_pictures(scan)
+        list(scan.pictures)
 
 
 def refusal(path, slices=None):
@@ -394,7 +393,7 @@ def test_nothing_is_printed_of_what_pydicom_finds_odd(tmp_path, capfd):
     path = write_ct(tmp_path / "x.dcm", SHOWN)
     raw = path.read_bytes()
     path.write_bytes(raw.replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.x.2"))
-    read_pictures(read_one(path))
+    list(read_one(path).pictures)
     assert capfd.readouterr() == ("", "")
 
 

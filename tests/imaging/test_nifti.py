@@ -10,7 +10,6 @@ import pytest
 from hpunet.imaging.nifti import place_slices
 from hpunet.imaging.read import read_volumes
 from hpunet.io.errors import UserError
-from tests.imaging.reading import read_pictures
 
 # float32 beside the same sum in float64.
 ROUNDING = 1e-4
@@ -222,7 +221,7 @@ def test_files_that_change_are_read_anew(tmp_path):
 
 def refusal(path, slices="all"):
     with pytest.raises(UserError) as refused:
-        read_pictures(read_one(path, slices))
+        list(read_one(path, slices).pictures)
     message = str(refused.value)
     assert message.startswith(str(path))
     assert len(message.splitlines()) == 1
@@ -284,7 +283,7 @@ def test_nothing_is_said_of_what_nibabel_repairs(tmp_path, caplog):
     # pixdim[1] is negative, which nibabel logs.
     raw[80:84] = np.float32(-1).tobytes()
     path.write_bytes(raw)
-    read_pictures(read_one(path, "0"))
+    list(read_one(path, "0").pictures)
     assert caplog.records == []
 
 

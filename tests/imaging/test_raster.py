@@ -8,7 +8,6 @@ from PIL import Image
 from hpunet.imaging import reading
 from hpunet.imaging.read import read_volumes
 from hpunet.io.errors import UserError
-from tests.imaging.reading import read_pictures
 
 GRAY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 ORIENTATION, PHOTOMETRIC = 274, 262
@@ -32,7 +31,7 @@ def picture_of(path):
 
 def refusal(path, slices=None):
     with pytest.raises(UserError) as refused:
-        read_pictures(read_one(path, slices))
+        list(read_one(path, slices).pictures)
     message = str(refused.value)
     assert message.startswith(f"{path}: ")
     assert len(message.splitlines()) == 1
@@ -282,4 +281,4 @@ def test_values_that_are_not_finite_are_counted(tmp_path):
     assert "2 values are NaN or infinite; allowed are finite numbers" in refusal(path)
     path = save_pages(tmp_path / "b.tif", np.float32(GRAY), stored)
     with pytest.raises(UserError, match=r"b\.tif slice 1: 2 values are NaN"):
-        read_pictures(read_one(path, "all"))
+        list(read_one(path, "all").pictures)

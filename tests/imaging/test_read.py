@@ -8,7 +8,6 @@ from hpunet.imaging.naming import distinct_names
 from hpunet.imaging.read import find_volumes, read_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import distinct, write_ct
-from tests.imaging.reading import read_pictures
 
 GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
@@ -189,7 +188,7 @@ def test_pixels_are_read_when_asked_for(tmp_path):
     np.save(path, np.array([[1, np.nan]]))
     (scan,) = read_volumes([path])
     with pytest.raises(UserError, match="1 values are NaN"):
-        read_pictures(scan)
+        list(scan.pictures)
 
 
 def test_same_names_keep_their_suffix(tmp_path):

@@ -107,7 +107,7 @@ def _read_mask(
     path = entry.masks[annotator]
     try:
         masks = open_masks(path, ReadMode(mask=True, colours=table.colours))
-        labels = table.classes_of(labels_of(masks, table.colours), path)
+        labels = table.classes_of(labels_of(masks), path)
         if (labels == IGNORED).all():
             raise UserError("ignores all of its pixels; allowed is a mask that says something")
         if volume is not None and not _lies_alike(volume, masks):
