@@ -1,16 +1,17 @@
-"""The train command on a tiny network, as a process of its own."""
+"""The train command on a tiny network, as a process of its own or in this one."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
+import jax
 import orbax.checkpoint as ocp
 
+from hpunet import train
 from hpunet.training.metrics_log import read_metrics
+from tests.commands import ROOT, TIME_LIMIT, Done, run_here
 
-TIME_LIMIT = 240
 SETTINGS = {
     "num_steps": 12,
     "batch_size": 4,
@@ -30,30 +31,36 @@ SETTINGS = {
 }
 
 
-class Done(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-def start(workdir, prepared_dir, *flags, num_devices=1, **changed):
+def words_of(workdir, prepared_dir, *flags, **changed):
     settings = SETTINGS | {name.replace("__", "."): value for name, value in changed.items()}
+    return [
+        *("--config=synthetic", f"--workdir={workdir}"),
+        f"--config.data.prepared_dir={prepared_dir}",
+        *(f"--config.{name}={value}" for name, value in settings.items()),
+        *flags,
+    ]
+
+
+def run(workdir, prepared_dir, *flags, **changed):
+    """Runs the command in this process, on all its devices."""
+    return run_here(train, *words_of(workdir, prepared_dir, *flags, **changed))
+
+
+def start(workdir, prepared_dir, *flags, num_devices=None, **changed):
+    """Starts the command with as many devices as this process has, unless told how many."""
     environment = dict(os.environ)
-    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={num_devices}"
+    count = jax.local_device_count() if num_devices is None else num_devices
+    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "hpunet.train", "--config=synthetic", f"--workdir={workdir}"),
-            f"--config.data.prepared_dir={prepared_dir}",
-            *(f"--config.{name}={value}" for name, value in settings.items()),
-            *flags,
+            *(sys.executable, "-m", "hpunet.train"),
+            *words_of(workdir, prepared_dir, *flags, **changed),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         start_new_session=True,
     )
 

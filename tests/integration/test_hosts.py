@@ -13,7 +13,8 @@ from tests import tiny_command
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-# Two processes add up a batch as two devices of one process do, but not in the same program.
+# Two processes of two devices add up a batch as four devices of one process do, but not in the
+# same program.
 TOLERANCE = 1e-5
 CHANGED = {"num_steps": 6, "checkpoint_every": 3, "evaluate_every": 3}
 
@@ -32,15 +33,17 @@ def free_port():
 def start_both(workdir, prepared_dir, **changed):
     hosts = [f"--coordinator=localhost:{free_port()}", "--num_processes=2"]
     return [
-        tiny_command.start(workdir, prepared_dir, *hosts, f"--process_id={i}", **changed)
+        tiny_command.start(
+            workdir, prepared_dir, *hosts, f"--process_id={i}", num_devices=2, **changed
+        )
         for i in range(2)
     ]
 
 
 @pytest.fixture(scope="module")
 def single(folder, quick_compilation):
-    process = tiny_command.start(folder / "one", folder / "data", num_devices=2, **CHANGED)
-    done = tiny_command.finish(process)
+    assert jax.local_device_count() == 4
+    done = tiny_command.run(folder / "one", folder / "data", **CHANGED)
     assert done.code == 0, done.stderr
     return folder / "one", done
 

@@ -1,25 +1,24 @@
 """Every command and snippet of the README works, in shortened form."""
 
-import os
+import importlib
 import re
 import shlex
 import shutil
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.models.hierarchical.config import ModelConfig
+from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
+from tests.commands import ROOT, run_here, run_process
 from tests.evaluation import judging
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
@@ -35,12 +34,10 @@ CONVERSION = [line for line in COMMANDS if line.startswith("python -m hpunet.con
 SET_UP = ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -e '.[dev,medical]'"]
 TESTS = "python -m pytest -q -n 2"
 
-# Commands that run elsewhere find the same package, and one device.
-IN_ROOT = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
 SIZE = 32
 TINY = {
     "num_steps": 2,
-    "batch_size": 2,
+    "batch_size": 4,
     "log_every": 1,
     "evaluate_every": 2,
     "data.crop": SIZE,
@@ -95,7 +92,19 @@ def shortened(command, workdir, prepared_dir, lidc_dir):
         # What the README's command downloads.
         words.append(f"--config.data.dir={lidc_dir}")
     words += [f"--config.{name}={value}" for name, value in TINY.items()]
-    return [sys.executable, *words[1:], f"--config.data.prepared_dir={prepared_dir}"]
+    return [*words[1:], f"--config.data.prepared_dir={prepared_dir}"]
+
+
+def run(words, folder, in_a_process=False):
+    """Runs what stands behind `python`; one example of each command in a process of its own."""
+    if in_a_process:
+        done = run_process(words, folder)
+    else:
+        dash_m, name, *rest = words
+        assert dash_m == "-m"
+        done = run_here(importlib.import_module(name), *rest, folder=folder)
+    assert done.code == 0, done.stderr
+    return done
 
 
 def test_readme_has_set_up_tests_and_commands_and_none_that_no_test_knows():
@@ -126,13 +135,13 @@ def test_ci_runs_the_four_commands_of_contributing():
     assert positions == sorted(positions)
 
 
-def test_command_of_the_tests_collects_this_one():
-    words = [*shlex.split(TESTS)[1:], "--collect-only", "tests/integration/test_readme.py"]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    assert "test_command_of_the_tests_collects_this_one" in done.stdout
+def test_command_of_the_tests_collects_this_one(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    dash_m, name, *words = shlex.split(TESTS)[1:]
+    assert (dash_m, name) == ("-m", "pytest")
+    words += ["--collect-only", "-p", "no:faulthandler", "tests/integration/test_readme.py"]
+    assert pytest.main(words) == 0
+    assert "test_command_of_the_tests_collects_this_one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", TRAINING, ids=range(len(TRAINING)))
@@ -140,11 +149,8 @@ def test_training_command_leaves_what_the_readme_says(command, lidc_dir, tmp_pat
     workdir = tmp_path_factory.mktemp("runs") / "run"
     prepared = lidc_dir.parent / "prepared"
     words = shortened(command, workdir, prepared, lidc_dir)
-    one_device = {**os.environ, "XLA_FLAGS": ""}
-    done = subprocess.run(
-        words, cwd=ROOT, env=one_device, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    # A process joins others before it computes anything.
+    done = run(words, ROOT, command == TRAINING[0] or "--coordinator" in command)
     names = {path.name.split(".out.")[0] for path in workdir.iterdir()}
     expected = {"config.json", "metrics.jsonl", "events", "checkpoints", "weights.safetensors"}
     assert expected | {"samples.png", "course.png"} <= names
@@ -172,7 +178,7 @@ def scored_dir(lidc_dir):
 
 @pytest.mark.parametrize("command", SCORING, ids=range(len(SCORING)))
 def test_scoring_command_leaves_what_the_readme_says(command, scored_dir):
-    words = [sys.executable, *shlex.split(command)[1:]]
+    words = shlex.split(command)[1:]
     if "--predictions" not in command:
         words += ["--num_samples=2", f"--config.data.prepared_dir={scored_dir / 'prepared'}"]
     if "configs/lidc.py" in command:
@@ -182,10 +188,7 @@ def test_scoring_command_leaves_what_the_readme_says(command, scored_dir):
     if "--out=scores.json" in words:
         out = scored_dir / "scores.json"
     out.unlink(missing_ok=True)
-    done = subprocess.run(
-        words, cwd=scored_dir, env=IN_ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = run(words, scored_dir, "--predictions" in command)
     assert "GED²" in done.stdout
     assert out.is_file()
     assert out.with_suffix(".csv").is_file()
@@ -200,11 +203,7 @@ def test_sampling_command_leaves_what_the_readme_says(command, tmp_path):
     own = tmp_path / "runs" / "synthetic" / "weights.safetensors"
     # The published weights have a test of their own.
     words = [word.replace("=lidc", f"={own}") for word in shlex.split(command)[1:]]
-    words = [sys.executable, *words, "--num_samples=2"]
-    done = subprocess.run(
-        words, cwd=tmp_path, env=IN_ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = run([*words, "--num_samples=2"], tmp_path, command == SAMPLING[0])
     assert "hypothes" in done.stdout
     found = {
         path.relative_to(tmp_path / "samples").as_posix()
@@ -226,22 +225,18 @@ def test_commands_on_ones_own_images_leave_what_the_readme_says(tmp_path):
             "(1, 1, 1)", "(1, 1)"
         )
         (tmp_path / name).write_text(small)
-    quick = {**IN_ROOT, "JAX_DISABLE_MOST_OPTIMIZATIONS": "true"}
     few = {"num_steps": 2, "log_every": 1, "evaluate_every": 2, "data.num_workers": 0}
     few |= {"evaluation.num_images": 2, "evaluation.num_samples": 2}
     few |= {"model.convs_per_block": 1, "model.blocks_per_level": 1}
     for line in OWN:
-        words = [sys.executable, *shlex.split(line)[1:]]
+        words = shlex.split(line)[1:]
         if "--config=own.py" in words:
             words.append(f"--config.data.prepared_dir={tmp_path / 'prepared'}")
         if "hpunet.train" in words:
             words += [f"--config.{name}={value}" for name, value in few.items()]
         if "hpunet.evaluate" in words or "hpunet.sample" in words:
             words.append("--num_samples=2")
-        done = subprocess.run(
-            words, cwd=tmp_path, env=quick, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        run(words, tmp_path, "make_own.py" in words or "hpunet.inspect" in words)
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     assert {
         "inspection/contact_sheet.png",
@@ -261,19 +256,16 @@ def test_conversion_command_leaves_what_the_readme_says(command, tmp_path):
         shutil.copyfile(file, tmp_path / file.name)
     # The checkpoint here is of a small network, whose settings are found.
     commands = [c.replace(" --config=lidc", "") for c in (CONVERSION[0], command)]
-    words = [[sys.executable, *shlex.split(c)[1:]] for c in commands]
+    words = [shlex.split(c)[1:] for c in commands]
     for one in words[command == CONVERSION[0] :]:
-        done = subprocess.run(
-            one, cwd=tmp_path, env=IN_ROOT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        run(one, tmp_path, in_a_process=True)
     out = tmp_path / words[-1][-1].removeprefix("--out=")
     assert len(list(out.parent.glob(f"{out.name}*"))) == (2 if "reference" in command else 1)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_snippet_runs(snippet, tmp_path, monkeypatch):
-    network = ModelConfig(
+    network = HierarchicalConfig(
         latent_dims=(1, 1), channels_per_block=(4, 4, 4), convs_per_block=1, blocks_per_level=1
     )
     model = build_model(network)

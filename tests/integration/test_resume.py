@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from hpunet.data.pipeline import PARENT_CHECK_SECONDS
 from tests import tiny_command
+from tests.commands import TIME_LIMIT
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -25,7 +25,7 @@ def prepared_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, prepared_dir, quick_compilation):
     workdir = tmp_path_factory.mktemp("uninterrupted")
-    done = tiny_command.finish(tiny_command.start(workdir, prepared_dir))
+    done = tiny_command.run(workdir, prepared_dir)
     assert done.code == 0, done.stderr
     return workdir
 
@@ -84,10 +84,9 @@ def test_command_stopped_and_killed_again_and_again_ends_as_if_it_never_was(
     stop(tmp_path, prepared_dir, signal.SIGTERM, 1, 143)
     kill(tmp_path, prepared_dir, 5, moments.uniform(0, 0.1))
     stop(tmp_path, prepared_dir, signal.SIGINT, 6, 130)
-    for line in (9, 11):
-        kill(tmp_path, prepared_dir, line, moments.uniform(0, 0.1))
-        assert not (tmp_path / "weights.safetensors").exists()
-    done = tiny_command.finish(tiny_command.start(tmp_path, prepared_dir))
+    kill(tmp_path, prepared_dir, 9, moments.uniform(0, 0.1))
+    assert not (tmp_path / "weights.safetensors").exists()
+    done = tiny_command.run(tmp_path, prepared_dir)
     assert done.code == 0, done.stderr
     assert_same_run(tmp_path, uninterrupted)
     settings = json.loads((tmp_path / "config.json").read_text())
@@ -112,7 +111,7 @@ def test_readers_do_not_outlive_a_killed_run(tmp_path, prepared_dir):
     wait_for_line(process, tmp_path, 1)
     process.kill()
     # It ends once no reader holds the pipes any more.
-    process.communicate(timeout=10 * PARENT_CHECK_SECONDS)
+    process.communicate(timeout=TIME_LIMIT)
 
 
 def test_changed_configuration_is_refused_in_one_line_that_names_the_keys(
@@ -120,7 +119,7 @@ def test_changed_configuration_is_refused_in_one_line_that_names_the_keys(
 ):
     before = (uninterrupted / "config.json").read_bytes()
     changed = {"seed": 1, "objective__kappa": 0.1, "num_steps": 20, "checkpoint_every": 7}
-    done = tiny_command.finish(tiny_command.start(uninterrupted, prepared_dir, **changed))
+    done = tiny_command.run(uninterrupted, prepared_dir, **changed)
     assert done.code == 2
     assert len(done.stderr.splitlines()) == 1
     assert "seed (was 0, now 1)" in done.stderr
