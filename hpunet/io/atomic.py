@@ -8,11 +8,11 @@ can remove what a killed one left behind.
 import contextlib
 import functools
 import glob
+import itertools
 import json
 import os
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,9 @@ from hpunet.io.errors import UserError, reason, writing_to
 
 # In the names of unfinished folders, as TFDS names its own.
 INCOMPLETE = "incomplete."
+# Of a long name, bytes that leave room for the rest of an unfinished one.
+_NAME_BYTES = 100
+_numbers = itertools.count()
 
 
 @contextlib.contextmanager
@@ -38,8 +41,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     _clear_parts(path.parent.absolute())
-    writer = f"{threading.get_native_id()}.{socket.gethostname()}.{os.getpid()}"
-    part = path.with_name(f"{path.name}.{writer}.part")
+    writer = f"{next(_numbers)}.{socket.gethostname()}.{os.getpid()}"
+    part = path.with_name(f"{_shortened(path)}.{writer}.part")
     try:
         # Not with tempfile, which makes files that only their owner may read.
         with part.open("wb") as file:
@@ -140,8 +143,12 @@ def _clear_parts(folder: Path) -> None:
 
 
 def _prefix(out: Path) -> str:
-    # The host is named for disks that hosts share. A long name is cut to leave room for the rest.
-    return f".{out.name[:100]}.{INCOMPLETE}{socket.gethostname()}."
+    # With the host, because hosts may share a disk.
+    return f".{_shortened(out)}.{INCOMPLETE}{socket.gethostname()}."
+
+
+def _shortened(path: Path) -> str:
+    return os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])
 
 
 def _clear_folders(out: Path) -> None:

@@ -87,6 +87,15 @@ def test_two_threads_do_not_write_into_each_other(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127])
+def test_longest_names_can_be_written(tmp_path, name):
+    write_whole(tmp_path / name, b"file")
+    (tmp_path / name).unlink()
+    with whole_folder(tmp_path / name):
+        pass
+    assert names(tmp_path) == [name]
+
+
 def test_what_dead_processes_of_this_host_left_is_removed(tmp_path, dead):
     kept = [f"file.elsewhere.{dead}.part", f"file.{HOST}.{os.getpid()}0.d", "file.part", "x.1.part"]
     kept += [f"other.{HOST}.{os.getppid()}.part"]
