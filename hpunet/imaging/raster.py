@@ -59,7 +59,8 @@ def open_raster(path: Path, mode: ReadMode = IMAGE) -> Volume:
         if not mode.mask:
             _check_pages(image, count, path)
     if mode.mask:
-        return whole_volume(path, "picture", count, lambda page: _read_mask(path, page, mode))
+        masks = functools.cache(functools.partial(_read_masks, path, count, mode))
+        return whole_volume(path, "picture", count, lambda page: masks()[page])
 
     @functools.cache
     def window(dtype: np.dtype) -> tuple[float, float] | None:
@@ -131,19 +132,24 @@ def _read_page(path: Path, page: int) -> np.ndarray:
         return np.iinfo(values.dtype).max - values if upside_down else values
 
 
-def _read_mask(path: Path, page: int, mode: ReadMode) -> Picture:
+def _read_masks(path: Path, count: int, mode: ReadMode) -> list[Picture]:
+    """All pages at once: to reach a page, Pillow reads the headers of those before it."""
     with open_image(path) as image:
-        image.seek(page)
-        check_size(image.height, image.width, path)
-        _load(image)
-        if mode.colours:
-            return Picture(np.asarray(image.convert("RGB")), None, "colours")
-        if image.mode != "P" and len(image.getbands()) > 1:
-            return Picture(np.asarray(image.convert("RGB")), None, "labels")
-        values = np.asarray(image)
-        if image.format == "PNG":
-            values = unstretched(values, _head(path))
-        return Picture(values, None, "labels")
+        return [_read_mask(image, page, path, mode) for page in range(count)]
+
+
+def _read_mask(image: Image.Image, page: int, path: Path, mode: ReadMode) -> Picture:
+    image.seek(page)
+    check_size(image.height, image.width, path)
+    _load(image)
+    if mode.colours:
+        return Picture(np.asarray(image.convert("RGB")), None, "colours")
+    if image.mode != "P" and len(image.getbands()) > 1:
+        return Picture(np.asarray(image.convert("RGB")), None, "labels")
+    values = np.asarray(image)
+    if image.format == "PNG":
+        values = unstretched(values, _head(path))
+    return Picture(values, None, "labels")
 
 
 def _read_strictly(path: Path) -> Picture:
