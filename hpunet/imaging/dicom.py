@@ -1,4 +1,4 @@
-"""Images of DICOM files and series."""
+"""Volumes from DICOM files and series."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,72 +9,72 @@ import numpy as np
 
 from hpunet.imaging.dicom_header import DicomImage
 from hpunet.imaging.reading import HU_WINDOW, as_picture, reading
-from hpunet.imaging.scan import Picture
-from hpunet.imaging.selection import Volume
-from hpunet.imaging.view import View
+from hpunet.imaging.volume import Orientation, Picture, Volume, whole_volume
 from hpunet.io.errors import UserError
 
-# Scanners write direction cosines with six digits and spacings with a few more.
+# Scanners write direction cosines with six digits, and spacings with a few more.
 ALIKE = 1e-4
-# In mm: slices are never thinner, and positions are written with rounding.
+# In mm. Slices are never thinner, and positions are rounded.
 SAME_POSITION = 1e-2
 
 
 class DicomGeometry(NamedTuple):
-    """The source of every chosen slice, which says itself where it lies in the patient.
+    """The source of each slice; the files themselves state the position in the patient.
 
     Attributes:
-        paths: Of the files, one a slice, in the order of the slices; one file comes several times
-            where it holds several frames.
-        frames: The slices' frames in these files, counted from 1 as DICOM does; None where every
-            file is a single image.
-        view: Turns the stored rows and columns of every slice for display.
-        places: What a viewer calls every slice: its instance number, and where it lies.
+        paths: The file of each slice; a file with several frames occurs several times.
+        frames: The frame of each slice in its file, from 1 as in DICOM; None where every file is a
+            single image.
+        view: Turns the stored rows and columns of all slices for display.
+        places: A description of each slice for use in a viewer: instance number and position.
     """
 
     paths: tuple[Path, ...]
     frames: tuple[int, ...] | None
-    view: View
+    view: Orientation
     places: tuple[str, ...] = ()
 
+    def select(self, places: Sequence[int]) -> "DicomGeometry":
+        """The geometry of some of the slices, by their indices."""
+        return self._replace(
+            paths=tuple(self.paths[place] for place in places),
+            frames=self.frames and tuple(self.frames[place] for place in places),
+            places=tuple(self.places[place] for place in places),
+        )
 
-def open_series(place: Path, images: Sequence[DicomImage], names: tuple[str, ...]) -> Volume:
-    """The images that belong together, ordered from inferior to superior.
 
-    Of sagittal and coronal images the order is to the patient's left and back; where images do not
-    say where they lie, that of their instance numbers. Axial images are shown with rows from
-    anterior to posterior and columns from the patient's right to left, others as stored.
+def open_series(place: Path, images: Sequence[DicomImage]) -> Volume:
+    """Combines the images of a series into a volume, from inferior to superior.
 
-    Values are rescaled. Where they are Hounsfield units the window is `HU_WINDOW`, else None; and
-    MONOCHROME1, which shows high values dark, is turned around, so that high is bright.
+    Sagittal images are ordered to the patient's left and coronal ones to the back. Images without a
+    position are ordered by instance number. Axial images are displayed with rows from anterior to
+    posterior and columns from the patient's right to left, others as stored.
+
+    Values are rescaled. The window is `HU_WINDOW` for Hounsfield units, otherwise None. Values of
+    MONOCHROME1 other than these, where high is dark, are inverted, so that high is bright.
 
     Args:
         place: The file or the folder, for messages.
         images: In any order.
-        names: For the results.
 
     Raises:
-        UserError: If they differ in size, orientation, spacing or quantity, or two have the same
-            place.
+        UserError: If they differ in size, orientation, spacing or quantity, or if two have the same
+            position.
     """
     _check_alike(images)
     ordered = _in_order(images)
-    view = _view(ordered[0].orientation)
+    view = _display_of(ordered[0].orientation)
 
     def read(number: int) -> Picture:
         return _read(ordered[number], view)
 
-    def locate(numbers: Sequence[int]) -> DicomGeometry:
-        chosen = [ordered[number] for number in numbers]
-        frames = tuple(image.frame + 1 for image in chosen)
-        return DicomGeometry(
-            paths=tuple(image.path for image in chosen),
-            frames=frames if chosen[0].num_frames else None,
-            view=view,
-            places=tuple(map(_place_of, chosen)),
-        )
-
-    return Volume(place, "dicom", names, len(ordered), read, locate)
+    geometry = DicomGeometry(
+        paths=tuple(image.path for image in ordered),
+        frames=tuple(image.frame + 1 for image in ordered) if ordered[0].num_frames else None,
+        view=view,
+        places=tuple(map(_place_of, ordered)),
+    )
+    return whole_volume(place, "dicom", len(ordered), read, geometry)
 
 
 def _place_of(image: DicomImage) -> str:
@@ -126,21 +126,22 @@ def _in_order(images: Sequence[DicomImage]) -> list[DicomImage]:
 
 
 def _normal(orientation: Sequence[float]) -> np.ndarray:
-    """The direction across the slices that runs to the head, or else to the left or back."""
+    """The direction across the slices, mainly to the head, or else to the left or back."""
     normal = np.cross(orientation[:3], orientation[3:])
     return normal * np.sign(normal[np.abs(normal).argmax()])
 
 
-def _view(orientation: Sequence[float] | None) -> View:
+def _display_of(orientation: Sequence[float] | None) -> Orientation:
+    """How an axial slice is turned for display; others are not turned."""
     if orientation is None or np.abs(_normal(orientation)).argmax() != 2:
-        return View()
+        return Orientation()
     along_row, along_column = orientation[:3], orientation[3:]
     transpose = abs(along_row[1]) > abs(along_row[0])
     to_left, to_back = (along_column, along_row) if transpose else (along_row, along_column)
-    return View(transpose, flip_rows=to_back[1] < 0, flip_columns=to_left[0] < 0)
+    return Orientation(transpose, flip_rows=to_back[1] < 0, flip_columns=to_left[0] < 0)
 
 
-def _read(image: DicomImage, view: View) -> Picture:
+def _read(image: DicomImage, view: Orientation) -> Picture:
     stored = _decode(image)
     if image.stored_range:
         stored = np.float64(sum(image.stored_range)) - stored
@@ -157,6 +158,7 @@ def _decode(image: DicomImage) -> np.ndarray:
 
     with reading(image.path, "DICOM image"):
         syntax = UID(image.syntax)
+        # pydicom reads a single frame from a path, but not from within a deflated data set.
         if syntax == DeflatedExplicitVRLittleEndian:
             return pixel_array(dcmread(image.path), index=image.frame)
         if syntax.is_compressed and not get_decoder(syntax).is_available:

@@ -1,4 +1,4 @@
-"""What the header of a DICOM file says of its images."""
+"""The headers of DICOM files: the images in a file, their geometry and their units."""
 
 import math
 from pathlib import Path
@@ -10,12 +10,13 @@ from hpunet.imaging.reading import check_size, reading, require
 from hpunet.io.errors import UserError
 
 PREAMBLE = 128
-# With what files without preamble begin: groups 2 and 8, up to the character set and identity.
+# Files without a preamble begin with group 2 or 8, up to the character set and identity.
+# pydicom.misc.is_dicom does not recognise them.
 FIRST_TAGS = tuple(
     bytes([group, 0, element, 0]) for group in (2, 8) for element in (0, 1, 5, 8, 22)
 )
 NO_IMAGES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "SR", "PR", "KO", "REG"}
-# Where files of several frames keep what others say once.
+# Where multi-frame files keep the elements of each frame.
 FUNCTIONAL_GROUPS = {
     "ImagePositionPatient": "PlanePositionSequence",
     "ImageOrientationPatient": "PlaneOrientationSequence",
@@ -27,29 +28,30 @@ FUNCTIONAL_GROUPS = {
 
 
 class NoImageError(UserError):
-    """A DICOM file is whole, but holds no image to segment."""
+    """A DICOM file is intact, but holds no image to segment."""
 
 
 class DicomImage(NamedTuple):
-    """One image, of which a file holds one or several.
+    """One image of a DICOM file, which holds one or several.
 
     Attributes:
         path: The file.
-        frame: Its number in the file, from 0.
-        num_frames: In the file, or None where it is a single image.
-        series: Identifies the images that belong together.
-        series_number: As the scanner counts them, or None.
-        instance_number: Of the file in its series; 0 where that is not known.
-        size: Rows and columns.
-        spacing: Of rows and of columns in mm, or None.
+        frame: Index of the frame in the file, from 0.
+        num_frames: Number of frames in the file, or None for a single image.
+        series: Identifier of the series.
+        series_number: Number of the series, or None.
+        instance_number: Number of the file in its series; 0 if unknown.
+        size: Number of rows and columns.
+        spacing: Spacing of rows and of columns in mm, or None.
         orientation: Direction cosines along a row and along a column, to the patient's left, back
             and head, or None.
-        position: Of the first pixel in mm, in the same directions, or None.
-        slope: What stored values are multiplied with.
-        intercept: What is added then.
-        is_hu: Whether the values are Hounsfield units then.
-        stored_range: The values that a pixel can hold, where low ones are shown white, else None.
-        syntax: The transfer syntax, which says how pixels are encoded.
+        position: Position of the first pixel in mm, in the same directions, or None.
+        slope: Factor of the stored values.
+        intercept: Added to the product.
+        is_hu: Whether the rescaled values are Hounsfield units.
+        stored_range: Least and largest value that a pixel can hold, where low values are white
+            (MONOCHROME1, no Hounsfield units); otherwise None.
+        syntax: The transfer syntax, which defines the encoding of the pixels.
     """
 
     path: Path
@@ -69,26 +71,26 @@ class DicomImage(NamedTuple):
     syntax: str
 
     def __str__(self) -> str:
-        """What messages call it: its file and, of several frames, the number from 1."""
+        """Name in messages: the file and, in a multi-frame file, the frame's number from 1."""
         return str(self.path) + (f" frame {self.frame + 1}" if self.num_frames else "")
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do, with preamble or without."""
+    """Whether a file begins like a DICOM file, with or without a preamble."""
     with reading(path, "file"), path.open("rb") as file:
         start = file.read(PREAMBLE + 4)
     return start[PREAMBLE:] == b"DICM" or start.startswith(FIRST_TAGS)
 
 
 def read_images(path: Path) -> list[DicomImage]:
-    """The images of a DICOM file, from its header alone.
+    """Reads the images of a DICOM file without their pixels.
 
     Args:
-        path: A file that begins as DICOM files do, or is called like them.
+        path: A file that begins like a DICOM file, or has the suffix of one.
 
     Raises:
         NoImageError: If it holds something else, such as a report, contours or a localizer.
-        UserError: If it is unreadable or no gray image, or pydicom is missing.
+        UserError: If it is unreadable or not a gray image, or if pydicom is missing.
     """
     pydicom = require("pydicom", path, "DICOM")
     with reading(path, "DICOM file"):
@@ -118,8 +120,10 @@ def _check_image(header: Any, path: Path) -> None:
 
 
 def _num_frames(header: Any, path: Path) -> int | None:
-    frames = int(header.get("NumberOfFrames") or 1)
-    # However they are compressed, a frame takes a byte.
+    from pydicom.pixels.utils import get_nr_frames
+
+    frames = int(get_nr_frames(header, warn=False))
+    # Even a compressed frame takes at least a byte.
     if not 1 <= frames <= path.stat().st_size:
         raise UserError(f"{path}: is too short for {frames} frames")
     counts = frames > 1 or "PerFrameFunctionalGroupsSequence" in header
@@ -138,8 +142,8 @@ def _image(header: Any, path: Path, frame: int, num_frames: int | None) -> Dicom
         and (get("RescaleType") or "HU") == "HU"
     )
     spacing = _numbers(get("PixelSpacing"), 2)
-    # A place that a film of many frames gives once is not that of each.
-    is_film = num_frames is not None and "PerFrameFunctionalGroupsSequence" not in header
+    # A multi-frame file without functional groups states one position, which is not that of each.
+    has_one_position = num_frames is not None and "PerFrameFunctionalGroupsSequence" not in header
     return DicomImage(
         path=path,
         frame=frame,
@@ -150,18 +154,18 @@ def _image(header: Any, path: Path, frame: int, num_frames: int | None) -> Dicom
         size=(int(header.Rows), int(header.Columns)),
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         orientation=_numbers(get("ImageOrientationPatient"), 6),
-        position=None if is_film else _numbers(get("ImagePositionPatient"), 3),
+        position=None if has_one_position else _numbers(get("ImagePositionPatient"), 3),
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
         is_hu=is_hu,
-        # Hounsfield units mean the same however they are shown.
-        stored_range=_stored_range(header) if _is_negative(header) and not is_hu else None,
+        # Hounsfield units do not depend on how they are displayed.
+        stored_range=None if is_hu else _inverted_range(header),
         syntax=_syntax(header),
     )
 
 
 def _find(header: Any, frame: int, keyword: str) -> Any:
-    """A value of one frame, or one that all frames of the file share, or None."""
+    """The value of one frame, else the value that all frames of the file share, else None."""
     own = header.get("PerFrameFunctionalGroupsSequence")
     shared = header.get("SharedFunctionalGroupsSequence")
     groups = [*([own[frame]] if own else []), *(shared or [])]
@@ -173,7 +177,7 @@ def _find(header: Any, frame: int, keyword: str) -> Any:
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
-    """So many finite numbers, or None where the file leaves them out."""
+    """The finite numbers of an element, or None if the file leaves it out."""
     if value is None or value == "":
         return None
     numbers = tuple(float(number) for number in np.atleast_1d(value))
@@ -182,18 +186,17 @@ def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
     return numbers
 
 
-def _is_negative(header: Any) -> bool:
-    return bool(header.PhotometricInterpretation == "MONOCHROME1")
-
-
-def _stored_range(header: Any) -> tuple[int, int]:
+def _inverted_range(header: Any) -> tuple[int, int] | None:
+    """The range of stored values where low ones are white, else None."""
+    if header.PhotometricInterpretation != "MONOCHROME1":
+        return None
     values = 2**header.BitsStored
     low = -(values // 2) if header.PixelRepresentation else 0
     return low, low + values - 1
 
 
 def _syntax(header: Any) -> str:
-    """The transfer syntax; where a file does not say it, the one in which it could be read."""
+    """The transfer syntax that the file states, else the one that pydicom read it with."""
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     named = getattr(header, "file_meta", {}).get("TransferSyntaxUID")

@@ -1,4 +1,4 @@
-"""The DICOM images that masks are of, made ready for highdicom."""
+"""The DICOM images that masks refer to, prepared for highdicom."""
 
 from typing import Any, NamedTuple
 
@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from hpunet.imaging.dicom import DicomGeometry
-from hpunet.imaging.view import View
+from hpunet.imaging.volume import Orientation
 
-# highdicom insists on these, and anonymised files lack them.
+# highdicom requires these elements; anonymised files lack them.
 MAY_BE_EMPTY = (
     "PatientID",
     "PatientBirthDate",
@@ -18,20 +18,20 @@ MAY_BE_EMPTY = (
     "StudyTime",
 )
 SEXES = ("M", "F", "O")
-# Where a source's own time is looked for, most fitting first; and what is said if it has none.
+# Prefixes of elements with a source's date and time, best first, and the values if it has none.
 MOMENTS = ("Content", "Acquisition", "Series", "Study")
 NO_DATE, NO_TIME = "19000101", "000000"
 
 
-class Source(NamedTuple):
-    """The source of masks.
+class MaskSource(NamedTuple):
+    """The images that masks refer to.
 
     Attributes:
-        images: Data sets without pixels: one a slice, or a single one with many frames.
-        frames: Of the chosen slices in such a single one, counted from 1; None otherwise.
-        positions: highdicom's positions of these frames; None where the images say it.
-        patient_name: As the images say it.
-        character_set: As the images name it, or None.
+        images: Data sets without pixels: one for each slice, or one with several frames.
+        frames: The chosen frames of such a file, from 1; None otherwise.
+        positions: highdicom's positions of these frames; None where each image states its own.
+        patient_name: The patient's name as stored.
+        character_set: The character set as stored, or None.
         view: Turns stored planes for display.
     """
 
@@ -40,15 +40,15 @@ class Source(NamedTuple):
     positions: list[Any] | None
     patient_name: Any
     character_set: Any
-    view: View
+    view: Orientation
 
     def identity(self) -> list[str]:
-        """What no other choice of images has."""
+        """Texts that identify this choice of images."""
         uids = [str(image.SOPInstanceUID) for image in self.images]
         return [*uids, *map(str, self.frames or ())]
 
-    def first(self) -> "Source":
-        """The first slice alone."""
+    def first(self) -> "MaskSource":
+        """The first slice only."""
         return self._replace(
             images=self.images[:1],
             frames=self.frames and self.frames[:1],
@@ -56,18 +56,18 @@ class Source(NamedTuple):
         )
 
     def shown_size(self) -> tuple[int, ...]:
-        """Height and width of the displayed slices."""
+        """Height and width of the displayed slices, in pixels."""
         stored = np.empty((self.images[0].Rows, self.images[0].Columns), np.bool_)
         return self.view.show(stored).shape
 
     def stored(
         self, shown: Shaped[np.ndarray, "M N H W"]
     ) -> Shaped[np.ndarray, "N rows columns M"]:
-        """Displayed planes as they are stored in the source and as highdicom wants them."""
+        """Displayed planes, turned as the source stores them and with the axes of highdicom."""
         return np.moveaxis(self.view.store(shown.transpose(2, 3, 1, 0)), 2, 0)
 
     def moment(self) -> tuple[str, str]:
-        """Date and time of the source, never those of now."""
+        """Date and time of the source, never the current ones."""
         first = self.images[0]
         for name in MOMENTS:
             if first.get(f"{name}Date"):
@@ -75,12 +75,12 @@ class Source(NamedTuple):
         return NO_DATE, NO_TIME
 
 
-def read_source(geometry: DicomGeometry) -> Source:
-    """Reads the headers of the chosen slices and fills gaps that anonymisation leaves.
+def read_source(geometry: DicomGeometry) -> MaskSource:
+    """Reads the headers of the chosen slices and fills the gaps of anonymised files.
 
     Raises:
-        AttributeError, IndexError, KeyError or ValueError: If a header lacks what cannot be empty,
-            or images are not of one study and frame of reference.
+        AttributeError, IndexError, KeyError or ValueError: If a header lacks a required element, or
+            if the images differ in study or frame of reference.
     """
     from pydicom import dcmread
 
@@ -92,18 +92,19 @@ def read_source(geometry: DicomGeometry) -> Source:
     if len({(image.StudyInstanceUID, image.FrameOfReferenceUID) for image in images}) > 1:
         raise ValueError("one study and frame of reference for all its images")
     positions = None if geometry.frames is None else _positions(images[0], geometry.frames)
-    return Source(images, geometry.frames, positions, patient_name, character_set, geometry.view)
+    return MaskSource(
+        images, geometry.frames, positions, patient_name, character_set, geometry.view
+    )
 
 
 def _fill_gaps(image: Any) -> None:
     from pydicom.uid import generate_uid
 
     for keyword in MAY_BE_EMPTY:
-        if keyword not in image:
-            setattr(image, keyword, None)
+        image.setdefault(keyword, None)
     if image.get("PatientSex") not in SEXES:
         image.PatientSex = None
-    # highdicom complains of names without a caret; the name is put back into what it makes.
+    # highdicom warns of names without a caret; the results get the stored name.
     image.PatientName = None
     if "FrameOfReferenceUID" not in image:
         image.FrameOfReferenceUID = generate_uid(entropy_srcs=[image.SeriesInstanceUID])
@@ -111,7 +112,7 @@ def _fill_gaps(image: Any) -> None:
 
 
 def _fill_thickness(measures: Any) -> None:
-    """Masks without a thickness cannot be read: without it, a voxel is as deep as it is high."""
+    """Adds a missing thickness, which readers of masks require; a voxel is as deep as high."""
     if measures.get("SliceThickness") is None and "PixelSpacing" in measures:
         measures.SliceThickness = measures.get("SpacingBetweenSlices") or measures.PixelSpacing[0]
 
@@ -125,7 +126,7 @@ def _positions(image: Any, frames: tuple[int, ...]) -> list[Any]:
     groups = [image.PerFrameFunctionalGroupsSequence[number - 1] for number in frames]
     shared = image.SharedFunctionalGroupsSequence[0]
     for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
-        # highdicom looks here alone; frames that differ are none of one scan.
+        # highdicom looks only here; the reader refuses frames that differ.
         if keyword not in shared:
             setattr(shared, keyword, getattr(groups[0], keyword))
     _fill_thickness(shared.PixelMeasuresSequence[0])
