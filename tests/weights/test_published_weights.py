@@ -14,9 +14,9 @@ import pytest
 
 import hpunet
 from hpunet import evaluate, train
+from hpunet.inference.trained import from_weights
 from hpunet.io import locks
 from hpunet.io.errors import UserError
-from hpunet.training.trained import from_weights
 from hpunet.weights import published
 from hpunet.weights.deepmind.names import params_from_reference
 from hpunet.weights.file import read_header
@@ -126,7 +126,8 @@ def test_variable_names_another_place(cache, server, tmp_path, monkeypatch, plac
 def test_name_brings_what_later_commands_need(cache):
     network = from_weights("lidc")
     assert network.model.config == NETWORK
-    assert (network.crop, network.pixel_spacing, network.trained_on) == (128, 0.5, None)
+    learned = network.preprocessing
+    assert (learned.crop, learned.pixel_spacing, learned.data_checksum) == ((128, 128), 0.5, None)
     assert network.place == str(cache / "lidc.safetensors")
     assert network.origin == {"weights": "lidc.safetensors"}
 
