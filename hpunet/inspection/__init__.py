@@ -1,1 +1,1 @@
-"""What is in a data set, before anything is trained on it."""
+"""Inspection of a data set before training: counts, faults and a proposed configuration."""

@@ -1,28 +1,57 @@
-"""How many images, patients, annotations and pixels there are, and of whom."""
+"""Counts, sizes and shares of the examples of a data set, accumulated one example at a time."""
 
 import dataclasses
+import math
 from collections import Counter
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
+from scipy import ndimage
 
-from hpunet.data.labels import IGNORED
-from hpunet.inspection.material import Example
-from hpunet.inspection.mean import Mean
+from hpunet.data.labels import IGNORED, marked, without_ignored
+from hpunet.inspection.dataset_reader import Example
 
-LABELS = IGNORED + 1
+Size = tuple[int, int]
+NUM_LABELS = IGNORED + 1
+# Percentage of the images in which the marked pixels span at most `Shapes.extent`.
+EXTENT_PERCENTILE = 90
+# Pixels. The exact course of outlines decides smaller regions.
+LEAST_REGION = 4
+
+
+@dataclasses.dataclass
+class RunningMean:
+    """Mean of the numbers added so far.
+
+    Attributes:
+        total: Sum of the numbers.
+        count: Number of the numbers.
+    """
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        """Adds a number."""
+        self.total += float(value)
+        self.count += 1
+
+    @property
+    def value(self) -> float:
+        """The mean; NaN without numbers."""
+        return self.total / self.count if self.count else math.nan
 
 
 @dataclasses.dataclass
 class SplitCount:
-    """What is in a split.
+    """Contents of a split.
 
     Attributes:
-        images: Those that anyone annotated.
-        annotations: Of all of them.
-        patients: Their names.
-        files: Their names; fewer than images where these are slices of volumes.
-        by_annotators: How many images have so many annotations.
+        images: Number of annotated images.
+        annotations: Number of annotations of all images.
+        patients: Names of the patients.
+        files: Names of the files; fewer than images if images are slices of volumes.
+        by_annotators: Number of images by number of annotations.
     """
 
     images: int = 0
@@ -34,51 +63,51 @@ class SplitCount:
 
 @dataclasses.dataclass
 class AnnotatorCount:
-    """What an annotator did.
+    """Annotations of an annotator.
 
     Attributes:
-        annotated: Images that they looked at.
-        empty: Those of them in which they marked nothing.
-        marked: Share of an image's pixels that they marked, of those that are not ignored.
-        ignored: Share of an image's pixels that they ignored.
+        annotated: Number of images with a mask of this annotator.
+        empty: Number of these masks without foreground.
+        marked: Marked share of the pixels of an image that are not ignored.
+        ignored: Ignored share of the pixels of an image.
     """
 
     annotated: int = 0
     empty: int = 0
-    marked: Mean = dataclasses.field(default_factory=Mean)
-    ignored: Mean = dataclasses.field(default_factory=Mean)
+    marked: RunningMean = dataclasses.field(default_factory=RunningMean)
+    ignored: RunningMean = dataclasses.field(default_factory=RunningMean)
 
 
 class Counts:
-    """Counts that every example adds to.
+    """Counts over all examples.
 
     Attributes:
-        splits: By name, in the order train, val, test.
-        annotators: By name.
-        annotations_of: How many annotations of each image there are.
-        pixels: Of each label, over all annotations.
-        occurrences: Annotations in which each label occurs.
+        splits: Counts of each split, in the order train, val, test.
+        annotators: Counts of each annotator.
+        annotations_of: Number of annotations of each image.
+        pixels: Number of pixels of each label, over all annotations.
+        occurrences: Number of annotations that contain each label.
     """
 
     def __init__(self) -> None:
-        """Has counted nothing yet."""
+        """Starts without examples."""
         self.splits: dict[str, SplitCount] = {}
         self.annotators: dict[str, AnnotatorCount] = {}
         self.annotations_of: list[int] = []
-        self.pixels = np.zeros(LABELS, np.int64)
-        self.occurrences = np.zeros(LABELS, np.int64)
+        self.pixels = np.zeros(NUM_LABELS, np.int64)
+        self.occurrences = np.zeros(NUM_LABELS, np.int64)
 
     @property
     def images(self) -> int:
-        """All of them."""
+        """Number of images of all splits."""
         return sum(split.images for split in self.splits.values())
 
     def absent(self, annotator: str) -> int:
-        """Images that others annotated, but this one did not look at."""
+        """Number of images annotated by others but not by this annotator."""
         return self.images - self.annotators[annotator].annotated
 
     def add(self, example: Example) -> None:
-        """Counts an example in."""
+        """Adds an example."""
         split = self.splits.setdefault(example.split, SplitCount())
         split.images += 1
         split.annotations += len(example.annotations)
@@ -87,7 +116,7 @@ class Counts:
         split.by_annotators[len(example.annotations)] += 1
         self.annotations_of.append(len(example.annotations))
         for annotator, labels in zip(example.annotators, example.annotations, strict=True):
-            self._add_annotation(annotator, np.bincount(labels.ravel(), minlength=LABELS))
+            self._add_annotation(annotator, np.bincount(labels.ravel(), minlength=NUM_LABELS))
 
     def _add_annotation(self, name: str, pixels: Int[np.ndarray, " L"]) -> None:
         self.pixels += pixels
@@ -95,7 +124,78 @@ class Counts:
         annotator = self.annotators.setdefault(name, AnnotatorCount())
         annotator.annotated += 1
         counting = pixels[:IGNORED].sum()
-        marked = counting - pixels[0]
-        annotator.empty += int(marked == 0)
-        annotator.marked.add(marked / max(1, counting))
+        num_marked = counting - pixels[0]
+        annotator.empty += int(num_marked == 0)
+        annotator.marked.add(num_marked / max(1, counting))
         annotator.ignored.add(pixels[IGNORED] / pixels.sum())
+
+
+class Shapes:
+    """Sizes of images, of their marked parts and of the regions that annotators disagree about.
+
+    Attributes:
+        sizes: Number of images by height and width in pixels.
+        extents: Longer side in pixels of the box around all marked pixels, for each image with
+            marked pixels.
+        regions: Number of connected regions of disagreement by their area in pixels.
+    """
+
+    def __init__(self) -> None:
+        """Starts without examples."""
+        self.sizes: Counter[Size] = Counter()
+        self.extents: list[int] = []
+        self.regions: Counter[int] = Counter()
+
+    def add(self, example: Example) -> None:
+        """Adds an example."""
+        height, width = example.image.shape[:2]
+        self.sizes[height, width] += 1
+        foreground = np.any(marked(example.annotations), axis=0)
+        if foreground.any():
+            self.extents.append(max(_span(np.any(foreground, axis=axis)) for axis in (0, 1)))
+        labels, ignored = without_ignored(example.annotations)
+        disputed = (labels != labels[0]).any(axis=0) & ~ignored
+        regions, count = ndimage.label(disputed)
+        if count:
+            self.regions.update(np.bincount(regions.ravel())[1:].tolist())
+
+    @property
+    def ordered(self) -> list[Size]:
+        """Size of every image, in ascending order of the area."""
+        return sorted(self.sizes.elements(), key=lambda size: (size[0] * size[1], size))
+
+    @property
+    def usual_side(self) -> int:
+        """Length in pixels that the shorter side of at least half of the images reaches."""
+        sides = sorted((min(size) for size in self.sizes.elements()), reverse=True)
+        return sides[len(sides) // 2]
+
+    @property
+    def least_side(self) -> int:
+        """Shortest side of all images in pixels."""
+        return min(map(min, self.sizes))
+
+    def smaller_than(self, crop: int | tuple[int, int]) -> int:
+        """Number of images that do not contain the crop, one number or (height, width)."""
+        height, width = (crop, crop) if isinstance(crop, int) else crop
+        return sum(count for (h, w), count in self.sizes.items() if h < height or w < width)
+
+    @property
+    def extent(self) -> float:
+        """Extent in pixels of the marked part, exceeded in one of ten images; NaN without any."""
+        return float(np.percentile(self.extents, EXTENT_PERCENTILE)) if self.extents else math.nan
+
+    @property
+    def disputed_side(self) -> float:
+        """Side of a square with the median area of a region of disagreement; NaN without any.
+
+        Regions of fewer than 4 pixels are skipped if there are larger regions.
+        """
+        every = sorted(self.regions.elements())
+        areas = [area for area in every if area >= LEAST_REGION] or every
+        return math.sqrt(float(np.median(areas))) if areas else math.nan
+
+
+def _span(occupied: Bool[np.ndarray, " n"]) -> int:
+    indices = np.flatnonzero(occupied)
+    return int(indices[-1] - indices[0] + 1)

@@ -1,65 +1,62 @@
-"""Everything that is counted while a data set is read once."""
+"""Survey of a data set: all statistics from a single pass over its examples."""
 
 import dataclasses
-from collections.abc import Callable
 
 from hpunet.data.folder.faults import Fault
 from hpunet.data.folder.splits import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import Intensities
 from hpunet.inspection.agreement import Agreement
-from hpunet.inspection.counts import Counts
-from hpunet.inspection.material import TRAIN, Example, Material
-from hpunet.inspection.mean import Mean
-from hpunet.inspection.proposal import Facts
-from hpunet.inspection.shapes import Shapes
-from hpunet.inspection.shown import Shown
+from hpunet.inspection.counts import Counts, RunningMean, Shapes
+from hpunet.inspection.dataset_reader import TRAIN, DatasetReader
+from hpunet.inspection.proposal import DatasetFacts
+from hpunet.inspection.thumbnails import ThumbnailCollector
 from hpunet.io.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """Statistics and faults of a data set.
 
     Attributes:
-        material: What was read.
-        counts: Images, annotators, classes.
-        shapes: Sizes, and the extents of what is marked.
-        values: Of the images, by split.
-        agreement: Of annotators.
-        shown: What the contact sheet shows.
-        intensities: Which values become 0 and 1, or None where that cannot be said.
-        notes: What a user should know.
-        faults: All of them.
+        reader: The data set.
+        counts: Counts of images, annotators and classes.
+        shapes: Sizes of images, marked parts and regions of disagreement.
+        values: Statistics of the stored values of each split with examples.
+        agreement: Agreement of annotators.
+        thumbnails: Images of the contact sheet.
+        intensities: Intensity window of the training split, or None if it cannot be determined.
+        notes: Notes for the user.
+        faults: All faults.
     """
 
-    material: Material
+    reader: DatasetReader
     counts: Counts
     shapes: Shapes
     values: dict[str, ValueStatistics]
     agreement: Agreement
-    shown: Shown
+    thumbnails: ThumbnailCollector
     intensities: Intensities | None
     notes: tuple[str, ...]
     faults: list[Fault]
 
     @property
-    def anything(self) -> bool:
-        """Whether any example is sound."""
+    def has_examples(self) -> bool:
+        """Whether any example is valid."""
         return self.counts.images > 0
 
-    def facts(self, any_size: bool) -> Facts:
-        """What a proposal follows from.
+    def facts(self, any_size: bool) -> DatasetFacts:
+        """Facts on which a proposal is based.
 
         Args:
-            any_size: Whether the images may have any size.
+            any_size: Whether images may have any size.
         """
-        marked = Mean()
+        marked = RunningMean()
         for annotator in self.counts.annotators.values():
             marked.total += annotator.marked.total
             marked.count += annotator.marked.count
         train = self.counts.splits.get(TRAIN)
-        return Facts(
+        return DatasetFacts(
             side=self.shapes.usual_side if any_size else self.shapes.least_side,
             long_side=max(self.shapes.ordered[len(self.shapes.ordered) // 2]),
             extent=self.shapes.extent,
@@ -70,35 +67,35 @@ class Survey:
         )
 
 
-def survey(material: Material) -> Survey:
-    """Reads everything once and counts.
+def survey_dataset(reader: DatasetReader) -> Survey:
+    """Reads all examples of a data set once.
 
     Args:
-        material: What to read.
+        reader: The data set.
     """
     counts, shapes = Counts(), Shapes()
-    agreement, shown = Agreement(len(material.class_names)), Shown(material.files)
+    agreement = Agreement(len(reader.class_names))
+    thumbnails = ThumbnailCollector(reader.files)
     values = {split: ValueStatistics() for split in SPLITS}
-    adding: list[Callable[[Example], None]] = [counts.add, shapes.add, agreement.add, shown.add]
-    for example in material.read():
-        for add in adding:
-            add(example)
+    for example in reader.read():
+        for statistics in (counts, shapes, agreement, thumbnails):
+            statistics.add(example)
         values[example.split].add(example.image)
-    faults = list(material.faults)
+    faults = list(reader.faults)
     intensities = None
     try:
-        intensities = material.intensities(values[TRAIN])
+        intensities = reader.intensities(values[TRAIN])
     except UserError as error:
         if not faults:
             faults.append(Fault(*str(error).split(": ", 1)))
     return Survey(
-        material,
+        reader,
         counts,
         shapes,
-        {split: found for split, found in values.items() if found.channels},
+        {split: statistics for split, statistics in values.items() if statistics.channels},
         agreement,
-        shown,
+        thumbnails,
         intensities,
-        material.notes(counts.annotations_of) if counts.images else (),
+        reader.notes(counts.annotations_of) if counts.images else (),
         faults,
     )

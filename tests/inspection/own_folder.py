@@ -5,7 +5,7 @@ from PIL import Image
 
 from hpunet.data.folder.faults import Faults
 from hpunet.data.intensities import BYTES
-from hpunet.inspection.material import Example, Material
+from hpunet.inspection.dataset_reader import DatasetReader, Example
 
 CONFIG = """
 from hpunet.config.settings import default_config
@@ -61,15 +61,15 @@ def example(masks, split="train", name="a", patient="p", image=None):
     return Example(split, name, name, patient, image, annotations, tuple(masks))
 
 
-def material(examples, num_classes=2, faults=()):
-    """A data set of given examples."""
-    return Material(
+def reader(examples, num_classes=2, faults=()):
+    """Reader of the given examples."""
+    return DatasetReader(
         name="made by hand",
         class_names=tuple(f"class {label}" for label in range(num_classes)),
         files=[one.file for one in examples if one.split == "train"],
         read=lambda: iter(examples),
         faults=Faults(faults),
-        left_out=0,
+        num_unannotated=0,
         patients_known=True,
         intensities=lambda values: BYTES,
         notes=lambda counts: (),

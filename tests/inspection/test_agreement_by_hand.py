@@ -6,7 +6,7 @@ import pytest
 from hpunet import metrics
 from hpunet.data.labels import IGNORED
 from hpunet.inspection.agreement import Agreement
-from hpunet.inspection.agreement_text import agreement_tables
+from hpunet.inspection.text_report import agreement_tables
 from tests.inspection.own_folder import example
 
 # 4 pixels, 2 of them, and none.

@@ -18,7 +18,7 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def look(run_command, tmp_path, root):
+def inspected(run_command, tmp_path, root):
     """Inspects the folder and gives exit code, stdout, stderr and the JSON."""
 
     def run(*words):
@@ -34,9 +34,9 @@ def listing(folder):
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_sound_folder_is_counted_drawn_and_left_as_it_is(look, root, tmp_path):
+def test_sound_folder_is_counted_drawn_and_left_as_it_is(inspected, root, tmp_path):
     before = listing(root)
-    code, printed, err, result = look()
+    code, printed, err, result = inspected()
     assert (code, err) == (0, "")
     assert printed.startswith(f"folder {root}: 12 images of 6 patients, annotated by 2 annotators")
     assert sum(split["images"] for split in result["splits"].values()) == 12
@@ -55,8 +55,8 @@ def test_sound_folder_is_counted_drawn_and_left_as_it_is(look, root, tmp_path):
     assert not list((tmp_path / "prepared").rglob("*.array_record*"))
 
 
-def test_what_is_printed_is_what_is_written(look):
-    _, printed, _, result = look()
+def test_what_is_printed_is_what_is_written(inspected):
+    _, printed, _, result = inspected()
     lines = [line.split() for line in printed.splitlines()]
     for name, counted in result["annotators"].items():
         counts = [counted[key] for key in ("annotated", "empty", "absent")]
@@ -65,23 +65,23 @@ def test_what_is_printed_is_what_is_written(look):
     for note in result["notes"]:
         assert f"note: {note}" in " ".join(printed.split())
     low, high = (result["intensities"]["become_0_and_1"][key][0] for key in ("low", "high"))
-    assert f"become 0 and 1: {low:g} to {high:g}" in printed
+    assert f"intensity window: {low:g} to {high:g} becomes 0 to 1" in printed
 
 
-def test_proposal_that_is_pasted_is_what_is_proposed_then(look):
-    *_, result = look()
+def test_proposal_that_is_pasted_is_what_is_proposed_then(inspected):
+    *_, result = inspected()
     assert "model.channels_per_block" in result["proposal"]["differing"]
-    code, printed, _, again = look(*result["proposal"]["flags"].split())
+    code, printed, _, again = inspected(*result["proposal"]["flags"].split())
     assert code == 0
     assert again["proposal"]["differing"] == []
-    assert "the configuration is as proposed already" in printed
+    assert "the configuration already matches the proposal" in printed
 
 
-def test_crop_that_the_network_cannot_take_is_no_reason_not_to_look(look):
-    code, printed, _, result = look("--config.data.crop=30")
+def test_crop_that_the_network_cannot_take_is_no_reason_not_to_look(inspected):
+    code, printed, _, result = inspected("--config.data.crop=30")
     assert code == 0
-    assert "as configured, nothing can be trained: config.data.crop=30" in printed
-    assert "takes multiples of 4" in result["proposal"]["configured_is_refused"]
+    assert "training is not possible as configured: config.data.crop=30" in printed
+    assert "multiples of 4" in result["proposal"]["configured_is_refused"]
     assert result["proposal"]["configured"]["data.crop"] == 30
 
 
@@ -106,9 +106,11 @@ def break_everything(root):
     }
 
 
-def test_every_fault_stands_in_one_table_and_nothing_is_hidden_by_another(look, root, tmp_path):
+def test_every_fault_stands_in_one_table_and_nothing_is_hidden_by_another(
+    inspected, root, tmp_path
+):
     expected = break_everything(root)
-    code, printed, err, result = look()
+    code, printed, err, result = inspected()
     assert code == 2
     table = printed.split("\nFaults\n\n")[1].split("\n\n")[0].splitlines()
     assert table[0].split() == ["file", "problem"]
@@ -119,28 +121,30 @@ def test_every_fault_stands_in_one_table_and_nothing_is_hidden_by_another(look, 
     assert last.endswith(f": {len(expected)} faults, see above; nothing was written to the data")
     # The rest is counted all the same.
     assert result["images"] == 9
-    assert "sound images" in printed.splitlines()[0]
+    assert "valid images" in printed.splitlines()[0]
     with (tmp_path / "out" / "faults.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == result["faults"]
 
 
-def test_masks_of_different_sizes_are_a_fault_of_the_one_that_does_not_fit(look, root):
+def test_masks_of_different_sizes_are_a_fault_of_the_one_that_does_not_fit(inspected, root):
     write(root / "annotations/ben/p1/scan0.png", square(height=39))
-    code, _, _, result = look()
+    code, _, _, result = inspected()
     assert code == 2
     (fault,) = result["faults"]
     assert fault["file"] == str(root / "annotations/ben/p1/scan0.png")
 
 
-def test_numbers_of_channels_that_differ_are_a_fault_but_gray_among_colours_is_none(look, root):
+def test_numbers_of_channels_that_differ_are_a_fault_but_gray_among_colours_is_none(
+    inspected, root
+):
     rgb = np.stack([picture(seed=n) for n in range(3)], axis=-1)
     write(root / "images/p1/scan0.png", rgb)
-    assert look()[0] == 0
+    assert inspected()[0] == 0
     rgba = np.concatenate([rgb, picture(seed=9)[..., None]], axis=-1)
     (root / "images/p2/scan0.png").unlink()
     np.save(root / "images/p2/scan0.npy", rgba)
-    code, _, _, result = look()
+    code, _, _, result = inspected()
     assert code == 2
     assert result["faults"] == [
         {
@@ -151,33 +155,33 @@ def test_numbers_of_channels_that_differ_are_a_fault_but_gray_among_colours_is_n
     assert result["images"] == 11
 
 
-def test_faults_alone_are_printed_where_nothing_is_sound(look, root):
+def test_faults_alone_are_printed_where_nothing_is_sound(inspected, root):
     for path in (root / "images").rglob("*.png"):
         path.write_bytes(b"no picture")
-    code, printed, _, result = look()
+    code, printed, _, result = inspected()
     assert code == 2
     assert len(result["faults"]) == 12
     assert result["proposal"] is None
-    assert printed.splitlines()[0] == f"folder {root}: no sound image"
+    assert printed.splitlines()[0] == f"folder {root}: no valid image"
     assert "Proposal" not in printed
 
 
-def test_images_that_are_the_same_everywhere_are_a_fault_of_the_setting(look, root):
+def test_images_that_are_the_same_everywhere_are_a_fault_of_the_setting(inspected, root):
     for path in (root / "images").rglob("*.png"):
         write(path, np.full((40, 48), 7, np.uint8))
-    code, printed, _, result = look()
+    code, printed, _, result = inspected()
     assert code == 2
     (fault,) = result["faults"]
     assert fault["file"] == "data.folder.intensities=percentiles"
-    assert "cannot be said" in printed
+    assert "intensity window: unknown" in printed
 
 
-def test_files_of_an_earlier_look_do_not_stay(look, root, tmp_path):
+def test_files_of_an_earlier_look_do_not_stay(inspected, root, tmp_path):
     write(root / "annotations/ben/p1/orphan.png", square())
-    assert look()[0] == 2
+    assert inspected()[0] == 2
     assert (tmp_path / "out" / "faults.csv").exists()
     (root / "annotations/ben/p1/orphan.png").unlink()
-    assert look()[0] == 0
+    assert inspected()[0] == 0
     assert not (tmp_path / "out" / "faults.csv").exists()
 
 
@@ -198,7 +202,7 @@ def test_other_mistakes_of_a_configuration_are_still_refused(refusal_of, tmp_pat
     assert "latent_dims" in message
 
 
-def test_slices_of_volumes_are_images_and_the_fullest_is_shown(look, root, tmp_path):
+def test_slices_of_volumes_are_images_and_the_fullest_is_shown(inspected, root, tmp_path):
     masks = np.stack([square() * 0, square(), square(side=20), square() * 0])
     for n in range(4):
         volume = np.stack([picture(seed=10 * n + k) for k in range(4)]).astype(np.float32)
@@ -206,7 +210,7 @@ def test_slices_of_volumes_are_images_and_the_fullest_is_shown(look, root, tmp_p
         (root / f"annotations/anna/v{n}").mkdir(parents=True)
         np.save(root / f"images/v{n}/scan.npy", volume)
         np.save(root / f"annotations/anna/v{n}/scan.npy", masks)
-    code, printed, _, result = look()
+    code, printed, _, result = inspected()
     assert code == 0
     assert result["images"] == 12 + 4 * 4
     assert "images are slices of 16 files" in printed

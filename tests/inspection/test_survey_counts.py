@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hpunet.data.labels import IGNORED
-from hpunet.inspection.material import of_dataset
-from hpunet.inspection.result import as_json
-from hpunet.inspection.survey import survey
-from hpunet.inspection.tables import annotators, classes
-from tests.inspection.own_folder import example, material, square
+from hpunet.inspection.dataset_reader import prepared_reader
+from hpunet.inspection.json_report import as_json
+from hpunet.inspection.survey import survey_dataset
+from hpunet.inspection.text_report import annotators_table, as_text, classes_table, sizes_table
+from tests.inspection.own_folder import example, reader, square
 
 EMPTY = np.zeros((4, 4))
 HALF = np.repeat([1, 0], 8).reshape(4, 4)
@@ -22,7 +22,7 @@ def test_annotators_who_marked_nothing_are_told_from_those_who_did_not_look():
         example({"anna": HALF}, name="b"),
         example({"anna": EMPTY, "ben": HALF}, name="c", split="val"),
     ]
-    counts = survey(material(examples)).counts
+    counts = survey_dataset(reader(examples)).counts
     anna, ben = counts.annotators["anna"], counts.annotators["ben"]
     assert (anna.annotated, anna.empty, counts.absent("anna")) == (3, 1, 0)
     assert (ben.annotated, ben.empty, counts.absent("ben")) == (2, 1, 1)
@@ -32,7 +32,7 @@ def test_annotators_who_marked_nothing_are_told_from_those_who_did_not_look():
 def test_ignored_pixels_are_neither_marked_nor_counted():
     mask = HALF.copy()
     mask[2:] = IGNORED
-    found = survey(material([example({"anna": mask, "ben": np.where(mask == 1, 0, mask)})]))
+    found = survey_dataset(reader([example({"anna": mask, "ben": np.where(mask == 1, 0, mask)})]))
     anna, ben = found.counts.annotators["anna"], found.counts.annotators["ben"]
     assert (anna.marked.value, anna.ignored.value) == (1.0, 0.5)
     assert (ben.marked.value, ben.ignored.value, ben.empty) == (0.0, 0.5, 1)
@@ -46,7 +46,7 @@ def test_splits_count_images_patients_and_how_many_annotated_each():
         example({"anna": HALF}, name="c", patient="q"),
         example({"ben": HALF}, name="d", patient="r", split="test"),
     ]
-    found = survey(material(examples))
+    found = survey_dataset(reader(examples))
     train, test = found.counts.splits["train"], found.counts.splits["test"]
     assert (train.images, train.annotations, train.patients) == (3, 4, {"p", "q"})
     assert train.by_annotators == {1: 2, 2: 1}
@@ -55,27 +55,30 @@ def test_splits_count_images_patients_and_how_many_annotated_each():
 
 
 def test_a_class_that_occurs_nowhere_is_said():
-    found = survey(material([example({"anna": HALF, "ben": EMPTY})], num_classes=3))
+    found = survey_dataset(reader([example({"anna": HALF, "ben": EMPTY})], num_classes=3))
     assert found.counts.occurrences[:3].tolist() == [2, 1, 0]
-    assert "occurs nowhere: class 2" in classes(found)
-    assert "occurs nowhere" not in classes(survey(material([example({"anna": HALF})])))
+    assert "never annotated: class 2" in classes_table(found)
+    assert "never annotated" not in classes_table(survey_dataset(reader([example({"anna": HALF})])))
 
 
 def test_sizes_are_those_of_images_and_the_usual_side_is_one_that_half_of_them_reach():
     sizes = [(90, 140), (300, 200), (64, 80), (300, 200)]
     examples = [example({"anna": np.zeros(size)}, name=str(n)) for n, size in enumerate(sizes)]
-    shapes = survey(material(examples)).shapes
+    shapes = survey_dataset(reader(examples)).shapes
     assert shapes.sizes == {(90, 140): 1, (300, 200): 2, (64, 80): 1}
     assert (shapes.ordered[0], shapes.ordered[-1]) == ((64, 80), (300, 200))
     assert (shapes.usual_side, shapes.least_side) == (90, 64)
     assert [shapes.smaller_than(crop) for crop in (64, 65, 128, 256)] == [0, 1, 2, 4]
+    assert [shapes.smaller_than(crop) for crop in ((64, 80), (65, 80), (90, 141))] == [0, 1, 2]
 
 
 def test_extent_spans_what_any_annotator_marked():
     both = {"anna": square(2, 5), "ben": square(20, 10)}
-    shapes = survey(material([example(both), example({"anna": square() * 0}, name="b")])).shapes
+    shapes = survey_dataset(
+        reader([example(both), example({"anna": square() * 0}, name="b")])
+    ).shapes
     assert shapes.extents == [28]
-    assert math.isnan(survey(material([example({"anna": EMPTY})])).shapes.extent)
+    assert math.isnan(survey_dataset(reader([example({"anna": EMPTY})])).shapes.extent)
 
 
 def test_regions_of_disagreement_are_connected_and_leave_out_ignored_pixels():
@@ -83,13 +86,13 @@ def test_regions_of_disagreement_are_connected_and_leave_out_ignored_pixels():
     second[20:30, 20:30] = 1
     second[20:30, 25:] = IGNORED
     first[0, 0] = 0
-    shapes = survey(material([example({"anna": first, "ben": second})])).shapes
+    shapes = survey_dataset(reader([example({"anna": first, "ben": second})])).shapes
     assert shapes.regions == {50: 1, 1: 1}
     assert shapes.disputed_side == pytest.approx(50**0.5)
 
 
 def test_annotators_who_agree_everywhere_leave_no_region():
-    shapes = survey(material([example({"anna": HALF, "ben": HALF})])).shapes
+    shapes = survey_dataset(reader([example({"anna": HALF, "ben": HALF})])).shapes
     assert math.isnan(shapes.disputed_side)
 
 
@@ -100,7 +103,7 @@ def test_values_are_those_of_each_split():
         example({"anna": HALF}, image=high, name="b"),
         example({"anna": HALF}, image=high, name="c", split="test"),
     ]
-    values = survey(material(examples)).values
+    values = survey_dataset(reader(examples)).values
     (train,), (test,) = values["train"].channels, values["test"].channels
     assert (train.low, train.high, train.mean, train.deviation) == (10, 30, 20, 10)
     assert test.low == test.high == 30
@@ -120,11 +123,18 @@ def test_a_prepared_data_set_has_annotators_without_names():
     from hpunet.data.dataset import Dataset
 
     dataset = Dataset("made", "1.0", "", {"train": Source([0] * 3), "val": Source([0])})
-    found = survey(of_dataset(dataset, 2))
+    found = survey_dataset(prepared_reader(dataset, 2))
     assert {name: c.empty for name, c in found.counts.annotators.items()} == {"1": 0, "2": 4}
     assert [split.images for split in found.counts.splits.values()] == [3, 1]
-    assert len(found.shown.pictures(None)) == 3
+    assert len(found.thumbnails.thumbnails(None)) == 3
     assert "no names" in found.notes[-1]
+
+
+def test_a_crop_of_two_sides_is_printed_as_sizes_are():
+    examples = [example({"anna": HALF})]
+    text = as_text(survey_dataset(reader(examples)), (4, 8), None)
+    assert text == "made by hand: 1 image of 1 patient, annotated by 1 annotator"
+    assert "smaller than crop 4 x 8" in sizes_table(survey_dataset(reader(examples)), (4, 8))
 
 
 def test_json_is_what_was_counted():
@@ -132,7 +142,7 @@ def test_json_is_what_was_counted():
         example({"anna": HALF, "ben": EMPTY}),
         example({"anna": HALF}, name="b", split="val"),
     ]
-    result = as_json(survey(material(examples)), 32, None)
+    result = as_json(survey_dataset(reader(examples)), 32, None)
     assert result["images"] == 2
     assert result["splits"]["train"]["images_by_annotators"] == {"2": 1}
     assert result["annotators"]["ben"] == {
@@ -149,6 +159,6 @@ def test_json_is_what_was_counted():
 
 def test_columns_of_the_table_stand_under_each_other():
     examples = [example({"anna": HALF, "a much longer name": EMPTY})]
-    header, *rows = annotators(survey(material(examples))).split("\n\n")[0].splitlines()
+    header, *rows = annotators_table(survey_dataset(reader(examples))).split("\n\n")[0].splitlines()
     place = header.index("annotated") + len("annotated")
     assert [row[place - 1] for row in rows] == ["1", "1"]

@@ -1,4 +1,4 @@
-"""A survey as JSON, and faults as CSV."""
+"""Reports of a survey as JSON, and of its faults as CSV."""
 
 import csv
 import io
@@ -8,46 +8,48 @@ from typing import Any
 
 from hpunet.data.folder.faults import Fault
 from hpunet.inspection.agreement import Agreement
-from hpunet.inspection.mean import Mean
+from hpunet.inspection.counts import RunningMean
 from hpunet.inspection.proposal import Proposal
 from hpunet.inspection.survey import Survey
-from hpunet.inspection.tables import PERCENTILES
+from hpunet.inspection.text_report import PERCENTILES
 
 
-def as_json(found: Survey, crop: int, proposal: Proposal | None) -> dict[str, Any]:
-    """All that was counted, what is proposed and what is wrong; null where there is no number.
+def as_json(
+    survey: Survey, crop: int | tuple[int, int], proposal: Proposal | None
+) -> dict[str, Any]:
+    """Statistics, proposal and faults as JSON values; null replaces NaN.
 
     Args:
-        found: What was counted.
-        crop: As configured.
-        proposal: None if there is nothing sound.
+        survey: Survey of the data set.
+        crop: Configured crop in pixels, one number or (height, width).
+        proposal: Proposal, or None without valid examples.
     """
     return {
-        "data": found.material.name,
-        "images": found.counts.images,
-        "left_out": found.material.left_out,
-        "patients_known": found.material.patients_known,
-        "splits": _splits(found),
-        "annotators": _annotators(found),
-        "classes": _classes(found),
-        "sizes": _sizes(found, crop) if found.anything else None,
-        "intensities": _intensities(found),
-        "agreement": _agreement(found.agreement, found.material.class_names),
+        "data": survey.reader.name,
+        "images": survey.counts.images,
+        "left_out": survey.reader.num_unannotated,
+        "patients_known": survey.reader.patients_known,
+        "splits": _splits(survey),
+        "annotators": _annotators(survey),
+        "classes": _classes(survey),
+        "sizes": _sizes(survey, crop) if survey.has_examples else None,
+        "intensities": _intensities(survey),
+        "agreement": _agreement(survey.agreement, survey.reader.class_names),
         "proposal": None if proposal is None else _proposal(proposal),
-        "notes": list(found.notes),
-        "faults": [fault._asdict() for fault in found.faults],
+        "notes": list(survey.notes),
+        "faults": [fault._asdict() for fault in survey.faults],
     }
 
 
 def as_csv(faults: Sequence[Fault]) -> str:
-    """A table of faults with a header."""
+    """Table of faults with a header, as CSV."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerows([Fault._fields, *faults])
     return file.getvalue()
 
 
-def _splits(found: Survey) -> dict[str, Any]:
+def _splits(survey: Survey) -> dict[str, Any]:
     return {
         name: {
             "images": split.images,
@@ -56,53 +58,53 @@ def _splits(found: Survey) -> dict[str, Any]:
             "annotations": split.annotations,
             "images_by_annotators": {str(n): split.by_annotators[n] for n in split.by_annotators},
         }
-        for name, split in found.counts.splits.items()
+        for name, split in survey.counts.splits.items()
     }
 
 
-def _annotators(found: Survey) -> dict[str, Any]:
+def _annotators(survey: Survey) -> dict[str, Any]:
     return {
         name: {
             "annotated": counted.annotated,
             "empty": counted.empty,
-            "absent": found.counts.absent(name),
+            "absent": survey.counts.absent(name),
             "marked_share": _finite(counted.marked.value),
             "ignored_share": _finite(counted.ignored.value),
         }
-        for name, counted in sorted(found.counts.annotators.items())
+        for name, counted in sorted(survey.counts.annotators.items())
     }
 
 
-def _classes(found: Survey) -> list[dict[str, Any]]:
-    counts = found.counts
+def _classes(survey: Survey) -> list[dict[str, Any]]:
+    counts = survey.counts
     return [
         {
             "name": name,
             "pixels": int(counts.pixels[label]),
             "annotations": int(counts.occurrences[label]),
         }
-        for label, name in enumerate(found.material.class_names)
+        for label, name in enumerate(survey.reader.class_names)
     ]
 
 
-def _sizes(found: Survey, crop: int) -> dict[str, Any]:
-    ordered = found.shapes.ordered
+def _sizes(survey: Survey, crop: int | tuple[int, int]) -> dict[str, Any]:
+    ordered = survey.shapes.ordered
     return {
         "smallest": ordered[0],
         "median": ordered[len(ordered) // 2],
         "largest": ordered[-1],
-        "smaller_than_crop": found.shapes.smaller_than(crop),
+        "smaller_than_crop": survey.shapes.smaller_than(crop),
         "images": [
             {"height": height, "width": width, "images": count}
-            for (height, width), count in sorted(found.shapes.sizes.items())
+            for (height, width), count in sorted(survey.shapes.sizes.items())
         ],
-        "marked_extent": _finite(found.shapes.extent),
-        "disputed_side": _finite(found.shapes.disputed_side),
+        "marked_extent": _finite(survey.shapes.extent),
+        "disputed_side": _finite(survey.shapes.disputed_side),
     }
 
 
-def _intensities(found: Survey) -> dict[str, Any]:
-    become = found.intensities
+def _intensities(survey: Survey) -> dict[str, Any]:
+    window = survey.intensities
     channels = {
         split: [
             {
@@ -116,9 +118,9 @@ def _intensities(found: Survey) -> dict[str, Any]:
             }
             for channel in statistics.channels
         ]
-        for split, statistics in found.values.items()
+        for split, statistics in survey.values.items()
     }
-    return {"channels": channels, "become_0_and_1": become and become._asdict()}
+    return {"channels": channels, "become_0_and_1": window and window._asdict()}
 
 
 def _agreement(agreement: Agreement, class_names: Sequence[str]) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _agreement(agreement: Agreement, class_names: Sequence[str]) -> dict[str, An
     }
 
 
-def _mean(mean: Mean) -> dict[str, Any]:
+def _mean(mean: RunningMean) -> dict[str, Any]:
     return {"mean": _finite(mean.value), "images": mean.count}
 
 

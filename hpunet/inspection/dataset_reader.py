@@ -1,4 +1,4 @@
-"""What is inspected: the examples of any data set, one after the other."""
+"""Reads the examples of a data set once for inspection."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from hpunet.config.groups import FolderConfig
 from hpunet.data.dataset import Dataset
-from hpunet.data.folder.builder import Listing
-from hpunet.data.folder.config import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.reading import read_entry
+from hpunet.data.folder.listing import Listing
+from hpunet.data.folder.reading import read_examples
 from hpunet.data.folder.splits import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import Intensities
-from hpunet.data.prepare import progress
 from hpunet.io.errors import UserError
+from hpunet.io.progress import progress
 
 TRAIN = "train"
 UNNAMED = (
-    "the annotators of this data set have no names: their numbers need not mean the same person "
-    "from image to image"
+    "the annotators of this data set have no names: the same number may stand for different people "
+    "in different images"
 )
 
 
@@ -30,12 +30,12 @@ class Example(NamedTuple):
 
     Attributes:
         split: `train`, `val` or `test`.
-        file: The name of what it is read from; slices of a volume share it.
-        name: Its own.
-        patient: Whose it is.
+        file: Name of the file, which the slices of a volume share.
+        name: Name of the example.
+        patient: Name of the patient.
         image: Values as stored, float32 `[H, W, C]`.
-        annotations: Class labels `[G, H, W]`, `IGNORED` where a pixel counts nowhere.
-        annotators: The names of the G.
+        annotations: Class labels `[G, H, W]`, `IGNORED` at ignored pixels.
+        annotators: Names of the G annotators.
     """
 
     split: str
@@ -48,19 +48,19 @@ class Example(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
-    """A data set to be read once.
+class DatasetReader:
+    """A data set that can be read once.
 
     Attributes:
-        name: Of the data set, with its place if it is a folder.
-        class_names: Of the classes, background first.
-        files: Of the training split, by the names that examples have as `file`.
-        read: Gives every sound example and adds what is wrong with the others to `faults`.
-        faults: All that is wrong, once everything has been read.
-        left_out: How many images nobody annotated.
-        patients_known: Whether the patient of every image is.
-        intensities: Which values become 0 and 1, from those of the training split.
-        notes: What a user should know, from the numbers of annotations that examples have.
+        name: Name of the data set; for an annotated folder, its path.
+        class_names: Names of the classes, background first.
+        files: Names of the files of the training split, as in `Example.file`.
+        read: Yields every valid example and appends the faults of the others to `faults`.
+        faults: Faults found so far; complete once all examples are read.
+        num_unannotated: Number of images without annotations.
+        patients_known: Whether the patient of every image is known.
+        intensities: Returns the intensity window for the values of the training split.
+        notes: Returns notes for the user, given the number of annotations of each example.
     """
 
     name: str
@@ -68,28 +68,28 @@ class Material:
     files: Sequence[str]
     read: Callable[[], Iterator[Example]]
     faults: Faults
-    left_out: int
+    num_unannotated: int
     patients_known: bool
     intensities: Callable[[ValueStatistics], Intensities]
     notes: Callable[[Sequence[int]], tuple[str, ...]]
 
 
-def of_folder(place: str, listing: Listing, config: FolderConfig) -> Material:
-    """One's own images, read from their files.
+def folder_reader(path: str, listing: Listing, config: FolderConfig) -> DatasetReader:
+    """Reader of an annotated folder, directly from its files.
 
     Args:
-        place: The folder.
-        listing: Its files.
-        config: How they are read.
+        path: Path of the folder.
+        listing: Files of the folder.
+        config: Settings of reading.
     """
     faults = Faults(listing.faults)
-    return Material(
-        name=f"folder {place}",
+    return DatasetReader(
+        name=f"folder {path}",
         class_names=config.class_table.names,
         files=[entry.name for entry in listing.annotated if entry.split == TRAIN],
         read=lambda: _read_folder(listing, config, faults),
         faults=faults,
-        left_out=listing.left_out,
+        num_unannotated=listing.left_out,
         patients_known=listing.patients_known,
         intensities=lambda values: _intensities(values, config),
         notes=listing.notes,
@@ -105,33 +105,33 @@ def _intensities(values: ValueStatistics, config: FolderConfig) -> Intensities:
 def _read_folder(listing: Listing, config: FolderConfig, faults: Faults) -> Iterator[Example]:
     most = 0
     for entry in progress(listing.entries, len(listing.entries), "inspecting"):
-        for found in read_entry(entry, config, faults):
-            channels = found["image"].shape[-1]
-            # A gray image among coloured ones has three equal channels.
+        for record in read_examples(entry, config, faults):
+            channels = record["image"].shape[-1]
+            # A grey image among coloured images counts as three equal channels.
             if most and channels != most and 1 not in (channels, most):
                 faults.add(entry.image, f"has {channels} channels, images before it {most}")
                 break
             most = max(channels, most)
-            fields = {name: found[name] for name in Example._fields if name in found}
+            fields = {name: record[name] for name in Example._fields if name in record}
             if entry.split in SPLITS:
                 yield Example(split=entry.split, file=entry.name, **fields)
 
 
-def of_dataset(dataset: Dataset, num_classes: int) -> Material:
-    """A data set that was prepared; its annotators are numbers if they have no names.
+def prepared_reader(dataset: Dataset, num_classes: int) -> DatasetReader:
+    """Reader of a prepared data set, whose annotators are numbered from 1.
 
     Args:
-        dataset: It, opened.
-        num_classes: Classes that the network tells apart.
+        dataset: The opened data set.
+        num_classes: Number of classes of the network.
     """
     count = len(dataset.splits[TRAIN]) if TRAIN in dataset.splits else 0
-    return Material(
+    return DatasetReader(
         name=f"{dataset.name} {dataset.version}",
         class_names=tuple(f"class {label}" for label in range(num_classes)),
-        files=[_file(TRAIN, position) for position in range(count)],
+        files=[_file_name(TRAIN, index) for index in range(count)],
         read=lambda: _read_dataset(dataset),
         faults=Faults(),
-        left_out=0,
+        num_unannotated=0,
         patients_known=True,
         intensities=lambda values: dataset.intensities,
         notes=lambda counts: (*dataset.notes, UNNAMED),
@@ -140,18 +140,18 @@ def of_dataset(dataset: Dataset, num_classes: int) -> Material:
 
 def _read_dataset(dataset: Dataset) -> Iterator[Example]:
     for split, source in dataset.splits.items():
-        for position in progress(range(len(source)), len(source), f"inspecting {split}"):
-            found: dict[str, Any] = source[position]
+        for index in progress(range(len(source)), len(source), f"inspecting {split}"):
+            record: dict[str, Any] = source[index]
             yield Example(
                 split=split,
-                file=_file(split, position),
-                name=found["name"],
-                patient=found["patient"],
-                image=found["image"].astype(np.float32),
-                annotations=found["annotations"],
-                annotators=tuple(str(number + 1) for number in range(len(found["annotations"]))),
+                file=_file_name(split, index),
+                name=record["name"],
+                patient=record["patient"],
+                image=record["image"].astype(np.float32),
+                annotations=record["annotations"],
+                annotators=tuple(str(number + 1) for number in range(len(record["annotations"]))),
             )
 
 
-def _file(split: str, position: int) -> str:
-    return f"{split} {position}"
+def _file_name(split: str, index: int) -> str:
+    return f"{split} {index}"
