@@ -5,34 +5,28 @@ python -m hpunet.evaluate --weights=FILE --config=configs/lidc.py --out=FILE.jso
 python -m hpunet.evaluate --predictions=DIR --annotations=DIR
 """
 
+from __future__ import annotations
+
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from hpunet.cli import command
-from hpunet.cli.image_count import ImageCount
-from hpunet.config import settings as config
-from hpunet.config.files import config_of_run, with_model
-from hpunet.config.kinds import MOST
-from hpunet.evaluation import network as networks
-from hpunet.evaluation import published, result, table
-from hpunet.evaluation.estimates import Estimates, estimate_all
-from hpunet.evaluation.folders import open_folders
-from hpunet.evaluation.judged import NUM_SAMPLES as USUAL_NUM_SAMPLES
-from hpunet.evaluation.judged import Judged, judge_folders, judge_network
-from hpunet.evaluation.pictures import Log, write_figures
-from hpunet.evaluation.scoring import Conventions, ImageScores, score_cases
-from hpunet.evaluation.truth import compare_with_known
-from hpunet.evaluation.truth_report import TruthReport
+from hpunet.evaluation.published import BENCHMARKS
 from hpunet.io.errors import UserError
-from hpunet.open_data import open_data
-from hpunet.open_run import open_run
-from hpunet.runtime import compilation_cache
-from hpunet.runtime import memory as host_memory
-from hpunet.training import metrics_log
-from hpunet.training import workdir as folder
-from hpunet.training.trained import TrainedNetwork, from_weights
+from hpunet.models.fields import LARGEST
+
+if TYPE_CHECKING:
+    from hpunet.config.settings import Settings
+    from hpunet.evaluation.estimates import Estimates
+    from hpunet.evaluation.figures import Log
+    from hpunet.evaluation.published import Comparison
+    from hpunet.evaluation.scoring import ImageScores
+    from hpunet.evaluation.scoring_set import ScoringSet
+    from hpunet.evaluation.truth import TruthReport
+    from hpunet.inference.trained import TrainedNetwork
 
 SPLITS = ("train", "val", "test")
 # Not absl's common ones: two commands may be imported side by side.
@@ -58,7 +52,7 @@ NUM_SAMPLES = text_flag(
     "num_samples", None, "Numbers of samples to score with; 1,4,8,16 if not given."
 )
 NUM_IMAGES = number_flag(
-    "num_images", None, "Scores only so many images, spread evenly over the split.", lower_bound=1
+    "num_images", None, "Scores only this many images, spread evenly over the split.", lower_bound=1
 )
 SEED = number_flag("seed", 0, "Of the samples and of the bootstrap.", lower_bound=0)
 OUT = text_flag(
@@ -74,9 +68,9 @@ SAVE_PREDICTIONS = text_flag(
 BENCHMARK = choice_flag(
     "benchmark",
     None,
-    sorted(published.BENCHMARKS),
-    "What the images are, for published scores: "
-    + "; ".join(f"{name}, {meaning}" for name, meaning in published.BENCHMARKS.items())
+    sorted(BENCHMARKS),
+    "Benchmark that the images are, for published scores: "
+    + "; ".join(f"{name}, {meaning}" for name, meaning in BENCHMARKS.items())
     + ".",
 )
 CLASSES = text_flag(
@@ -94,48 +88,65 @@ IGNORE_LABEL = number_flag(
 
 
 def main() -> None:
-    """Draws what has to be drawn, scores it, writes JSON, prints a table, writes figures."""
+    """Draws missing samples, scores them, writes JSON, prints a table, writes figures."""
+    # Here, because `--help` must not wait for JAX.
+    from hpunet.evaluation import result
+    from hpunet.evaluation.estimates import estimate_all
+    from hpunet.evaluation.figures import write_figures
+    from hpunet.evaluation.published import compare
+    from hpunet.evaluation.scoring import Conventions, score_images
+    from hpunet.evaluation.truth import compare_scoring_set
+    from hpunet.io.progress import Progress
+
     _check_flags()
     conventions = Conventions(classes=_numbers(CLASSES, 0), seed=SEED.value)
     out, log = _out(), _log()
-    judged = _judge_folders() if PREDICTIONS.value is not None else _judge_network(out)
-    with ImageCount("scoring", len(judged.cases)) as done:
-        scores = score_cases(judged.cases, judged.num_samples, conventions, done)
-    found = estimate_all(scores, conventions)
-    comparison = published.compare(BENCHMARK.value, judged.data_name, scores, conventions.classes)
-    truth = compare_with_known(judged, scores)
+    scoring_set = _of_folders() if PREDICTIONS.value is not None else _of_network(out)
+    with Progress("scoring", len(scoring_set.images)) as progress:
+        scores = score_images(scoring_set.images, scoring_set.num_samples, conventions, progress)
+    estimates = estimate_all(scores, conventions)
+    comparison = compare(BENCHMARK.value, scoring_set.data_name, scores, conventions.classes)
+    truth = compare_scoring_set(scoring_set, scores)
     if out is not None:
-        # First of all: what is printed may not reach its reader.
-        result.write(out, result.as_json(judged, scores, found, comparison, truth), scores)
-    print(_text(judged, scores, found, comparison, truth))
+        # Before anything is printed, which may not reach its reader.
+        content = result.as_json(scoring_set, scores, estimates, comparison, truth)
+        result.write(out, content, scores)
+    print(_text(scoring_set, scores, estimates, comparison, truth))
     if out is not None:
         print(f"result: {out}, and by image {out.with_suffix('.csv')}")
     if FIGURES.value is not None:
-        show_published = judged.data_name.startswith("lidc") or BENCHMARK.value is not None
-        write_figures(Path(FIGURES.value), judged, scores, found, show_published, log)
+        show_published = scoring_set.data_name.startswith("lidc") or BENCHMARK.value is not None
+        folder = Path(FIGURES.value)
+        write_figures(folder, scoring_set, scores, estimates, show_published, log)
         print(f"figures: {FIGURES.value}")
-    if judged.store is not None and SAVE_PREDICTIONS.value is None:
-        judged.store.remove()
+    if scoring_set.store is not None and SAVE_PREDICTIONS.value is None:
+        scoring_set.store.remove()
 
 
 def _text(
-    judged: Judged,
+    scoring_set: ScoringSet,
     scores: ImageScores,
-    found: Estimates,
-    comparison: published.Comparison,
+    estimates: Estimates,
+    comparison: Comparison,
     truth: TruthReport | None,
 ) -> str:
+    from hpunet.evaluation import table
+
+    level, patients_known = estimates.conventions.level, scoring_set.patients_known
     parts = [
-        table.heading(judged, scores),
-        table.as_text(found.groups, found.conventions.level, judged.patients_known),
-        table.comparison_text(comparison, found.groups),
+        table.heading(scoring_set, scores),
+        table.as_text(estimates.groups, level, patients_known, scoring_set.notes),
+        table.comparison_text(comparison, estimates.groups),
         "" if truth is None else truth.as_text(),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _check_flags() -> None:
-    """Refuses what is wrong with the command line alone, before anything is read."""
+    """Refuses mistakes in the command line alone, before anything is read."""
+    from hpunet.io.atomic import check_writable
+    from hpunet.training.workdir import check_which
+
     source = _source()
     only = {
         "--predictions": (ANNOTATIONS, IMAGES, NUM_CLASSES, IGNORE_LABEL, CROP),
@@ -159,17 +170,17 @@ def _check_flags() -> None:
         raise UserError("--out is missing: allowed is the name of the JSON file for the result")
     if SPLIT.value not in SPLITS:
         raise UserError(f"--split={SPLIT.value}: allowed are {', '.join(SPLITS)}")
-    folder.check_which(CHECKPOINT.value)
-    if SEED.value > MOST:
-        raise UserError(f"--seed={SEED.value}: allowed is 0 to {MOST}")
+    check_which(CHECKPOINT.value)
+    if SEED.value > LARGEST:
+        raise UserError(f"--seed={SEED.value}: allowed is 0 to {LARGEST}")
     _numbers(NUM_SAMPLES, 1)
     for flag in (FIGURES, SAVE_PREDICTIONS):
         if flag.value is not None:
-            folder.check_writable(Path(flag.value), f"--{flag.name}")
+            check_writable(Path(flag.value), f"--{flag.name}")
 
 
 def _source() -> str:
-    """The one flag of three that says what is scored."""
+    """The one of three flags that names what is scored."""
     flags_of = {"--workdir": WORKDIR, "--weights": WEIGHTS, "--predictions": PREDICTIONS}
     given = [name for name, flag in flags_of.items() if flag.value is not None]
     if len(given) != 1:
@@ -184,7 +195,7 @@ def _numbers(flag: flags.FlagHolder, least: int) -> tuple[int, ...] | None:
     if flag.value is None:
         return None
     words = [word.strip() for word in flag.value.split(",")]
-    if not all(word.isdecimal() and least <= int(word) <= MOST for word in words):
+    if not all(word.isdecimal() and least <= int(word) <= LARGEST for word in words):
         raise UserError(
             f"--{flag.name}={flag.value}: allowed are whole numbers from {least} up, separated by "
             "commas"
@@ -193,7 +204,10 @@ def _numbers(flag: flags.FlagHolder, least: int) -> tuple[int, ...] | None:
 
 
 def _out() -> Path | None:
-    """Where the result is to be written, if anywhere."""
+    """The file of the result, or None if none is written."""
+    from hpunet.evaluation import result
+    from hpunet.io.atomic import check_writable
+
     if OUT.value is not None:
         path = Path(OUT.value)
         if path.suffix != ".json" or path.is_dir():
@@ -210,7 +224,7 @@ def _out() -> Path | None:
         path = Path(WORKDIR.value) / result.own_name(choices)
     else:
         return None
-    folder.check_writable(path.parent, "--out" if OUT.value else "--workdir")
+    check_writable(path.parent, "--out" if OUT.value else "--workdir")
     result.check_replaceable(path)
     return path
 
@@ -224,11 +238,14 @@ def _check_classes(num_classes: int) -> None:
         )
 
 
-def _judge_folders() -> Judged:
+def _of_folders() -> ScoringSet:
+    from hpunet.evaluation.folders import open_folders
+    from hpunet.evaluation.scoring_set import folder_scoring_set
+
     assert PREDICTIONS.value is not None
     assert ANNOTATIONS.value is not None
     predictions, annotations = Path(PREDICTIONS.value), Path(ANNOTATIONS.value)
-    cases = open_folders(
+    images = open_folders(
         predictions,
         annotations,
         None if IMAGES.value is None else Path(IMAGES.value),
@@ -244,54 +261,87 @@ def _judge_folders() -> Judged:
         "crop": CROP.value,
     }
     _check_classes(NUM_CLASSES.value)
-    return judge_folders(cases, reading, _numbers(NUM_SAMPLES, 1))
+    return folder_scoring_set(images, reading, _numbers(NUM_SAMPLES, 1))
 
 
-def _judge_network(out: Path | None) -> Judged:
+def _of_network(out: Path | None) -> ScoringSet:
+    from hpunet.data.open import open_data
+    from hpunet.evaluation import scoring_set
+    from hpunet.evaluation.compatibility import warn_of_data
+    from hpunet.runtime import compilation_cache
+    from hpunet.runtime import memory as host_memory
+    from hpunet.training.devices import Devices
+
     assert out is not None, "only predictions need no name of a file"
     compilation_cache.use()
     host_memory.keep_freed()
     network, settings = _network()
     _check_classes(network.model.config.num_classes)
     dataset = open_data(settings)
-    networks.warn_of_data(network, dataset.checksum)
+    warn_of_data(network, dataset.checksum)
     saved = SAVE_PREDICTIONS.value
-    return judge_network(
-        network,
-        dataset,
+    choices = scoring_set.SamplingChoices(
         SPLIT.value,
         NUM_IMAGES.value,
-        _numbers(NUM_SAMPLES, 1) or USUAL_NUM_SAMPLES,
+        _numbers(NUM_SAMPLES, 1) or scoring_set.NUM_SAMPLES,
         SEED.value,
-        kept=out.with_suffix(".partial") if saved is None else Path(saved),
+    )
+    return scoring_set.network_scoring_set(
+        network,
+        dataset,
+        choices,
+        Devices(),
+        out.with_suffix(".partial") if saved is None else Path(saved),
         may_replace=saved is None,
     )
 
 
-def _network() -> tuple[TrainedNetwork, config.Settings]:
+def _network() -> tuple[TrainedNetwork, Settings]:
+    from hpunet.config.files import config_of_run
+    from hpunet.config.settings import settings_of
+    from hpunet.training import workdir as folder
+    from hpunet.training.trained import open_run
+
     if WEIGHTS.value is not None:
-        values = GET_CONFIG()
-        network = from_weights(WEIGHTS.value)
-        if network.crop is None:
-            network = network._replace(crop=values.data.crop)
-        networks.check_config(network, values.model.num_classes, values.data.crop)
-        # The data are the configuration's, the network is the file's.
-        settings = config.settings_of(with_model(values, network.model.config))
-        networks.warn_of_spacing(network, settings.pixel_spacing)
-        return network, settings
+        return _network_of_weights(WEIGHTS.value)
     workdir = folder.of_run(WORKDIR.value or "")
-    settings = config.settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
+    settings = settings_of(GET_CONFIG(config_of_run(workdir / folder.CONFIG)))
     return open_run(workdir, CHECKPOINT.value, settings), settings
+
+
+def _network_of_weights(name_or_path: str) -> tuple[TrainedNetwork, Settings]:
+    from hpunet.config.files import with_model
+    from hpunet.config.groups import DataConfig
+    from hpunet.config.settings import settings_of
+    from hpunet.evaluation.compatibility import check_config, warn_of_spacing
+    from hpunet.inference.trained import from_weights
+
+    values = GET_CONFIG()
+    network = from_weights(name_or_path)
+    crop = DataConfig(crop=values.data.crop).crop_size
+    if network.preprocessing.crop is None:
+        network = network._replace(preprocessing=network.preprocessing._replace(crop=crop))
+    check_config(network, values.model.num_classes, crop)
+    # The data are the configuration's, the network is the file's.
+    settings = settings_of(with_model(values, network.model.config))
+    warn_of_spacing(network, settings.data.pixel_spacing)
+    return network, settings
 
 
 def _log() -> Log | None:
     """Lines of the run's log and its kappa, where there are any and they are to be drawn."""
-    wanted = WORKDIR.value is not None and FIGURES.value is not None
-    path = Path(WORKDIR.value or "") / metrics_log.FILE if wanted else None
-    lines = metrics_log.read_metrics(path) if path is not None and path.is_file() else []
-    if path is None or not any("rec_loss_mean" in line for line in lines):
+    if WORKDIR.value is None or FIGURES.value is None:
         return None
-    objective = config.settings_of(config_of_run(path.parent / folder.CONFIG)).loss.objective
+    from hpunet.config.files import config_of_run
+    from hpunet.config.settings import settings_of
+    from hpunet.training.metrics_log import FILE, read_metrics
+    from hpunet.training.workdir import CONFIG
+
+    path = Path(WORKDIR.value) / FILE
+    lines = read_metrics(path) if path.is_file() else []
+    if not any("rec_loss_mean" in line for line in lines):
+        return None
+    objective = settings_of(config_of_run(path.parent / CONFIG)).loss.objective
     return lines, getattr(objective, "kappa", None)
 
 

@@ -6,35 +6,28 @@ python -m hpunet.sample --workdir=DIR --out=DIR IMAGE [IMAGE ...]
 IMAGE is a PNG, TIFF, JPEG, .npy or .npz file, a folder, or NIfTI or DICOM with hpunet[medical].
 """
 
+from __future__ import annotations
+
 import functools
 import math
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 import hpunet
 from hpunet.cli import command
-from hpunet.cli.image_count import ImageCount
-from hpunet.config import settings as config
-from hpunet.config.files import config_of_run
-from hpunet.config.kinds import MOST
-from hpunet.imaging.read import find_scans
-from hpunet.imaging.scan import Scan
-from hpunet.imaging.write import check_formats, formats_of
-from hpunet.inference import output
-from hpunet.inference import results as result
-from hpunet.inference.draw import Drawer, Wish
-from hpunet.inference.look import Wanted, check_looks
 from hpunet.io.errors import UserError
-from hpunet.open_run import open_run
-from hpunet.runtime import compilation_cache
-from hpunet.runtime import memory as host_memory
-from hpunet.training import workdir as folder
-from hpunet.training.trained import TrainedNetwork, from_weights
+from hpunet.models.fields import LARGEST
 
-# More are better drawn in several commands: grouping takes their number squared.
+if TYPE_CHECKING:
+    from hpunet.imaging.volume import Volume
+    from hpunet.inference.sampling import SamplingOptions
+    from hpunet.inference.trained import TrainedNetwork
+
+# Draw more in several commands: grouping takes time in proportion to the square of their number.
 MOST_SAMPLES = 1000
 # Not absl's common ones: two commands may be imported side by side.
 FLAGS = flags.FlagValues()
@@ -51,7 +44,7 @@ OVERWRITE = flags.DEFINE_bool(
 NUM_SAMPLES = number_flag(
     "num_samples", 16, "Samples of an image.", lower_bound=1, upper_bound=MOST_SAMPLES
 )
-SEED = number_flag("seed", 0, "Decides the samples.", lower_bound=0, upper_bound=MOST)
+SEED = number_flag("seed", 0, "Decides the samples.", lower_bound=0, upper_bound=LARGEST)
 MEAN_SCALES = text_flag(
     "mean_scales",
     None,
@@ -102,51 +95,69 @@ SAME_IOU = flags.DEFINE_float(
 
 
 def main() -> None:
-    """Reads images, draws samples of each, and writes them with what they say together."""
+    """Reads images, draws samples of each, and writes them with their maps and hypotheses."""
+    # Here, because `--help` must not wait for JAX.
+    from hpunet.imaging.read import find_volumes
+    from hpunet.imaging.write import check_formats
+    from hpunet.inference.network_input import ImageOptions, check_inputs
+    from hpunet.inference.sampling import ImageSampler
+    from hpunet.io.atomic import whole_folder
+    from hpunet.io.progress import Progress
+    from hpunet.report.results import PAGE, ResultsContext, check_replaceable, write_results
+    from hpunet.runtime import compilation_cache
+    from hpunet.runtime import memory as host_memory
+
     out = _check_flags()
-    wanted = Wanted(_window(), _spacing(), _center(), CROP.value, RESAMPLE.value)
-    scans, left_out = find_scans(WORDS.given, SLICES.value)
-    formats = [_formats(scan) for scan in scans]
-    for scan, of_scan in zip(scans, formats, strict=True):
-        _check_place(scan, out)
-        check_formats(scan, of_scan)
+    crop = None if CROP.value is None else (CROP.value, CROP.value)
+    image_options = ImageOptions(_window(), _spacing(), _center(), crop, RESAMPLE.value)
+    volumes, left_out = find_volumes(WORDS.given, SLICES.value)
+    formats = [_formats(volume) for volume in volumes]
+    for volume, of_volume in zip(volumes, formats, strict=True):
+        _check_place(volume, out)
+        check_formats(volume, of_volume)
     compilation_cache.use()
     host_memory.keep_freed()
     network = _network()
-    wish = _wish(network)
-    for scan in scans:
-        check_looks(scan, network, wanted)
+    options = _sampling_options(network)
+    for volume in volumes:
+        check_inputs(volume, network, image_options)
     if left_out:
         more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
         print(f"left out, it holds no image: {left_out[0]}{more}", file=sys.stderr)
-    drawer = Drawer(network.model, network.params, wish)
-    total = sum(len(scan.pictures) for scan in scans) * wish.num_samples
+    sampler = ImageSampler(network.model, network.params, options)
+    total = sum(len(volume.pictures) for volume in volumes) * options.num_samples
     with (
-        output.whole_folder(out, OVERWRITE.value) as part,
-        ImageCount("drawing", total, "samples") as done,
+        whole_folder(out, lambda: check_replaceable(out, OVERWRITE.value)) as part,
+        Progress("drawing", total, "samples") as progress,
     ):
-        drawn_how = _drawn_how(network, wish)
-        job = result.Job(network, drawer, wanted, SAME_IOU.value, drawn_how, done)
-        lines = result.write(part, scans, formats, job)
+        described = _described(network, options)
+        context = ResultsContext(
+            network, sampler, image_options, SAME_IOU.value, described, progress
+        )
+        lines = write_results(part, volumes, formats, context)
     print("\n".join(lines))
-    print(f"results: {out}, page: {out / output.PAGE}")
+    print(f"results: {out}, page: {out / PAGE}")
 
 
-def _check_place(scan: Scan, out: Path) -> None:
-    place = scan.place.resolve()
+def _check_place(volume: Volume, out: Path) -> None:
+    place = volume.place.resolve()
     if place.is_relative_to(out):
         raise UserError(f"--out={out}: {place} lies in it; allowed is a folder without the images")
 
 
 def _check_flags() -> Path:
-    """Refuses what is wrong with the command line alone, and gives the folder for the results."""
+    """Refuses mistakes in the command line alone, and gives the folder for the results."""
+    from hpunet.io.atomic import check_writable
+    from hpunet.report.results import check_replaceable
+    from hpunet.training.workdir import check_which
+
     if not WORDS.given:
         raise UserError("no image is given: allowed are files and folders behind the flags")
     if (WEIGHTS.value is None) == (WORKDIR.value is None):
         raise UserError("allowed is exactly one of --weights and --workdir")
     if CHECKPOINT.present and WORKDIR.value is None:
         raise UserError("--checkpoint: allowed with --workdir only")
-    folder.check_which(CHECKPOINT.value)
+    check_which(CHECKPOINT.value)
     if not 0 <= TEMPERATURE.value < math.inf:
         raise UserError(f"--temperature={TEMPERATURE.value:g}: allowed are numbers from 0 up")
     if not 0 < SAME_IOU.value <= 1:
@@ -155,43 +166,59 @@ def _check_flags() -> Path:
         raise UserError("--crop: allowed with --center only")
     if not OUT.value or "\0" in OUT.value:
         raise UserError("--out is missing: allowed is a new or an empty folder")
-    # Of a link, where it leads: the folder itself is to be replaced.
+    # The target of a link: it is the folder itself that is replaced.
     out = Path(OUT.value).resolve()
-    folder.check_writable(out.parent, "--out")
-    output.check_replaceable(out, OVERWRITE.value)
+    check_writable(out.parent, "--out")
+    check_replaceable(out, OVERWRITE.value)
     return out
 
 
 def _network() -> TrainedNetwork:
+    from hpunet.config.files import config_of_run
+    from hpunet.config.settings import settings_of
+    from hpunet.inference.trained import from_weights
+    from hpunet.training import workdir as folder
+    from hpunet.training.trained import open_run
+
     if WEIGHTS.value is not None:
         return from_weights(WEIGHTS.value)
     workdir = folder.of_run(WORKDIR.value or "")
-    settings = config.settings_of(config_of_run(workdir / folder.CONFIG))
+    settings = settings_of(config_of_run(workdir / folder.CONFIG))
     return open_run(workdir, CHECKPOINT.value, settings)
 
 
-def _wish(network: TrainedNetwork) -> Wish:
-    scales = network.model.config.num_scales
+def _sampling_options(network: TrainedNetwork) -> SamplingOptions:
+    from hpunet.inference.sampling import SamplingOptions
+
+    config = network.model.config
+    scales = range(config.num_scales)
+    if MEAN_SCALES.value is not None and not scales:
+        raise UserError(
+            f"--mean_scales={MEAN_SCALES.value}: allowed is to leave it out, because a "
+            f"{config.title} has no latents"
+        )
     words = [] if MEAN_SCALES.value is None else MEAN_SCALES.value.split(",")
-    fixed = range(scales) if words == ["all"] else [_whole(word) for word in words]
-    if not all(scale in range(scales) for scale in fixed):
+    fixed = scales if words == ["all"] else [_whole(word) for word in words]
+    if not all(scale in scales for scale in fixed):
         raise UserError(
             f"--mean_scales={MEAN_SCALES.value}: allowed are all, and scales from 0 to "
-            f"{scales - 1}, separated by commas"
+            f"{len(scales) - 1}, separated by commas"
         )
-    mean = tuple(scale in fixed for scale in range(scales))
-    return Wish(NUM_SAMPLES.value, SEED.value, mean, TEMPERATURE.value)
+    mean = tuple(scale in fixed for scale in scales)
+    return SamplingOptions(NUM_SAMPLES.value, SEED.value, mean, TEMPERATURE.value)
 
 
-def _formats(scan: Scan) -> tuple[str, ...]:
+def _formats(volume: Volume) -> tuple[str, ...]:
+    from hpunet.imaging.write import formats_of
+
     if FORMAT.value is None:
-        return formats_of(scan.kind)
+        return formats_of(volume.kind)
     return tuple(dict.fromkeys(FORMAT.value.split(",")))
 
 
-def _drawn_how(network: TrainedNetwork, wish: Wish) -> dict[str, str]:
-    """Weights, seed and so on, as they stand in files and on the page."""
-    fixed = ",".join(str(scale) for scale, mean in enumerate(wish.mean) if mean)
+def _described(network: TrainedNetwork, options: SamplingOptions) -> dict[str, str]:
+    """Weights, seed and so on, as files and page state them."""
+    fixed = ",".join(str(scale) for scale, mean in enumerate(options.mean) if mean)
     weights = Path(network.place).name
     if "step" in network.origin:
         weights = f"{Path(WORKDIR.value or '').resolve().name}, step {network.origin['step']}"
@@ -199,9 +226,9 @@ def _drawn_how(network: TrainedNetwork, wish: Wish) -> dict[str, str]:
         "version": hpunet.__version__,
         "weights": weights,
         "checksum": network.checksum,
-        "num_samples": str(wish.num_samples),
-        "seed": str(wish.seed),
-        "temperature": f"{wish.temperature:g}",
+        "num_samples": str(options.num_samples),
+        "seed": str(options.seed),
+        "temperature": f"{options.temperature:g}",
         "mean_scales": fixed or "none",
     }
 
@@ -230,7 +257,7 @@ def _center() -> tuple[int, int] | None:
 
 
 def _whole(word: str) -> int | None:
-    """The number that a word is, or None; of many digits none is meant."""
+    """The whole number that a word is, or None; a number of many digits is refused, too."""
     return int(word) if re.fullmatch(r"[0-9]{1,9}", word.strip()) else None
 
 

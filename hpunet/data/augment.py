@@ -1,9 +1,7 @@
 """Random deformations of image and mask together, on the device, in a single interpolation."""
 
 import math
-from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,69 +9,10 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Integer, Key, Num
 
-from hpunet.data.crop import central
+from hpunet.config.groups import AugmentConfig
+from hpunet.data.crops import central
 
 AnyArray = Array | np.ndarray
-
-# A displacement whose slope passes -1 folds the image. The slope's standard deviation is
-# displacement / (sqrt(2) * scale); this bound keeps 1 at more than four of them.
-_MAX_DISPLACEMENT_PER_SCALE = 1 / 3
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Ranges of the random deformations; every one is drawn anew for each example.
-
-    The kinds are the paper's, the ranges are ours: the paper names none. With 0, 0, 0 and (1, 1)
-    only the random crop is left.
-
-    Attributes:
-        elastic_displacement: Standard deviation of each pixel's shift along either axis, in pixels.
-        elastic_scale: How far the shifts reach, in pixels: standard deviation of the Gaussian that
-            smooths them. At least three times the displacement, or the image could fold.
-        rotation_degrees: Largest rotation either way, in degrees.
-        shear: Largest shear along either axis: pixels of shift per pixel of distance.
-        scale: Smallest and largest magnification; above 1 things get larger.
-    """
-
-    # Whether the crop's place is drawn, too; else it lies in the middle.
-    random_crop: ClassVar[bool] = True
-
-    elastic_displacement: float = 2.0
-    elastic_scale: float = 16.0
-    rotation_degrees: float = 15.0
-    shear: float = 0.1
-    scale: tuple[float, float] = (0.9, 1.1)
-
-    def __post_init__(self) -> None:
-        """Checks the ranges.
-
-        Raises:
-            ValueError: If a value is out of its range.
-        """
-        low, high = self.scale
-        least_scale = self.elastic_displacement / _MAX_DISPLACEMENT_PER_SCALE
-        _check("elastic_displacement", self.elastic_displacement, ">= 0", 0 <= least_scale < np.inf)
-        allowed = f"> 0 and at least 3 * elastic_displacement = {least_scale:g}"
-        fits = 0 < self.elastic_scale < np.inf and self.elastic_scale >= least_scale
-        _check("elastic_scale", self.elastic_scale, allowed, fits)
-        _check(
-            "rotation_degrees", self.rotation_degrees, "0 to 180", 0 <= self.rotation_degrees <= 180
-        )
-        _check("shear", self.shear, "0 to below 1", 0 <= self.shear < 1)
-        _check("scale", self.scale, "(min, max) with 0 < min <= max", 0 < low <= high < np.inf)
-
-
-@dataclass(frozen=True)
-class CentredAugmentConfig(AugmentConfig):
-    """The same of windows that were cut at random places and deformed about their middle."""
-
-    random_crop: ClassVar[bool] = False
-
-
-def _check(name: str, value: object, allowed: str, fits: bool) -> None:
-    if not fits:
-        raise ValueError(f"{name}={value}; allowed is {allowed}")
 
 
 def augment(

@@ -1,19 +1,19 @@
-"""What every data set looks like to the rest of the project."""
+"""The interface of a data set to the rest of the project."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from hpunet.data.crops import CropSampler
 from hpunet.data.intensities import BYTES, Intensities
-from hpunet.data.window import Window
 
 
 @runtime_checkable
-class Source(Protocol):
+class ExampleSource(Protocol):
     """Examples that can be read in any order, from any process.
 
     An example is a dict of `image`, values as stored, `[H, W, C]`; `annotations`, uint8 class
-    labels `[G, H, W]` of G annotators, `IGNORED` where a pixel counts nowhere; `patient` and
-    `name`, strings; and, where annotators are drawn unequally, their `weights` `[G]`.
+    labels `[G, H, W]` of G annotators, `IGNORED` at ignored pixels; `patient` and `name`, strings;
+    and, where annotators are drawn unequally, their `weights` `[G]`.
     """
 
     def __len__(self) -> int:
@@ -28,24 +28,25 @@ class Dataset(NamedTuple):
 
     Attributes:
         name: Its name, as in `data.name`.
-        version: Version of what is stored.
-        checksum: Hexadecimal digest of what it was prepared from.
+        version: Version of the prepared data's format.
+        checksum: Hexadecimal digest of the source that it was prepared from.
         splits: `train`, `val` and `test`, as far as they exist.
-        truth: What is known of the distribution behind the annotations, or None.
-        intensities: How values as stored become what a network sees.
-        window: Which part of an image training sees, or None where all have one size.
-        patients_known: Whether the patient of every image is; else each counts as its own.
+        truth: The known distribution behind the annotations, or None.
+        intensities: Which intensities a network sees for the stored values.
+        crop_sampler: Places crops on images of any size; None where all images have one size.
+        patients_known: Whether the patient of every image is known; otherwise each image counts as
+            a patient of its own.
         notes: What a user should know of the data, in plain sentences.
-        split_table: Which image is in which split, as CSV, where that is not given by the data.
+        split_table: The split of each image as CSV, where the data do not give it.
     """
 
     name: str
     version: str
     checksum: str
-    splits: Mapping[str, Source]
+    splits: Mapping[str, ExampleSource]
     truth: Any = None
     intensities: Intensities = BYTES
-    window: Window | None = None
+    crop_sampler: CropSampler | None = None
     patients_known: bool = True
     notes: tuple[str, ...] = ()
     split_table: str = ""

@@ -1,4 +1,4 @@
-"""How the values that an image's file holds become what a network sees."""
+"""Which intensities a network sees for the values that an image's file holds."""
 
 from typing import Any, NamedTuple
 
@@ -19,19 +19,20 @@ class Intensities(NamedTuple):
     clip: bool
 
     def apply(self, image: Any) -> Any:
-        """What a network sees of an image.
+        """Maps values, to the same bits in NumPy and in JAX, compiled or not.
 
         Args:
             image: float32 `[..., C]` of NumPy or JAX.
         """
         shape = (1,) * (image.ndim - 1) + (-1,)
         low, high = (np.asarray(x, np.float32).reshape(shape) for x in (self.low, self.high))
-        seen = (image - low) / (high - low)
-        return seen.clip(0, 1) if self.clip else seen
+        # XLA turns a division by a constant into this product; NumPy would divide.
+        scaled = (image - low) * (np.float32(1) / (high - low))
+        return scaled.clip(0, 1) if self.clip else scaled
 
     @property
     def text(self) -> str:
-        """What it does, as a line for people."""
+        """The mapping in words, for people."""
         if self.clip:
             pairs = zip(self.low, self.high, strict=True)
             return ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
@@ -40,7 +41,7 @@ class Intensities(NamedTuple):
 
     @staticmethod
     def from_json(value: Any) -> "Intensities":
-        """The same, from what JSON makes of it.
+        """Reads the value that JSON makes of an instance.
 
         Raises:
             ValueError: If it is something else.
@@ -52,5 +53,5 @@ class Intensities(NamedTuple):
             raise ValueError(str(error)) from None
 
 
-# Of files of 8 bits, whose values lie within anyway.
+# For 8-bit files, whose values are within the range anyway.
 BYTES = Intensities((0.0,), (255.0,), clip=False)

@@ -1,37 +1,27 @@
-"""Opens a data set by its name."""
+"""Opens the data set that a configuration names."""
 
+from hpunet.config.settings import Settings
+from hpunet.data.crops import CropSampler
 from hpunet.data.dataset import Dataset
 from hpunet.data.folder import builder as folder
-from hpunet.data.folder.config import FolderConfig
 from hpunet.data.lidc import builder as lidc
 from hpunet.data.synthetic import builder as synthetic
-from hpunet.data.synthetic.config import SyntheticConfig
-from hpunet.data.window import Window
 
 
-def open_dataset(
-    name: str,
-    data_dir: str | None,
-    prepared_dir: str,
-    synthetic_config: SyntheticConfig,
-    folder_config: FolderConfig,
-    window: Window,
-) -> Dataset:
-    """Prepares a data set, unless that has been done, and opens it.
+def open_data(settings: Settings) -> Dataset:
+    """Prepares the data set of a configuration, unless that has been done, and opens it.
 
     Args:
-        name: `synthetic`, `lidc` or `folder`.
-        data_dir: Where the source lies, for `lidc` and `folder`; None downloads `lidc`.
-        prepared_dir: Folder of prepared data.
-        synthetic_config: What to generate, for `synthetic`.
-        folder_config: How to read it, for `folder`.
-        window: What training sees; for `lidc` images must have its crop's size at least.
+        settings: Decides which data set, where its source and its prepared copy are, and the crop,
+            which images of `lidc` must not be smaller than.
 
     Raises:
-        UserError: If the data cannot be had or are bad.
+        UserError: If the data cannot be found or are bad.
     """
-    if name == "lidc":
-        return lidc.open_dataset(data_dir, prepared_dir, min_size=window.crop)
-    if name == "folder":
-        return folder.open_dataset(data_dir, prepared_dir, folder_config, window)
-    return synthetic.open_dataset(synthetic_config, prepared_dir)
+    data, prepared_dir = settings.data, settings.prepared_dir
+    if data.name == "lidc":
+        return lidc.open_dataset(data.dir, prepared_dir, min_size=max(settings.crop))
+    if data.name == "folder":
+        crop_sampler = CropSampler(settings.crop, settings.folder.sizes, data.augment)
+        return folder.open_dataset(data.dir, prepared_dir, settings.folder, crop_sampler)
+    return synthetic.open_dataset(settings.synthetic, prepared_dir)

@@ -12,8 +12,8 @@ import grain.python as grain
 import numpy as np
 from jaxtyping import Int, Num, UInt8
 
-from hpunet.data.dataset import Source
-from hpunet.data.window import Window, cut
+from hpunet.data.crops import CropSampler, cut
+from hpunet.data.dataset import ExampleSource
 
 PREFETCHED_BATCHES = 4
 PARENT_CHECK_SECONDS = 2.0
@@ -24,9 +24,8 @@ class Batch(NamedTuple):
 
     Attributes:
         image: Values as stored.
-        labels: Class of every pixel, by one annotator drawn at random for each image; `IGNORED`
-            where
-            a pixel counts nowhere.
+        labels: Class of every pixel, by one annotator drawn at random for each image; `IGNORED` at
+            ignored pixels.
         position: Place of each example in the batch of all hosts.
     """
 
@@ -46,10 +45,10 @@ ALONE = Share()
 
 
 class _DrawAnnotator(grain.RandomMapTransform):
-    """Draws an annotator and, where images are of any size, the part that is seen."""
+    """Draws an annotator and, where images are of any size, a crop."""
 
-    def __init__(self, window: Window | None) -> None:
-        self._window = window
+    def __init__(self, crop_sampler: CropSampler | None) -> None:
+        self._crop_sampler = crop_sampler
 
     def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         image, weights = element["image"], element.get("weights")
@@ -58,8 +57,8 @@ class _DrawAnnotator(grain.RandomMapTransform):
         else:
             annotator = int(rng.choice(len(weights), p=weights / weights.sum()))
         labels = element["annotations"][annotator]
-        if self._window is not None:
-            image, labels = cut(image, labels, self._window.draw(element, rng))
+        if self._crop_sampler is not None:
+            image, labels = cut(image, labels, self._crop_sampler.draw(element, rng))
         return {"image": image, "labels": labels}
 
 
@@ -72,7 +71,7 @@ class _AddIndex(grain.MapWithIndexTransform):
 
 
 class _Leash:
-    """Lets a reading process live as long as the one it reads for, whatever signals come."""
+    """Ends a reading process with the process that it reads for, and at no signal."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
@@ -91,28 +90,28 @@ class _Leash:
 
 
 def training_batches(
-    source: Source,
+    source: ExampleSource,
     batch_size: int,
     seed: int,
     first_step: int = 0,
     share: Share = ALONE,
     num_workers: int = 0,
-    window: Window | None = None,
+    crop_sampler: CropSampler | None = None,
 ) -> Iterator[Batch]:
-    """The batches from a step on, without end.
+    """Endless batches from a step on.
 
-    Every epoch is shuffled anew. Reading goes on in threads or processes while a batch is used. The
-    first batch is read here at once: its user compiles with it while the readers start.
+    Every epoch is shuffled anew. Threads or processes read ahead while a batch is used. The first
+    batch is read here at once: its user compiles with it while the readers start.
 
     Args:
         source: The training split.
         batch_size: Examples of a batch, over all hosts.
         seed: Of order and annotators.
-        first_step: Step of the first batch; whatever it is, the batch of a step stays the same.
+        first_step: Step of the first batch; the batch of a step does not depend on it.
         share: The examples of each batch that this host reads.
         num_workers: Processes that read, no more than the machine's cores; 0 reads in a thread of
             this one.
-        window: Which part of an image is seen, where they are of any size.
+        crop_sampler: Places crops on images of any size; None where all have one size.
 
     Raises:
         ValueError: If the hosts do not divide the batch.
@@ -120,7 +119,9 @@ def training_batches(
     if batch_size % share.num_hosts:
         raise ValueError(f"batch_size={batch_size}: allowed are multiples of {share.num_hosts}")
     examples = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
-    examples = examples.random_map(_DrawAnnotator(window)).map_with_index(_AddIndex(batch_size))
+    examples = examples.random_map(_DrawAnnotator(crop_sampler)).map_with_index(
+        _AddIndex(batch_size)
+    )
     start = first_step * batch_size + share.host
     mine = examples[start :: share.num_hosts]
     batches = mine.batch(batch_size // share.num_hosts, drop_remainder=True)
@@ -130,13 +131,13 @@ def training_batches(
         processes = min(num_workers, os.cpu_count() or 1)
         options = grain.MultiprocessingOptions(processes, PREFETCHED_BATCHES)
         stream = stream.mp_prefetch(options, worker_init_fn=_Leash(os.getpid()))
-    # Processes start at the first wish for a batch, which a thread has at once.
+    # Processes start when a batch is first asked for, which a thread does at once.
     rest = iter(grain.experimental.ThreadPrefetchIterDataset(stream, prefetch_buffer_size=1))
     rest.start_prefetch()
     return itertools.chain([batches[0]], rest)
 
 
-def spread(source: Source, num_examples: int) -> list[dict[str, Any]]:
+def spread(source: ExampleSource, num_examples: int) -> list[dict[str, Any]]:
     """The same examples every time, spread evenly over a split; all if it has no more.
 
     Args:
@@ -146,7 +147,7 @@ def spread(source: Source, num_examples: int) -> list[dict[str, Any]]:
     return [source[position] for position in spread_positions(source, num_examples)]
 
 
-def spread_positions(source: Source, num_examples: int) -> list[int]:
+def spread_positions(source: ExampleSource, num_examples: int) -> list[int]:
     """Places in a split, spread evenly over it, ascending; all if it has no more."""
     places = np.linspace(0, len(source) - 1, min(num_examples, len(source)))
     return places.round().astype(int).tolist()

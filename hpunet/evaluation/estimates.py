@@ -11,12 +11,12 @@ SUBSET_B = "subset_b"
 CALIBRATION_ERROR = "calibration_error"
 
 
-class Group(NamedTuple):
+class ImageGroup(NamedTuple):
     """Scores of one group of images.
 
     Attributes:
-        num_images: How many there are.
-        num_patients: Of how many patients.
+        num_images: Number of images.
+        num_patients: Number of their patients.
         scores: By number of samples, then by the score's name.
     """
 
@@ -26,15 +26,15 @@ class Group(NamedTuple):
 
 
 class Estimates(NamedTuple):
-    """All that is said of a set of images.
+    """All estimates of a set of images.
 
     Attributes:
         groups: Means and intervals by group.
         modes: How often modes were drawn, by number of samples.
-        conventions: What the scores leave open.
+        conventions: Conventions of the scores.
     """
 
-    groups: Mapping[str, Group]
+    groups: Mapping[str, ImageGroup]
     modes: Mapping[int, Sequence[metrics.ModeEstimate]]
     conventions: Conventions
 
@@ -53,10 +53,10 @@ def groups(scores: ImageScores) -> Iterator[tuple[str, ImageScores]]:
         yield f"drawn_by_{k}", scores.subset(scores.num_drawn == k)
 
 
-def estimate_groups(scores: ImageScores, conventions: Conventions) -> dict[str, Group]:
+def estimate_groups(scores: ImageScores, conventions: Conventions) -> dict[str, ImageGroup]:
     """Means over images with intervals over patients, for every group that has images."""
     return {
-        name: Group(
+        name: ImageGroup(
             len(group.names),
             len(set(group.patients)),
             {

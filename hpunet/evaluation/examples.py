@@ -1,4 +1,4 @@
-"""Images with their annotations, as the commands see them, for one's own figures and scores."""
+"""Images with their annotations, preprocessed, for figures and scores of your own."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 from hpunet.config.files import config_of_run, find_config, load_config, override
 from hpunet.config.settings import Settings, settings_of
 from hpunet.data.dataset import Dataset
+from hpunet.data.open import open_data
 from hpunet.data.pipeline import spread
+from hpunet.inference.preprocessing import crop_examples
 from hpunet.io.errors import UserError
-from hpunet.open_data import open_data
-from hpunet.training.validation import crop_examples
-from hpunet.training.workdir import CONFIG
 
 
 class Examples(NamedTuple):
-    """B images and what G annotators drew.
+    """B images with the masks of G annotators.
 
     Attributes:
         image: `[B, H, W, C]`, float32, as the network takes it.
         annotations: Class labels `[G, B, H, W]`, the background at ignored pixels.
-        patients: Whose image each is, for intervals over patients.
-        names: Of the images.
+        patients: The patient of each image, for intervals over patients.
+        names: Names of the images.
         weights: 1 for the annotators that an image has, 0 for those that only fill up the array, as
             `hpunet.metrics` takes them `[G, B]`; None where all images have G.
         ignored: Pixels that count nowhere `[B, H, W]`, as `hpunet.metrics` takes them, such as
@@ -50,17 +49,17 @@ def load_examples(
 ) -> Examples:
     """Images of a configuration's data with all their annotations, cut to its central crop.
 
-    The data are prepared at the first time, as training does.
+    The first call prepares the data, as training does.
 
     Args:
         config: A configuration's name or file, as `--config` takes it, or the folder of a run.
         split: `train`, `val` or `test`.
-        num_images: So many images, spread evenly over the split; all if not given.
+        num_images: Number of images, spread evenly over the split; None for all.
         changes: Values by the keys' full names, such as `{"data.dir": "lidc_crops"}`, as
             `--config.data.dir=lidc_crops` gives them.
 
     Raises:
-        UserError: If the configuration, the data or the split are not to be had.
+        UserError: If the configuration, the data or the split cannot be found.
     """
     if num_images is not None and num_images < 1:
         raise UserError(f"num_images={num_images}: allowed are whole numbers from 1 up")
@@ -73,13 +72,15 @@ def load_examples(
 
 
 def _settings(config: Path, changes: Mapping[str, Any]) -> Settings:
-    run = config / CONFIG
+    run = config / "config.json"
     values = config_of_run(run) if config.is_dir() else load_config(find_config(str(config)))
     return settings_of(override(values, {name: str(value) for name, value in changes.items()}))
 
 
-def _cropped(examples: Sequence[dict[str, Any]], crop: int, dataset: Dataset) -> Examples:
-    cropped = crop_examples(examples, (crop, crop), dataset.intensities, dataset.window)
+def _cropped(
+    examples: Sequence[dict[str, Any]], crop: tuple[int, int], dataset: Dataset
+) -> Examples:
+    cropped = crop_examples(examples, crop, dataset.intensities, dataset.crop_sampler)
     return Examples(
         cropped.image,
         cropped.labels,

@@ -1,9 +1,12 @@
-"""Published scores, and on which images of how many samples each was measured."""
+"""Published scores, with the images and the number of samples of each."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hpunet.evaluation.scoring import ImageScores
+if TYPE_CHECKING:
+    from hpunet.evaluation.scoring import ImageScores
 
 LIDC_V1, LIDC_V2 = "lidc_v1", "lidc_v2"
 
@@ -26,12 +29,12 @@ PU_NET_PAPER_GED = {
 }
 
 
-class Published(NamedTuple):
+class PublishedScores(NamedTuple):
     """Scores of one method on LIDC v2's test split at 16 samples.
 
     Attributes:
         method: Its name.
-        source: Who measured it.
+        source: Who measured the scores.
         ged: GED^2 and its spread over trainings, as printed.
         hungarian_iou: Hungarian-matched IoU.
         hungarian_iou_b: The same on subset B.
@@ -50,26 +53,26 @@ PUBLISHED_SAMPLES = 16
 PU_NET = "PU-Net, re-trained"
 OF_2019 = "Kohl et al. 2019; GED² by others"
 LIDC_V2_SCORES = (
-    Published(PU_NET, OF_2019, "0.32 ±0.03", "0.50 ±0.03", "0.37 ±0.07", "0.75 ±0.04"),
-    Published("HPU-Net", OF_2019, "0.27 ±0.01", "0.53 ±0.01", "0.47 ±0.01", "0.97 ±0.00"),
-    Published("CAR", "reported later", "0.264", "0.592"),
-    Published("JProb", "reported later", "0.262", "0.585"),
-    Published("PixelSeg", "reported later", "0.260", "0.587"),
-    Published("CCDM", "reported later", "0.239", "0.598"),
+    PublishedScores(PU_NET, OF_2019, "0.32 ±0.03", "0.50 ±0.03", "0.37 ±0.07", "0.75 ±0.04"),
+    PublishedScores("HPU-Net", OF_2019, "0.27 ±0.01", "0.53 ±0.01", "0.47 ±0.01", "0.97 ±0.00"),
+    PublishedScores("CAR", "reported later", "0.264", "0.592"),
+    PublishedScores("JProb", "reported later", "0.262", "0.585"),
+    PublishedScores("PixelSeg", "reported later", "0.260", "0.587"),
+    PublishedScores("CCDM", "reported later", "0.239", "0.598"),
 )
 
 
 class Comparison(NamedTuple):
-    """What a result may be set beside.
+    """The published scores that a result may be compared with.
 
     Attributes:
-        benchmark: What the images are said to be, or None.
-        rows: Published scores it may be compared with.
-        warnings: Why it may not be compared with others, a line each.
+        benchmark: The benchmark that the images are said to be, or None.
+        rows: Published scores that are comparable.
+        warnings: Why others are not comparable, a line each.
     """
 
     benchmark: str | None
-    rows: tuple[Published, ...]
+    rows: tuple[PublishedScores, ...]
     warnings: tuple[str, ...]
 
 
@@ -79,12 +82,12 @@ def compare(
     scores: ImageScores,
     classes: tuple[int, ...] | None,
 ) -> Comparison:
-    """What a result may be compared with, and why not with more.
+    """The published scores that a result may be compared with, and why not with others.
 
     Args:
-        benchmark: What the images are said to be, a key of `BENCHMARKS`, or None.
-        data_name: Name of the data set, for what is said when there is no benchmark.
-        scores: Of all images.
+        benchmark: The benchmark that the images are said to be, a key of `BENCHMARKS`, or None.
+        data_name: Name of the data set; without a benchmark only LIDC is compared.
+        scores: Scores of all images.
         classes: Classes that were scored, or None for the foreground.
     """
     if benchmark is None and not data_name.startswith("lidc"):

@@ -1,4 +1,4 @@
-"""A result as JSON: everything that is needed to compare it, or to make it again."""
+"""A result as JSON, with everything that is needed to compare or to reproduce it."""
 
 import csv
 import dataclasses
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from hpunet import metrics
-from hpunet.evaluation.estimates import CALIBRATION_ERROR, Estimates, Group
-from hpunet.evaluation.judged import Judged
+from hpunet.evaluation.estimates import CALIBRATION_ERROR, Estimates, ImageGroup
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.published import Comparison
 from hpunet.evaluation.scoring import Conventions, ImageScores
-from hpunet.evaluation.truth_report import TruthReport
+from hpunet.evaluation.scoring_set import ScoringSet
+from hpunet.evaluation.truth import TruthReport
 from hpunet.io.atomic import write_json, write_whole
 from hpunet.io.errors import UserError
 
@@ -25,32 +25,32 @@ FORMAT = "hpunet-scores-1"
 
 
 def as_json(
-    judged: Judged,
+    scoring_set: ScoringSet,
     scores: ImageScores,
-    found: Estimates,
+    estimates: Estimates,
     comparison: Comparison,
     truth: TruthReport | None,
 ) -> dict[str, Any]:
     """The whole result.
 
     Args:
-        judged: What was scored on what.
-        scores: Of all images.
-        found: Means and intervals.
-        comparison: Published scores it may be set beside, and why not beside others.
-        truth: How close it is to the distribution behind the annotations, where that is known.
+        scoring_set: The images and samples that were scored.
+        scores: Scores of all images.
+        estimates: Means and intervals.
+        comparison: Published scores that are comparable, and why others are not.
+        truth: How close the samples are to the distribution behind the annotations, if it is known.
     """
     values = {
         "format": FORMAT,
-        **judged.subject,
+        **scoring_set.subject,
         "num_samples": list(scores.by_num_samples),
-        "conventions": _conventions(found.conventions),
+        "conventions": _conventions(estimates.conventions),
         "num_images_with_ignored_pixels_or_weights": int(np.sum(~scores.is_plain)),
-        "groups": {name: _group(group) for name, group in found.groups.items()},
+        "groups": {name: _group(group) for name, group in estimates.groups.items()},
         "calibration": {
             str(n): _calibration(values.calibration) for n, values in scores.by_num_samples.items()
         },
-        "modes": {str(n): [_mode(mode) for mode in modes] for n, modes in found.modes.items()},
+        "modes": {str(n): [_mode(mode) for mode in modes] for n, modes in estimates.modes.items()},
         "published": {
             "benchmark": comparison.benchmark,
             "comparable": [row._asdict() for row in comparison.rows],
@@ -58,6 +58,8 @@ def as_json(
         },
         "made_with": provenance(),
     }
+    if scoring_set.notes:
+        values["notes"] = list(scoring_set.notes)
     return values if truth is None else {**values, "truth": truth.as_json()}
 
 
@@ -69,10 +71,10 @@ def _mode(mode: metrics.ModeEstimate) -> dict[str, Any]:
 
 
 def own_name(choices: Mapping[str, Any]) -> str:
-    """A name for each choice of what is scored: a quick look must not replace a whole result.
+    """A file name for each choice of options, so that a partial result replaces no whole one.
 
     Args:
-        choices: By name what was chosen, None for what was left alone.
+        choices: Options by name; None for those that were not given.
     """
     chosen = [f"{name}_{value}" for name, value in choices.items() if value is not None]
     return f"scores{'_'.join(chosen)}.json".replace(",", "-")
@@ -95,12 +97,12 @@ def check_replaceable(path: Path) -> None:
 
 
 def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
-    """Writes the result, and beside it a table of the scores of every image.
+    """Writes the result, and a table of the scores of every image beside it.
 
     Args:
-        path: Of the JSON file, which appears last and whole; the table is `<stem>.csv`.
-        result: As from `as_json`.
-        scores: Of all images.
+        path: The JSON file, which is written last; the table is `<stem>.csv`.
+        result: From `as_json`.
+        scores: Scores of all images.
 
     Raises:
         UserError: If they cannot be written.
@@ -108,7 +110,7 @@ def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
     table = _image_table(scores).encode("utf-8", errors="surrogateescape")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # An older result must not stand beside the new table.
+        # An older result must not be found beside the new table.
         path.unlink(missing_ok=True)
         write_whole(path.with_suffix(".csv"), table)
         write_json(path, result)
@@ -127,13 +129,13 @@ def _conventions(conventions: Conventions) -> dict[str, Any]:
         "class_absent_from_both": "counts as nothing; IoU is 1 where no class is in either mask",
         "modes": "distinct annotations of the other annotators, each annotator held out in turn: "
         "chosen, the share of those others; drawn, the share of samples nearest to the mode; "
-        "held_out, how often the annotator held out is nearest to it, as a perfect sampler's samples "
-        "would be",
+        "held_out, how often the annotator held out is nearest to it, as a perfect sampler's "
+        "samples would be",
         "scores": {name: info.convention for name, info in metrics.SCORES.items()},
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: ImageGroup) -> dict[str, Any]:
     return {
         "num_images": group.num_images,
         "num_patients": group.num_patients,

@@ -1,20 +1,54 @@
-"""The scores of every image of a set."""
+"""Images with samples and annotations, and their scores."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from hpunet import metrics
-from hpunet.evaluation.case import Case, Cases
 from hpunet.io.errors import UserError
+
+
+class SampledImage(NamedTuple):
+    """One image to be scored, with samples and annotations of any source.
+
+    Attributes:
+        name: Unique in the set.
+        patient: Name of the patient; images of one patient are not independent.
+        samples: Class labels drawn by the model that is scored.
+        annotations: Class labels by the annotators.
+        reconstructions: Each annotation reconstructed from its own latents, or None.
+        ignored: Pixels that are ignored, or None.
+        weights: Weight of each annotation, or None for equal weights.
+        image: The image itself, any range, for figures, or None.
+    """
+
+    name: str
+    patient: str
+    samples: UInt8[np.ndarray, "S H W"]
+    annotations: UInt8[np.ndarray, "G H W"]
+    reconstructions: UInt8[np.ndarray, "G H W"] | None = None
+    ignored: Bool[np.ndarray, "H W"] | None = None
+    weights: Float[np.ndarray, " G"] | None = None
+    image: Float[np.ndarray, "H W"] | None = None
+
+
+@runtime_checkable
+class SampledImages(Protocol):
+    """A set of images that are read one by one, in any order."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def __getitem__(self, index: int) -> SampledImage:
+        """The image at `index`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Conventions:
-    """What the scores leave open.
+    """Conventions of the scores.
 
     Attributes:
         classes: Classes that are scored and averaged; None for foreground against background.
@@ -32,26 +66,26 @@ class Conventions:
 
     @property
     def bootstrap(self) -> dict[str, Any]:
-        """What the estimates of `hpunet.metrics` ask for."""
+        """Arguments of the estimates of `hpunet.metrics`."""
         return {"draws": self.draws, "seed": self.seed, "level": self.level}
 
 
-# Scores that are one number an image.
+# Scores with one number for each image.
 _NUMBERS = tuple(n for n in metrics.Scores._fields if n not in ("calibration", "modes"))
 
 
 class ImageScores(NamedTuple):
-    """Scores of all images, one entry an image.
+    """Scores of all images, one entry for each image.
 
     Attributes:
         names: Of the images.
-        patients: Whose they are.
-        num_annotations: How many each has.
-        num_annotators: How many of these count.
-        num_drawn: How many of these show anything of what is scored.
+        patients: Their patients.
+        num_annotations: Number of annotations.
+        num_annotators: Number of annotations of positive weight.
+        num_drawn: Number of these in which a scored class is marked.
         sizes: Height and width.
-        is_plain: Whether all pixels and all annotators count alike.
-        by_num_samples: Scores by how many samples they were computed with.
+        is_plain: Whether all pixels count and all annotations have the same weight.
+        by_num_samples: Scores by the number of samples they were computed with.
     """
 
     names: list[str]
@@ -64,7 +98,7 @@ class ImageScores(NamedTuple):
     by_num_samples: Mapping[int, metrics.Scores]
 
     def subset(self, chosen: Bool[np.ndarray, " B"]) -> "ImageScores":
-        """The images that are marked."""
+        """The chosen images."""
         places = np.flatnonzero(chosen)
         return ImageScores(
             [self.names[n] for n in places],
@@ -78,31 +112,31 @@ class ImageScores(NamedTuple):
         )
 
 
-def score_cases(
-    cases: Cases,
+def score_images(
+    images: SampledImages,
     num_samples: Sequence[int],
     conventions: Conventions,
-    done: Callable[[int], Any],
+    progress: Callable[[int], Any],
 ) -> ImageScores:
     """Scores all images, one by one.
 
     Args:
-        cases: Images with samples and annotations.
-        num_samples: How many of the samples to score with, the first ones of each image.
-        conventions: What the scores leave open.
-        done: Called with the number of images that are newly scored.
+        images: Images with samples and annotations.
+        num_samples: Numbers of samples to score with, the first ones of each image.
+        conventions: Conventions of the scores.
+        progress: Called with the number of newly scored images.
 
     Raises:
         UserError: If there is no image, or one has too few samples.
     """
     facts: list[_Facts] = []
     scores: dict[int, list[metrics.Scores]] = {n: [] for n in num_samples}
-    for index in range(len(cases)):
-        case = cases[index]
-        for n, score in _score(case, num_samples, conventions).items():
+    for index in range(len(images)):
+        image = images[index]
+        for n, score in _score(image, num_samples, conventions).items():
             scores[n].append(score)
-        facts.append(_facts(case, conventions.classes))
-        done(1)
+        facts.append(_facts(image, conventions.classes))
+        progress(1)
     if not facts:
         raise UserError("there are no images to be scored")
     return ImageScores(
@@ -118,7 +152,7 @@ def score_cases(
 
 
 class _Facts(NamedTuple):
-    """Of one image what `ImageScores` holds of all."""
+    """The entries of one image in `ImageScores`."""
 
     name: str
     patient: str
@@ -129,48 +163,48 @@ class _Facts(NamedTuple):
     is_plain: bool
 
 
-def _facts(case: Case, classes: Sequence[int] | None) -> _Facts:
-    counted = np.ones(len(case.annotations), bool) if case.weights is None else case.weights > 0
-    shown = case.annotations > 0 if classes is None else np.isin(case.annotations, classes)
-    if case.ignored is not None:
-        shown = shown & ~case.ignored
-    height, width = case.annotations.shape[1:]
+def _facts(image: SampledImage, classes: Sequence[int] | None) -> _Facts:
+    counted = np.ones(len(image.annotations), bool) if image.weights is None else image.weights > 0
+    shown = image.annotations > 0 if classes is None else np.isin(image.annotations, classes)
+    if image.ignored is not None:
+        shown = shown & ~image.ignored
+    height, width = image.annotations.shape[1:]
     return _Facts(
-        case.name,
-        case.patient,
-        len(case.annotations),
+        image.name,
+        image.patient,
+        len(image.annotations),
         int(counted.sum()),
         int(np.sum(shown.any(axis=(1, 2)) & counted)),
         (height, width),
-        case.ignored is None and (case.weights is None or len(set(case.weights)) == 1),
+        image.ignored is None and (image.weights is None or len(set(image.weights)) == 1),
     )
 
 
 def _score(
-    case: Case, num_samples: Sequence[int], conventions: Conventions
+    image: SampledImage, num_samples: Sequence[int], conventions: Conventions
 ) -> dict[int, metrics.Scores]:
-    if len(case.samples) < max(num_samples):
+    if len(image.samples) < max(num_samples):
         raise UserError(
-            f"{case.name}: it has {len(case.samples)} samples, asked for are {max(num_samples)}; "
-            f"allowed is --num_samples up to {len(case.samples)}"
+            f"{image.name}: it has {len(image.samples)} samples, asked for are {max(num_samples)}; "
+            f"allowed is --num_samples up to {len(image.samples)}"
         )
-    if case.ignored is not None and case.ignored.all():
-        raise UserError(f"{case.name}: all of its pixels are ignored; there is nothing to score")
-    rebuilt = case.reconstructions
+    if image.ignored is not None and image.ignored.all():
+        raise UserError(f"{image.name}: all of its pixels are ignored; there is nothing to score")
+    rebuilt = image.reconstructions
     return metrics.score(
-        case.samples[:, None],
-        case.annotations[:, None],
+        image.samples[:, None],
+        image.annotations[:, None],
         reconstructions=None if rebuilt is None else rebuilt[:, None],
         num_samples=num_samples,
         num_bins=conventions.num_bins,
         classes=conventions.classes,
-        ignored=None if case.ignored is None else case.ignored[None],
-        weights=case.weights,
+        ignored=None if image.ignored is None else image.ignored[None],
+        weights=image.weights,
     )
 
 
 def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
-    """One entry an image out of many with one image each."""
+    """The scores of many images out of the scores of one image each."""
     most = max(len(part.modes.chosen) for part in parts)
     modes = zip(*([_padded(x, most) for x in part.modes] for part in parts), strict=True)
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
@@ -183,7 +217,7 @@ def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
 
 
 def _padded(shares: Float[np.ndarray, "N B"], most: int) -> Float[np.ndarray, "M B"]:
-    """Shares with NaN at the modes that images with more annotators have."""
+    """Shares with NaN at the modes that only images with more annotators have."""
     return np.pad(shares, ((0, most - len(shares)), (0, 0)), constant_values=np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Predictions on disk: what a stopped evaluation goes on from, and what others can score again."""
+"""Predictions on disk, from which an evaluation resumes and which can be scored again."""
 
 import io
 import json
@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from hpunet.evaluation.folders.npz import read_npz
+from hpunet.imaging.arrays import open_archive
 from hpunet.io.atomic import write_json, write_whole
 from hpunet.io.errors import UserError
 
 MADE_OF = "made_of.json"
 
 
-class Store:
-    """A folder with `<name>.npz` for each image, and what they all were made of.
+class PredictionStore:
+    """A folder with `<name>.npz` for each image, and a record of what the predictions depend on.
 
-    A file holds `samples` `[S, H, W]` and `reconstructions` `[G, H, W]`, class labels in uint8, and
-    appears whole or not at all.
+    A file holds `samples` `[S, H, W]` and, of a model with a posterior, `reconstructions`
+    `[G, H, W]`, class labels in uint8, and appears whole or not at all.
     """
 
     def __init__(
@@ -32,8 +32,8 @@ class Store:
 
         Args:
             folder: Made if missing.
-            made_of: All that the predictions depend on, as JSON holds it.
-            may_replace: Whether predictions that were made of something else are removed.
+            made_of: Everything that the predictions depend on, as JSON can hold it.
+            may_replace: Whether predictions that depend on something else are removed.
 
         Raises:
             UserError: If the folder cannot be written, or holds something else.
@@ -57,7 +57,7 @@ class Store:
         self,
         name: str,
         samples: UInt8[np.ndarray, "S H W"],
-        reconstructions: UInt8[np.ndarray, "G H W"],
+        reconstructions: UInt8[np.ndarray, "G H W"] | None,
     ) -> None:
         """Adds an image's predictions.
 
@@ -65,7 +65,10 @@ class Store:
             UserError: If they cannot be written.
         """
         file = io.BytesIO()
-        np.savez_compressed(file, samples=samples, reconstructions=reconstructions)
+        if reconstructions is None:
+            np.savez_compressed(file, samples=samples)
+        else:
+            np.savez_compressed(file, samples=samples, reconstructions=reconstructions)
         path = self._path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,17 +76,20 @@ class Store:
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
-    def read(self, name: str) -> tuple[UInt8[np.ndarray, "S H W"], UInt8[np.ndarray, "G H W"]]:
-        """Samples and reconstructions of an image.
+    def read(
+        self, name: str
+    ) -> tuple[UInt8[np.ndarray, "S H W"], UInt8[np.ndarray, "G H W"] | None]:
+        """Samples and, of a model with a posterior, reconstructions of an image.
 
         Raises:
             UserError: If the file cannot be read.
         """
-        path = self._path(name)
-        return read_npz(path, "samples"), read_npz(path, "reconstructions")
+        with open_archive(self._path(name)) as archive:
+            rebuilt = archive["reconstructions"] if "reconstructions" in archive.files else None
+            return archive["samples"], rebuilt
 
     def remove(self) -> None:
-        """Removes the folder; cut short, it leaves nothing that looks like one.
+        """Removes the folder; an interruption leaves no part of it under its name.
 
         Raises:
             UserError: If it cannot be removed.
@@ -99,7 +105,7 @@ class Store:
         return self._folder.with_name(self._folder.name + ".removed")
 
     def _make_room(self, may_replace: bool) -> None:
-        # A start that was cut short leaves a part of its first file.
+        # An interrupted start leaves a part of its first file.
         names = {path.name for path in self._folder.iterdir()}
         names = {n for n in names if not (n.startswith(f"{MADE_OF}.") and n.endswith(".part"))}
         if not names:

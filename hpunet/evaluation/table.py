@@ -2,29 +2,35 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from hpunet import metrics
 from hpunet.cli.tables import number, table
-from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, Group
-from hpunet.evaluation.judged import Judged
+from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, ImageGroup
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
 from hpunet.evaluation.scoring import ImageScores
+from hpunet.evaluation.scoring_set import ScoringSet
 
-# What a table by groups of images shows, and which of it with intervals.
+# The scores in the table by groups of images, and whether each has an interval.
 GROUPED = {"ged": True, "hungarian_iou": True, "reconstruction_iou": False}
 ARROWS = {"lower": "↓", "higher": "↑", "": " "}
-# Of fewer, the bootstrap's intervals are much too narrow: of 5 normal draws, one in five misses.
+# With fewer, the bootstrap's intervals are much too narrow: of 5 normal draws, one in five misses.
 MIN_PATIENTS = 10
 
 
-def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool = True) -> str:
+def as_text(
+    estimated: Mapping[str, ImageGroup],
+    level: float,
+    patients_known: bool = True,
+    notes: Sequence[str] = (),
+) -> str:
     """Scores by number of samples, then by how many annotators drew something.
 
     Args:
         estimated: Means and intervals by group.
         level: Confidence level of the intervals.
-        patients_known: Whether the patient of every image is.
+        patients_known: Whether the patient of every image is known.
+        notes: What a reader of the scores should know, in plain sentences.
     """
     every = estimated[ALL]
     most = max(every.scores)
@@ -33,28 +39,29 @@ def as_text(estimated: Mapping[str, Group], level: float, patients_known: bool =
     return "\n\n".join(
         [
             f"{means}\n\n{_by_num_samples(every)}",
-            *_notes(every, most),
+            *_undefined(every, most),
+            *(f"  {note}" for note in notes),
             f"{by_group}\n\n{_by_group(estimated, most)}",
             *_warnings(estimated, patients_known),
         ]
     )
 
 
-def heading(judged: Judged, scores: ImageScores) -> str:
-    """What was scored on what, in a line or two."""
+def heading(scoring_set: ScoringSet, scores: ImageScores) -> str:
+    """The title of what was scored, with the numbers of images, patients and annotators."""
     images, patients = len(scores.names), len(set(scores.patients))
     counts = Counter(scores.num_annotators.tolist())
     annotators = ", ".join(f"{n} on {count:,}" for n, count in sorted(counts.items()))
     if len(counts) == 1:
         annotators = str(scores.num_annotators[0])
     return (
-        f"{judged.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
+        f"{scoring_set.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
         f"{'patient' if patients == 1 else 'patients'}; annotators an image: {annotators}"
     )
 
 
-def _notes(group: Group, num_samples: int) -> Iterator[str]:
-    """Which scores are not of all images."""
+def _undefined(group: ImageGroup, num_samples: int) -> Iterator[str]:
+    """The scores that are undefined on some images."""
     estimates = group.scores[num_samples].items()
     fewer = [
         f"{metrics.SCORES[name].label} {estimate.num_images:,}"
@@ -65,7 +72,7 @@ def _notes(group: Group, num_samples: int) -> Iterator[str]:
         yield f"  Undefined on some images, and so means of fewer: {', '.join(fewer)}"
 
 
-def _warnings(estimated: Mapping[str, Group], patients_known: bool) -> Iterator[str]:
+def _warnings(estimated: Mapping[str, ImageGroup], patients_known: bool) -> Iterator[str]:
     if any(group.num_patients < MIN_PATIENTS for group in estimated.values()):
         yield f"  No intervals of fewer than {MIN_PATIENTS} patients: they would be too narrow"
     if not patients_known:
@@ -77,8 +84,8 @@ def _warnings(estimated: Mapping[str, Group], patients_known: bool) -> Iterator[
         yield "warning: no annotation shows anything of what is scored"
 
 
-def comparison_text(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
-    """Published scores beside this one's, and plain warnings; empty if there is nothing to say."""
+def comparison_text(comparison: Comparison, estimated: Mapping[str, ImageGroup]) -> str:
+    """Published scores beside this result's, and warnings; empty if there are none."""
     parts = []
     if comparison.rows:
         parts.append(
@@ -90,7 +97,7 @@ def comparison_text(comparison: Comparison, estimated: Mapping[str, Group]) -> s
     return "\n\n".join(parts)
 
 
-def _by_num_samples(group: Group) -> str:
+def _by_num_samples(group: ImageGroup) -> str:
     numbers = sorted(group.scores)
     header = ["samples an image", *map(str, numbers)]
     rows = [
@@ -105,7 +112,7 @@ def _by_num_samples(group: Group) -> str:
     return table(header, rows)
 
 
-def _by_group(estimated: Mapping[str, Group], num_samples: int) -> str:
+def _by_group(estimated: Mapping[str, ImageGroup], num_samples: int) -> str:
     shown = [
         name for name in GROUPED if math.isfinite(estimated[ALL].scores[num_samples][name].value)
     ]
@@ -124,7 +131,7 @@ def _by_group(estimated: Mapping[str, Group], num_samples: int) -> str:
     return table(rows[0], rows[1:])
 
 
-def _published(comparison: Comparison, estimated: Mapping[str, Group]) -> str:
+def _published(comparison: Comparison, estimated: Mapping[str, ImageGroup]) -> str:
     rows = [["", "GED²", "HM-IoU", "HM-IoU, B", "IoU_rec", "measured by"]]
     for row in comparison.rows:
         rows.append(
@@ -160,5 +167,5 @@ def _with_interval(estimate: metrics.Estimate, digits: int = 3) -> str:
 
 
 def has_interval(estimate: metrics.Estimate) -> bool:
-    """Whether there are patients enough for an interval that can be believed."""
+    """Whether there are enough patients for a reliable interval."""
     return estimate.num_patients >= MIN_PATIENTS and math.isfinite(estimate.low)

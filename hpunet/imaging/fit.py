@@ -62,47 +62,53 @@ def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -
     return Fit(size, (grid[0], grid[1]), step, (start[0], start[1]), (0, 0, *size))
 
 
-def fit_resized(size: tuple[int, int], side: int, margin: int = 0) -> Fit:
-    """A square grid on which all of a picture just fits, in its middle, at its own proportions.
+def fit_resized(
+    size: tuple[int, int], crop: tuple[int, int], margin: tuple[int, int] = (0, 0)
+) -> Fit:
+    """A grid in whose middle all of a picture just fits, at its own proportions.
 
     Args:
         size: Height and width of the picture.
-        side: Of the grid, in its own pixels.
-        margin: More pixels of the grid on each of its sides.
+        crop: Height and width of the part of the grid that the picture fits into, in pixels of the
+            grid.
+        margin: More pixels of the grid above and below, and on the left and right.
     """
-    step = max(size) / side
-    wide = side + 2 * margin
-    start = [(length - wide * step) / 2 for length in size]
-    if step == 1:
-        start = [(length - wide) // 2 for length in size]  # Whole pixels: nothing is resampled.
-    return Fit(size, (wide, wide), (step, step), (start[0], start[1]), (0, 0, *size))
+    step = max(length / side for length, side in zip(size, crop, strict=True))
+    height, width = (side + 2 * more for side, more in zip(crop, margin, strict=True))
+    start = [(length - n * step) / 2 for length, n in zip(size, (height, width), strict=True)]
+    if step == 1:  # Whole pixels: nothing is resampled.
+        start = [(length - n) // 2 for length, n in zip(size, (height, width), strict=True)]
+    return Fit(size, (height, width), (step, step), (start[0], start[1]), (0, 0, *size))
 
 
-def fit_window(size: tuple[int, int], start: tuple[int, int], side: int) -> Fit:
-    """A square grid of the picture's own pixels.
+def fit_window(size: tuple[int, int], start: tuple[int, int], grid: tuple[int, int]) -> Fit:
+    """A grid of the picture's own pixels.
 
     Args:
         size: Height and width of the picture.
         start: Row and column of its first pixel, which may lie outside the picture.
-        side: Height and width of the grid.
+        grid: Height and width of the grid.
     """
     (top, left), (bottom, right) = (
-        [min(max(place + end, 0), length) for place, length in zip(start, size, strict=True)]
-        for end in (0, side)
+        [min(max(s + end, 0), length) for s, end, length in zip(start, ends, size, strict=True)]
+        for ends in ((0, 0), grid)
     )
-    return Fit(size, (side, side), (1.0, 1.0), start, (top, left, bottom, right))
+    return Fit(size, grid, (1.0, 1.0), start, (top, left, bottom, right))
 
 
 def fit_crop(
-    size: tuple[int, int], step: tuple[float, float], center: tuple[int, int], crop: int
+    size: tuple[int, int],
+    step: tuple[float, float],
+    center: tuple[int, int],
+    crop: tuple[int, int],
 ) -> Fit:
-    """A square grid around a pixel of a picture.
+    """A grid around a pixel of a picture.
 
     Args:
         size: Height and width of the picture.
         step: Height and width of a pixel of the grid, in pixels of the picture.
         center: Row and column of the pixel in the middle; without resampling it has as many pixels
-            of the grid before it as `hpunet.data.crop.central` leaves before the middle.
+            of the grid before it as `hpunet.data.crops.central` leaves before the middle.
         crop: Height and width of the grid in its own pixels.
 
     Raises:
@@ -114,13 +120,13 @@ def fit_crop(
             f"to {size[0] - 1}"
         )
     starts, ends = [], []
-    for place, pixel in zip(center, step, strict=True):
-        starts.append(place - crop // 2 if pixel == 1 else place + 0.5 - crop * pixel / 2)
-        ends.append(starts[-1] + crop * pixel)
+    for place, pixel, side in zip(center, step, crop, strict=True):
+        starts.append(place - side // 2 if pixel == 1 else place + 0.5 - side * pixel / 2)
+        ends.append(starts[-1] + side * pixel)
     # Pixels of the picture whose middle lies on the grid.
     top, left = (max(0, int(np.ceil(s - 0.5))) for s in starts)
     bottom, right = (min(n, int(np.ceil(e - 0.5))) for e, n in zip(ends, size, strict=True))
-    return Fit(size, (crop, crop), step, (starts[0], starts[1]), (top, left, bottom, right))
+    return Fit(size, crop, step, (starts[0], starts[1]), (top, left, bottom, right))
 
 
 def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h w C"]:

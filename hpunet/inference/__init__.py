@@ -1,1 +1,1 @@
-"""What a network sees in a user's images: samples, grouped and measured."""
+"""Inference: preprocessing, sampling in portions, and hypotheses of a user's images."""

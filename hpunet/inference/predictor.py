@@ -1,39 +1,63 @@
-"""What a network draws and rebuilds, on all devices and in chunks of one size."""
+"""Samples and reconstructions of batches, on all devices and in units of one size."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, PyTree, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
-from hpunet.inference.sampler import NOT_FINITE, Sampler
+from hpunet.inference.sampling import NOT_FINITE, Sampler
 from hpunet.io.errors import UserError
-from hpunet.training.devices import Devices
-from hpunet.training.state import keys_of
 
-# What a device draws at a time. Rounding may depend on it, so it does not depend on the devices.
+# Images that a device draws at a time. Rounding may depend on it, so the number of devices does not
+# change it.
 UNIT = 4
 
 
-class Predicted(NamedTuple):
-    """What a network says of images, in class labels.
+@runtime_checkable
+class DeviceGroup(Protocol):
+    """The devices of this host, as `hpunet.training.devices.Devices` gives them.
+
+    Attributes:
+        local: The devices.
+    """
+
+    local: list[Any]
+
+    def pmap_examples(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles a function of a replicated tree and of one share of examples a device."""
+
+    def replicate(self, tree: Any) -> Any:
+        """A copy on each device."""
+
+    def split(self, tree: Any) -> Any:
+        """Deals examples out to the devices, in order."""
+
+    def merge(self, tree: Any) -> Any:
+        """The examples of the devices, in order, as NumPy arrays; undoes `split`."""
+
+
+class PredictedLabels(NamedTuple):
+    """A network's class labels for images.
 
     Attributes:
         samples: Drawn from the prior.
-        reconstructions: Each annotation, rebuilt from the posterior's means.
+        reconstructions: Each annotation, reconstructed from the posterior's means; None for a model
+            without a posterior.
     """
 
-    samples: UInt8[np.ndarray, "S B H W"]
-    reconstructions: UInt8[np.ndarray, "G B H W"]
+    samples: UInt8[np.ndarray, "S *B H W"]
+    reconstructions: UInt8[np.ndarray, "G *B H W"] | None
 
 
 class Predictor:
-    """Draws samples and rebuilds annotations on all devices of this host.
+    """Draws samples and reconstructs annotations on all devices of this host.
 
     A sample depends on the seed, its image's position and its own number alone; its rounding also
-    on what is computed beside it. So each device computes units of the same size, and images that
-    follow each other share the same unit, whatever the number of devices.
+    depends on the batch that it is computed in. So each device computes units of the same size, and
+    consecutive images share the same unit, whatever the number of devices.
 
     Attributes:
         unit: Images of a unit.
@@ -44,14 +68,14 @@ class Predictor:
         sampler: Sampler,
         num_samples: int,
         seed: int,
-        devices: Devices,
+        devices: DeviceGroup,
         mean: bool | tuple[bool, ...] = False,
         unit: int = UNIT,
     ) -> None:
         """Compiles nothing yet.
 
         Args:
-            sampler: Draws and rebuilds.
+            sampler: Samples and reconstructs.
             num_samples: Samples an image.
             seed: Of the samples.
             devices: Share the work.
@@ -60,14 +84,18 @@ class Predictor:
         """
         self.unit = unit
         self._devices = devices
-        *_, key = keys_of(seed)
+        key = sampling_key(seed)
 
         def predict(params: PyTree, image: Any, annotations: Any, index: Any) -> Any:
             keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
             samples = sampler.sample(params, keys, image, num_samples, mean)
-            rebuild = jax.vmap(lambda labels: sampler.reconstruct(params, image, labels), 1, 1)
             # Images in front, as devices deal them out.
-            return samples.swapaxes(0, 1).astype(jnp.uint8), rebuild(annotations).astype(jnp.uint8)
+            drawn = (samples.swapaxes(0, 1).astype(jnp.uint8),)
+            reconstruct = sampler.reconstruct
+            if reconstruct is None:
+                return drawn
+            rebuild = jax.vmap(lambda labels: reconstruct(params, image, labels), 1, 1)
+            return *drawn, rebuild(annotations).astype(jnp.uint8)
 
         self._predict = devices.pmap_examples(predict)
 
@@ -82,41 +110,50 @@ class Predictor:
         image: Float[np.ndarray, "B H W C"],
         annotations: UInt8[np.ndarray, "G B H W"],
         position: Int[np.ndarray, " B"],
-    ) -> Predicted:
+    ) -> PredictedLabels:
         """Predicts for images, at most `images_at_once`.
 
         Args:
             replicated_params: A copy on each device of this host.
-            image: Intensities 0 to 1.
-            annotations: Class labels, to be rebuilt.
-            position: Place of each image among all that are ever predicted.
+            image: Intensities as the network sees them.
+            annotations: Class labels, to be reconstructed.
+            position: Place of each image among all images that are ever predicted.
 
         Raises:
             ValueError: If there are more images than that.
             UserError: If the network gives logits that are not finite.
         """
-        if len(position) > self.images_at_once:
-            raise ValueError(f"{len(position)} images; allowed are at most {self.images_at_once}")
-        filled = self._filled(len(position))
+        count = len(position)
+        if count > self.images_at_once:
+            raise ValueError(f"{count} images; allowed are at most {self.images_at_once}")
+        filled = self._filled(count)
         batch = (image[filled], annotations[:, filled].swapaxes(0, 1), position[filled])
         outputs = self._devices.merge(self._predict(replicated_params, *self._devices.split(batch)))
         for output in outputs:
-            self._check_finite(output[: len(position)], position)
-        return Predicted(*(output[: len(position)].swapaxes(0, 1) for output in outputs))
-
-    def _check_finite(
-        self, labels: UInt8[np.ndarray, "B N H W"], position: Int[np.ndarray, " B"]
-    ) -> None:
-        bad = (labels == NOT_FINITE).any(axis=(1, 2, 3))
-        if bad.any():
-            raise UserError(
-                f"the network's logits are NaN or infinite on {bad.sum()} of {len(bad)} images, "
-                f"the first at place {position[bad.argmax()]} of the split: allowed are finite ones"
-            )
+            _check_finite(output[:count], position)
+        samples, *rebuilt = (output[:count].swapaxes(0, 1) for output in outputs)
+        return PredictedLabels(samples, rebuilt[0] if rebuilt else None)
 
     def _filled(self, count: int) -> Int[np.ndarray, " b"]:
-        """Places of images, some of them again, so that all units are full: one program for all."""
+        """Places of images, some repeated, so that all units are full: one program for all."""
         size = self.unit
         starts = range(0, count, size)
         units = [np.resize(np.arange(s, min(s + size, count)), size) for s in starts]
         return np.concatenate([units[n % len(units)] for n in range(len(self._devices.local))])
+
+
+def sampling_key(seed: int) -> Key[Array, ""]:
+    """The key of the samples that are scored: the third of those that a run splits its seed into.
+
+    See `hpunet.training.state.keys_of`.
+    """
+    return jax.random.split(jax.random.key(seed), 3)[2]
+
+
+def _check_finite(labels: UInt8[np.ndarray, "B N H W"], position: Int[np.ndarray, " B"]) -> None:
+    bad = (labels == NOT_FINITE).any(axis=(1, 2, 3))
+    if bad.any():
+        raise UserError(
+            f"the network's logits are NaN or infinite on {bad.sum()} of {len(bad)} images, "
+            f"the first at place {position[bad.argmax()]} of the split: allowed are finite ones"
+        )

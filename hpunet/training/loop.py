@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from hpunet.config.groups import LoopConfig
 from hpunet.data.pipeline import Batch
+from hpunet.inference.preprocessing import CroppedImages
 from hpunet.io.progress import Progress
 from hpunet.training.checkpoint import Checkpoints, LoopState, all_finite
 from hpunet.training.devices import Devices, first
@@ -24,7 +25,6 @@ from hpunet.training.interrupt import Interrupt
 from hpunet.training.metrics_log import MetricsLog, Throughput, as_text
 from hpunet.training.state import TrainState, build_step, init_state
 from hpunet.training.task import Task
-from hpunet.inference.preprocessing import CroppedImages
 from hpunet.training.validation import Scorer, sample_figure
 from hpunet.training.workdir import CHECKPOINTS
 

@@ -14,12 +14,12 @@ from hpunet.data.augment import augment
 from hpunet.data.dataset import Dataset
 from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
-from hpunet.evaluation.truth_report import TruthReport, compare_with_truth
+from hpunet.evaluation.truth import TruthReport, compare_with_truth
+from hpunet.inference.preprocessing import CroppedImages
 from hpunet.io.atomic import write_json
 from hpunet.models.base import ModelConfig
 from hpunet.training import workdir as folder
 from hpunet.training.metrics_log import FILE, read_metrics
-from hpunet.inference.preprocessing import CroppedImages
 from hpunet.training.validation import ValidationScores, sample_figure
 from hpunet.weights.file import save_weights
 
@@ -108,7 +108,9 @@ def write_report(
     return text
 
 
-def _compare(dataset: Dataset, split: str, images: CroppedImages, scored: ValidationScores) -> TruthReport:
+def _compare(
+    dataset: Dataset, split: str, images: CroppedImages, scored: ValidationScores
+) -> TruthReport:
     examples = spread(dataset.splits[split], len(images.position))
     modes = np.stack([example["modes"] for example in examples])
     return compare_with_truth(dataset.truth, scored.samples, images.annotations, modes, scored.ged)

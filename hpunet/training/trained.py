@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from hpunet.config.settings import Settings
 from hpunet.inference.preprocessing import Preprocessing
 from hpunet.inference.trained import TrainedNetwork
+from hpunet.io.checksums import params_checksum
 from hpunet.models.base import ModelConfig
 from hpunet.models.model import build_model
 from hpunet.training.checkpoint import read_params
@@ -22,7 +23,6 @@ from hpunet.training.workdir import (
     saved_steps,
 )
 from hpunet.weights import file
-from hpunet.weights.checksum import checksum
 from hpunet.weights.file import check_finite, check_params
 
 
@@ -78,7 +78,7 @@ def from_workdir(
         params = jax.tree.map(jnp.asarray, saved)
         place = f"{checkpoints}, step {step}"
         check_finite(params, place)
-        values = checksum(params)
+        values = params_checksum(params)
         origin = {"checkpoint": which, "step": step}
     check_params(params, model, place)
     return TrainedNetwork(model, params, preprocessing, place, origin, values)

@@ -1,4 +1,6 @@
-"""Samples that say the same, put together."""
+"""Samples that resemble each other, grouped into hypotheses."""
+
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -6,7 +8,26 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from hpunet import metrics
-from hpunet.report import Hypothesis
+
+
+class Hypothesis(NamedTuple):
+    """Samples of an image that resemble each other.
+
+    Attributes:
+        share: Fraction of all samples that belong to it, in [0, 1].
+        samples: Their indices, from 0.
+        representative: Index of the sample that is closest to the others.
+        area: Mean area of its samples, in the unit of the image.
+        area_std: Standard deviation of their areas.
+        empty: Whether its samples mark nothing.
+    """
+
+    share: float
+    samples: tuple[int, ...]
+    representative: int
+    area: float
+    area_std: float
+    empty: bool
 
 
 def group_samples(
@@ -15,31 +36,31 @@ def group_samples(
     areas: Float[np.ndarray, " S"],
     least_iou: float,
 ) -> list[Hypothesis]:
-    """Distinct hypotheses, and the share of the samples that fell to each.
+    """Groups samples into hypotheses by complete linkage.
 
-    Complete linkage: any two samples of a hypothesis have an IoU of at least `least_iou` (with
-    several classes: on average over the classes that either has). Samples that outline nothing
-    have IoU 1 with each other and 0 with all else.
+    Any two samples of a hypothesis have an IoU of at least `least_iou` (with several classes: on
+    average over the classes that either has). Samples that mark nothing have IoU 1 with each other
+    and 0 with all others.
 
     Args:
         samples: Class labels.
         num_classes: Classes, background included.
-        areas: Foreground of each sample.
-        least_iou: Within a hypothesis, in (0, 1]; 1 puts only equal samples together.
+        areas: Marked area of each sample.
+        least_iou: Within a hypothesis, in (0, 1]; 1 groups only equal samples.
 
     Returns:
         Hypotheses by falling share, then by their first sample. Each is represented by its medoid,
         the sample with the least mean distance to the others.
     """
     distance = _distances(samples, num_classes)
-    found = _cluster(distance, least_iou)
-    groups = [np.flatnonzero(found == label) for label in np.unique(found)]
+    labels = _cluster(distance, least_iou)
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     groups.sort(key=lambda group: (-len(group), group[0]))
     return [_hypothesis(group, distance, areas) for group in groups]
 
 
 def _distances(samples: UInt8[np.ndarray, "S H W"], num_classes: int) -> Float[np.ndarray, "S S"]:
-    # Only where anything is marked: all else is equal, and most of a picture is background.
+    # Only where anything is marked: elsewhere all samples are equal, and that is most pixels.
     marked = samples.any(axis=0)
     pixels = samples[:, marked] if marked.any() else samples[:, :1, 0]
     classes = None if num_classes == 2 else range(1, num_classes)
@@ -51,7 +72,7 @@ def _cluster(distance: Float[np.ndarray, "S S"], least_iou: float) -> Int[np.nda
     if len(distance) == 1:
         return np.ones(1, int)
     condensed = squareform(distance, checks=False)
-    # A hair above: distances are rounded, and equal to the threshold counts as within.
+    # Distances are rounded, and one that equals the threshold counts as within.
     threshold = 1 - least_iou + 1e-9
     return hierarchy.fcluster(hierarchy.complete(condensed), threshold, "distance")
 

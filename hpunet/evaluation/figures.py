@@ -10,16 +10,15 @@ from jaxtyping import Bool
 from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
-from hpunet.evaluation.case import Case, Cases
 from hpunet.evaluation.estimates import ALL, Estimates
-from hpunet.evaluation.judged import DrawWays, Judged
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
-from hpunet.evaluation.scoring import ImageScores
+from hpunet.evaluation.scoring import ImageScores, SampledImage, SampledImages
+from hpunet.evaluation.scoring_set import DrawScales, ScoringSet
 from hpunet.evaluation.table import has_interval
 from hpunet.io.errors import UserError
 
 NUM_SHOWN = 3
-# As many as fill a page three rows an image.
+# As many as fill a page, with three rows an image.
 NUM_SCALES_SHOWN = 2
 
 Log = tuple[Sequence[Mapping[str, Any]], float | None]
@@ -27,35 +26,35 @@ Log = tuple[Sequence[Mapping[str, Any]], float | None]
 
 def write_figures(
     folder: Path,
-    judged: Judged,
+    scoring_set: ScoringSet,
     scores: ImageScores,
-    found: Estimates,
+    estimates: Estimates,
     show_published: bool = False,
     log: Log | None = None,
 ) -> None:
-    """Writes every figure that there is something for, as PNG and PDF.
+    """Writes every figure that there are data for, as PNG and PDF.
 
-    The images shown are spread evenly over those that an annotator drew something on: they are not
-    chosen by their scores, but for the figure of the best, the median and the worst of all.
+    The images shown are spread evenly over those that an annotator marked. Their scores do not
+    matter, except in the figure of the best, the median and the worst image.
 
     Args:
         folder: Made if missing.
-        judged: What was scored.
-        scores: Of all images.
-        found: Means and intervals.
-        show_published: Whether the PU-Net paper's GED^2 on LIDC is drawn beside.
+        scoring_set: The images and samples that were scored.
+        scores: Scores of all images.
+        estimates: Means and intervals.
+        show_published: Whether the PU-Net paper's GED^2 on LIDC is drawn, too.
         log: Lines of a run's `metrics.jsonl`, and kappa.
 
     Raises:
         UserError: If they cannot be written.
     """
-    cases = judged.cases
+    images = scoring_set.images
     shown = spread_over(_alike(scores, scores.num_drawn > 0), NUM_SHOWN)
     made: dict[str, Callable[[], Figure]] = {
-        "samples": lambda: _grid(cases, shown),
-        "ranked": lambda: _ranked(cases, scores),
-        "ged_by_samples": lambda: _ged_by_samples(scores, found, show_published),
-        "calibration": lambda: _calibration(scores, found),
+        "samples": lambda: _grid(images, shown),
+        "ranked": lambda: _ranked(images, scores),
+        "ged_by_samples": lambda: _ged_by_samples(scores, estimates, show_published),
+        "calibration": lambda: _calibration(scores, estimates),
     }
     if log is not None:
         made["course"] = lambda: figures.training_curves(log[0], kappa=log[1])
@@ -63,8 +62,8 @@ def write_figures(
         folder.mkdir(parents=True, exist_ok=True)
         for name, make in made.items():
             figures.save_for_print(make(), folder / name)
-        if judged.draw_ways is not None:
-            _write_scales(folder, cases, shown, judged.draw_ways)
+        if scoring_set.draw_scales is not None:
+            _write_scales(folder, images, shown, scoring_set.draw_scales)
     except OSError as error:
         raise UserError(f"--figures={folder}: {error.strerror or error}") from None
 
@@ -86,30 +85,32 @@ def spread_over(places: Sequence[int], count: int) -> list[int]:
     return [places[int((part + 0.5) * len(places) / parts)] for part in range(parts)]
 
 
-def _grid(cases: Cases, places: Sequence[int], captions: Sequence[str] | None = None) -> Figure:
-    read = [cases[place] for place in places]
-    rebuilt = [case.reconstructions for case in read if case.reconstructions is not None]
+def _grid(
+    images: SampledImages, places: Sequence[int], captions: Sequence[str] | None = None
+) -> Figure:
+    shown = [images[place] for place in places]
+    rebuilt = [image.reconstructions for image in shown if image.reconstructions is not None]
     return figures.hypothesis_grid(
-        _images(read),
-        np.stack([case.annotations for case in read], axis=1),
-        np.stack([case.samples for case in read], axis=1),
-        reconstructions=np.stack(rebuilt, axis=1) if len(rebuilt) == len(read) else None,
-        captions=[case.name for case in read] if captions is None else captions,
+        _stack_images(shown),
+        np.stack([image.annotations for image in shown], axis=1),
+        np.stack([image.samples for image in shown], axis=1),
+        reconstructions=np.stack(rebuilt, axis=1) if len(rebuilt) == len(shown) else None,
+        captions=[image.name for image in shown] if captions is None else captions,
     )
 
 
-def _images(cases: Sequence[Case]) -> np.ndarray | None:
-    there = [case.image for case in cases if case.image is not None]
-    return np.stack(there) if len(there) == len(cases) else None
+def _stack_images(images: Sequence[SampledImage]) -> np.ndarray | None:
+    there = [image.image for image in images if image.image is not None]
+    return np.stack(there) if len(there) == len(images) else None
 
 
-def _ranked(cases: Cases, scores: ImageScores) -> Figure:
+def _ranked(images: SampledImages, scores: ImageScores) -> Figure:
     ged = scores.by_num_samples[max(scores.by_num_samples)].ged
     alike = _alike(scores, np.ones(len(ged), bool))
     what = "images" if len(alike) == len(ged) else "images alike in size and annotators"
     captions = ranks([float(ged[place]) for place in alike], what)
     return _grid(
-        cases,
+        images,
         [alike[n] for n in captions],
         [f"{caption}, {scores.names[alike[n]]}" for n, caption in captions.items()],
     )
@@ -131,34 +132,36 @@ def ranks(ged: Sequence[float], what: str = "images") -> dict[int, str]:
     return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}
 
 
-def _ged_by_samples(scores: ImageScores, found: Estimates, show_published: bool) -> Figure:
-    estimates = {n: group["ged"] for n, group in found.groups[ALL].scores.items()}
+def _ged_by_samples(scores: ImageScores, estimates: Estimates, show_published: bool) -> Figure:
+    by_number = {n: group["ged"] for n, group in estimates.groups[ALL].scores.items()}
     return figures.ged_by_samples(
         {n: values.ged for n, values in scores.by_num_samples.items()},
         PU_NET_PAPER_GED if show_published else None,
-        intervals={n: (e.low, e.high) for n, e in estimates.items() if has_interval(e)},
-        level=found.conventions.level,
+        intervals={n: (e.low, e.high) for n, e in by_number.items() if has_interval(e)},
+        level=estimates.conventions.level,
         source=f"published means,\n{PU_NET_PAPER}",
     )
 
 
-def _calibration(scores: ImageScores, found: Estimates) -> Figure:
+def _calibration(scores: ImageScores, estimates: Estimates) -> Figure:
     most = max(scores.by_num_samples)
     values = scores.by_num_samples[most]
     sums = metrics.Calibration(*(part.sum(axis=0) for part in values.calibration))
-    return figures.calibration_plot(sums, found.modes[most])
+    return figures.calibration_plot(sums, estimates.modes[most])
 
 
-def _write_scales(folder: Path, cases: Cases, shown: Sequence[int], draw_ways: DrawWays) -> None:
-    read, drawn = [cases[place] for place in shown], draw_ways(shown)
-    images = _images(read)
-    assert images is not None, "a network's cases have images"
+def _write_scales(
+    folder: Path, images: SampledImages, places: Sequence[int], draw_scales: DrawScales
+) -> None:
+    shown, drawn = [images[place] for place in places], draw_scales(places)
+    stacked = _stack_images(shown)
+    assert stacked is not None, "a network's images are there"
     some = slice(NUM_SCALES_SHOWN)
     grid = figures.scale_grid(
-        images[some],
-        np.stack([case.annotations for case in read[some]], axis=1),
-        {way: samples[:, some] for way, samples in drawn.items()},
-        captions=[case.name for case in read[some]],
+        stacked[some],
+        np.stack([image.annotations for image in shown[some]], axis=1),
+        {name: samples[:, some] for name, samples in drawn.items()},
+        captions=[image.name for image in shown[some]],
     )
     figures.save_for_print(grid, folder / "scales")
-    figures.scale_animation(images, drawn, folder / "scales.gif")
+    figures.scale_animation(stacked, drawn, folder / "scales.gif")

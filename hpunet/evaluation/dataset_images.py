@@ -1,0 +1,261 @@
+"""A network's samples of a split of a data set, drawn once and stored."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, PyTree, Shaped, UInt8
+
+from hpunet.data.augment import center_crop
+from hpunet.data.crops import CropSampler
+from hpunet.data.dataset import ExampleSource
+from hpunet.data.intensities import BYTES, Intensities
+from hpunet.data.labels import IGNORED, without_ignored
+from hpunet.evaluation.scoring import SampledImage
+from hpunet.evaluation.store import PredictionStore
+from hpunet.imaging.fit import Fit, fit_window, labels_from_grid, labels_to_grid
+from hpunet.inference.predictor import PredictedLabels, Predictor
+from hpunet.inference.preprocessing import preprocess
+
+
+class DatasetImage(NamedTuple):
+    """An image of a data set as it is scored, and where the network sees it.
+
+    Attributes:
+        name: Its name, with the patient's in front.
+        patient: Name of the patient.
+        values: As stored.
+        annotations: Class labels of its annotators, `IGNORED` at ignored pixels.
+        intensities: Which intensities the network sees for the values.
+        fit: Where the network's grid lies on the image.
+    """
+
+    name: str
+    patient: str
+    values: Shaped[np.ndarray, "H W C"]
+    annotations: UInt8[np.ndarray, "G H W"]
+    intensities: Intensities
+    fit: Fit
+
+    @property
+    def image(self) -> Float[np.ndarray, "H W C"]:
+        """Intensities as the network sees them, at the image's size."""
+        return preprocess(self.values, self.intensities)
+
+    @property
+    def network_image(self) -> Float[np.ndarray, "h w C"]:
+        """Intensities on the network's grid."""
+        return preprocess(self.values, self.intensities, self.fit)
+
+    @property
+    def network_annotations(self) -> UInt8[np.ndarray, "G h w"]:
+        """The annotations on the network's grid."""
+        return labels_to_grid(self.annotations, self.fit, IGNORED)
+
+
+class EvaluationPreprocessing(NamedTuple):
+    """How images of a data set are preprocessed for evaluation.
+
+    Attributes:
+        crop: Height and width of the central part that is scored where all images have one size.
+        intensities: Which intensities the network sees for stored values.
+        crop_sampler: Where images have any size, so that all of each is scored; else None.
+        size_multiple: A whole image is padded to multiples of it.
+    """
+
+    crop: tuple[int, int]
+    intensities: Intensities = BYTES
+    crop_sampler: CropSampler | None = None
+    size_multiple: int = 1
+
+
+class DatasetImages:
+    """Images of a split, preprocessed for a network.
+
+    Attributes:
+        positions: Their places in the split, ascending.
+    """
+
+    def __init__(
+        self,
+        source: ExampleSource,
+        positions: Sequence[int],
+        preprocessing: EvaluationPreprocessing,
+    ) -> None:
+        """Takes some images of a split.
+
+        Args:
+            source: The split.
+            positions: Places in it, ascending.
+            preprocessing: How images are preprocessed.
+        """
+        self._source = source
+        self._preprocessing = preprocessing
+        self.positions = list(positions)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.positions)
+
+    def __getitem__(self, index: int) -> DatasetImage:
+        """The image at `index`."""
+        example, given = self._source[self.positions[index]], self._preprocessing
+        values, annotations = example["image"], example["annotations"]
+        if given.crop_sampler is None:
+            cropped, labels = center_crop(values[None], annotations[:, None], given.crop)
+            values, annotations = np.asarray(cropped)[0], np.asarray(labels)[:, 0]
+            fit = fit_window(given.crop, (0, 0), given.crop)
+        else:
+            fit = given.crop_sampler.whole(values.shape[:2], given.size_multiple)
+        name, patient = _full_name(example), example["patient"]
+        return DatasetImage(name, patient, values, annotations, given.intensities, fit)
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return [name for name, _ in self._names_and_annotators]
+
+    @property
+    def most_annotators(self) -> int:
+        """The largest number of annotations that one of them has."""
+        return max(annotators for _, annotators in self._names_and_annotators)
+
+    @functools.cached_property
+    def _names_and_annotators(self) -> list[tuple[str, int]]:
+        examples = (self._source[position] for position in self.positions)
+        return [(_full_name(example), len(example["annotations"])) for example in examples]
+
+    def read_modes(self, index: int) -> UInt8[np.ndarray, "M H W"]:
+        """Masks that the annotations of one image were chosen from, where these are known."""
+        example = self._source[self.positions[index]]
+        modes, crop = example["modes"][:, None], self._preprocessing.crop
+        return np.asarray(center_crop(example["image"][None], modes, crop)[1][:, 0])
+
+
+def _full_name(example: dict[str, Any]) -> str:
+    patient, name = example["patient"], example["name"]
+    # The name of a file in the patient's folder begins with that.
+    return name if name.startswith(f"{patient}/") else f"{patient}/{name}"
+
+
+def predict_images(
+    images: DatasetImages, indices: Sequence[int], predictor: Predictor, replicated_params: PyTree
+) -> list[PredictedLabels]:
+    """A network's labels for some of the images, one by one, `[S, H, W]` and `[G, H, W]`.
+
+    Args:
+        images: All images.
+        indices: Which of them.
+        predictor: Draws the samples.
+        replicated_params: A copy on each device.
+
+    Raises:
+        UserError: If the network gives logits that are not finite.
+    """
+    chosen = {index: images[index] for index in indices}
+    grids = dict.fromkeys(image.fit.grid for image in chosen.values())
+    predicted: dict[int, PredictedLabels] = {}
+    for grid in grids:
+        alike = [index for index, image in chosen.items() if image.fit.grid == grid]
+        for start in range(0, len(alike), predictor.images_at_once):
+            batch = alike[start : start + predictor.images_at_once]
+            parts = _predict_alike(
+                [chosen[index] for index in batch],
+                np.array([images.positions[index] for index in batch]),
+                images.most_annotators,
+                predictor,
+                replicated_params,
+            )
+            predicted |= dict(zip(batch, parts, strict=True))
+    return [predicted[index] for index in indices]
+
+
+def _predict_alike(
+    images: Sequence[DatasetImage],
+    positions: Int[np.ndarray, " B"],
+    most_annotators: int,
+    predictor: Predictor,
+    replicated_params: PyTree,
+) -> list[PredictedLabels]:
+    """Predicts for images whose grids have one size, at most `predictor.images_at_once`."""
+    labels = [image.network_annotations for image in images]
+    # Images with fewer annotators reconstruct some annotations twice: one program for all.
+    masks = [np.resize(own, (most_annotators, *own.shape[1:])) for own in labels]
+    predicted = predictor(
+        replicated_params,
+        np.stack([image.network_image for image in images]),
+        np.stack(masks, axis=1),
+        positions,
+    )
+    samples, rebuilt = predicted
+    return [
+        PredictedLabels(
+            labels_from_grid(samples[:, b], image.fit),
+            None
+            if rebuilt is None
+            else labels_from_grid(rebuilt[: len(image.annotations), b], image.fit),
+        )
+        for b, image in enumerate(images)
+    ]
+
+
+def draw_all(
+    images: DatasetImages,
+    predictor: Predictor,
+    replicated_params: PyTree,
+    store: PredictionStore,
+    progress: Callable[[int], Any],
+) -> None:
+    """Draws the samples that the store lacks.
+
+    Images are always taken in the same units, so that the samples are equal to the bit however many
+    were there before.
+
+    Args:
+        images: The images to be scored.
+        predictor: Draws the samples.
+        replicated_params: A copy on each device.
+        store: Keeps the predictions.
+        progress: Called with the number of images that are new in the store, or were there.
+    """
+    names = images.names
+    size = predictor.unit
+    units = [range(s, min(s + size, len(images))) for s in range(0, len(images), size)]
+    missing = [unit for unit in units if any(names[index] not in store for index in unit)]
+    progress(len(images) - sum(map(len, missing)))
+    at_once = predictor.images_at_once // size
+    for start in range(0, len(missing), at_once):
+        indices = [index for unit in missing[start : start + at_once] for index in unit]
+        predictions = predict_images(images, indices, predictor, replicated_params)
+        for index, predicted in zip(indices, predictions, strict=True):
+            store.write(names[index], *predicted)
+        progress(len(indices))
+
+
+class StoredImages:
+    """Images with the samples that a store keeps of them."""
+
+    def __init__(self, images: DatasetImages, store: PredictionStore) -> None:
+        """Takes images whose predictions are all in the store."""
+        self._images = images
+        self._store = store
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> SampledImage:
+        """The image at `index`."""
+        image = self._images[index]
+        samples, rebuilt = self._store.read(image.name)
+        annotations, ignored = without_ignored(image.annotations)
+        return SampledImage(
+            image.name,
+            image.patient,
+            samples,
+            annotations,
+            rebuilt,
+            ignored=ignored if ignored.any() else None,
+            image=image.image.mean(axis=-1),
+        )

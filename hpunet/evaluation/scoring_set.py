@@ -1,0 +1,259 @@
+"""Images with samples, ready to be scored: of a network on a split, or of any tool in folders."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from hpunet.data.dataset import Dataset
+from hpunet.data.pipeline import spread_positions
+from hpunet.evaluation.compatibility import check_fits, intensities_for
+from hpunet.evaluation.dataset_images import (
+    DatasetImages,
+    EvaluationPreprocessing,
+    StoredImages,
+    draw_all,
+    predict_images,
+)
+from hpunet.evaluation.folders import FolderImages
+from hpunet.evaluation.provenance import provenance
+from hpunet.evaluation.scoring import SampledImages
+from hpunet.evaluation.store import PredictionStore
+from hpunet.inference.predictor import UNIT, DeviceGroup, Predictor
+from hpunet.inference.sampling import build_sampler
+from hpunet.inference.trained import TrainedNetwork
+from hpunet.io.errors import UserError
+from hpunet.io.progress import Progress
+
+# Numbers of samples where none are given.
+NUM_SAMPLES = (1, 4, 8, 16)
+# Samples an image of the figures of single scales.
+SCALE_SAMPLES = 16
+NO_RECONSTRUCTION = "IoU_rec: this model has no posterior and cannot reconstruct"
+
+# Draws samples of some images with latents drawn at some scales: indices -> labels [S, B, H, W] by
+# the name of the choice of scales.
+DrawScales = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
+
+
+class ScoringSet(NamedTuple):
+    """Images with samples, ready to be scored.
+
+    Attributes:
+        images: The images.
+        num_samples: Numbers of samples to score with.
+        data_name: Name of the data set.
+        title: What is scored on what, in a line.
+        subject: The same for JSON, with everything that it depends on.
+        patients_known: Whether the patient of every image is known.
+        dataset: The data set, if it is one.
+        dataset_images: The images of the data set, if it is one.
+        draw_scales: Draws samples from single scales, if a network has several.
+        store: Keeps the samples, if a network draws them.
+        notes: What a reader of the scores should know, in plain sentences.
+    """
+
+    images: SampledImages
+    num_samples: tuple[int, ...]
+    data_name: str
+    title: str
+    subject: dict[str, Any]
+    patients_known: bool = True
+    dataset: Dataset | None = None
+    dataset_images: DatasetImages | None = None
+    draw_scales: DrawScales | None = None
+    store: PredictionStore | None = None
+    notes: tuple[str, ...] = ()
+
+
+class SamplingChoices(NamedTuple):
+    """Which images and samples of a network are scored.
+
+    Attributes:
+        split: Split of the data set.
+        num_images: Images to take, spread evenly over the split; None for all.
+        num_samples: Numbers of samples to score with; the largest is drawn.
+        seed: Of the samples.
+    """
+
+    split: str
+    num_images: int | None
+    num_samples: tuple[int, ...]
+    seed: int
+
+
+def network_scoring_set(
+    network: TrainedNetwork,
+    dataset: Dataset,
+    choices: SamplingChoices,
+    devices: DeviceGroup,
+    folder: Path,
+    *,
+    may_replace: bool,
+) -> ScoringSet:
+    """Draws samples of a split, unless they are there already.
+
+    Args:
+        network: Draws the samples.
+        dataset: What it draws on.
+        choices: Which images and samples.
+        devices: Share the work.
+        folder: For the samples; those of the same choices that it holds are not drawn again.
+        may_replace: Whether other samples in it are removed, instead of refused.
+
+    Raises:
+        UserError: If there is no such split, or the network does not fit its images.
+    """
+    split, num_samples = choices.split, choices.num_samples
+    if split not in dataset.splits:
+        raise UserError(
+            f"--split={split}: data set {dataset.name} has only {', '.join(dataset.splits)}"
+        )
+    source = dataset.splits[split]
+    check_fits(network, source, dataset)
+    positions = spread_positions(source, choices.num_images or len(source))
+    images = DatasetImages(source, positions, evaluation_preprocessing(network, dataset))
+    whole = len(images) == len(source)
+    subject = _subject(network, dataset, choices, whole)
+    made_of = {**subject, "images": positions, "num_samples": max(num_samples), **_made_with()}
+    store = PredictionStore(folder, made_of, may_replace=may_replace)
+    unit = UNIT if dataset.crop_sampler is None else 1
+    sampler = build_sampler(network.model)
+    predictor = Predictor(sampler, max(num_samples), choices.seed, devices, unit=unit)
+    with Progress("drawing", len(images)) as progress:
+        draw_all(images, predictor, devices.replicate(network.params), store, progress)
+    origin = ", ".join(f"{name} {value}" for name, value in network.origin.items())
+    part = "" if whole else f" ({len(images):,} of its {len(source):,} images)"
+    return ScoringSet(
+        StoredImages(images, store),
+        num_samples,
+        dataset.name,
+        f"{origin} on {dataset.name}, split {split}{part}; seed {choices.seed}",
+        subject,
+        dataset.patients_known,
+        dataset,
+        images,
+        _draw_scales(network, images, choices.seed, devices, unit),
+        store,
+        () if network.model.config.can_reconstruct else (NO_RECONSTRUCTION,),
+    )
+
+
+def _made_with() -> dict[str, Any]:
+    """What may change the rounding of samples."""
+    made_with = provenance()
+    return {name: made_with[name] for name in ("code", "device", "packages")}
+
+
+def _subject(
+    network: TrainedNetwork, dataset: Dataset, choices: SamplingChoices, whole_split: bool
+) -> dict[str, Any]:
+    config: Any = network.model.config
+    crop = network.preprocessing.crop
+    assert crop is not None, "the configuration gives it where the file does not"
+    data = {
+        "name": dataset.name,
+        "version": dataset.version,
+        "checksum": dataset.checksum,
+        "split": choices.split,
+        "whole_split": whole_split,
+        "crop": crop[0] if crop[0] == crop[1] else crop,
+    }
+    if dataset.crop_sampler is not None:
+        data |= {"crop": None, "intensities": intensities_for(network, dataset)}
+    return {
+        "network": {
+            **network.origin,
+            "checksum": network.checksum,
+            "model": config.name,
+            "settings": dataclasses.asdict(config),
+        },
+        "data": data,
+        "sampling": {"seed": choices.seed, "platform": jax.default_backend()},
+    }
+
+
+def evaluation_preprocessing(network: TrainedNetwork, dataset: Dataset) -> EvaluationPreprocessing:
+    """How the images of a data set are preprocessed for a network: as those it learned from.
+
+    Args:
+        network: With a crop.
+        dataset: The data set.
+    """
+    crop = network.preprocessing.crop
+    assert crop is not None, "the configuration gives it where the file does not"
+    crop_sampler = dataset.crop_sampler
+    if crop_sampler is not None:
+        # As the network learned, whatever the configuration of the data says now.
+        sizes = "resize" if network.preprocessing.resized else "crop"
+        crop_sampler = crop_sampler._replace(crop=crop, sizes=sizes)
+    return EvaluationPreprocessing(
+        crop,
+        intensities_for(network, dataset),
+        crop_sampler,
+        network.model.config.size_multiple,
+    )
+
+
+def _draw_scales(
+    network: TrainedNetwork, images: DatasetImages, seed: int, devices: DeviceGroup, unit: int
+) -> DrawScales | None:
+    """Draws from the full hierarchy, the most global latent alone and the most local one alone."""
+    scales = range(network.model.config.num_scales)
+    if len(scales) < 2:
+        return None
+    means: dict[str, bool | tuple[bool, ...]] = {
+        "full hierarchy": False,
+        "most global latent only": tuple(scale != scales[0] for scale in scales),
+        "most local latent only": tuple(scale != scales[-1] for scale in scales),
+    }
+    sampler = build_sampler(network.model)
+    predictors = {
+        name: Predictor(sampler, SCALE_SAMPLES, seed, devices, mean, unit)
+        for name, mean in means.items()
+    }
+
+    def draw(indices: Sequence[int]) -> dict[str, np.ndarray]:
+        params = devices.replicate(network.params)
+        drawn = {
+            name: predict_images(images, indices, predictor, params)
+            for name, predictor in predictors.items()
+        }
+        return {name: np.stack([p.samples for p in parts], axis=1) for name, parts in drawn.items()}
+
+    return draw
+
+
+def folder_scoring_set(
+    images: FolderImages, reading: Mapping[str, Any], num_samples: tuple[int, ...] | None
+) -> ScoringSet:
+    """Takes the masks of any tool from folders.
+
+    Args:
+        images: The content of the folders.
+        reading: How they were read, for JSON: names of folders, classes and the like.
+        num_samples: Numbers of samples to score with; None for the usual ones that there are, and
+            all.
+
+    Raises:
+        UserError: If there are fewer samples than that, or a file cannot be read.
+    """
+    there = images.num_samples
+    if num_samples is None:
+        num_samples = tuple(sorted({n for n in NUM_SAMPLES if n <= there} | {there}))
+    elif max(num_samples) > there:
+        raise UserError(
+            f"--num_samples={max(num_samples)}: allowed is up to {there}, the number of samples of "
+            "each image"
+        )
+    checksums = images.checksums()
+    subject = {
+        "predictions": {"checksum": checksums["predictions"]},
+        "data": {"checksum": checksums["annotations"], "patients_known": images.patients_known},
+        "reading": dict(reading),
+    }
+    title = f"{reading['predictions']} against {reading['annotations']}"
+    return ScoringSet(images, num_samples, "folder", title, subject, images.patients_known)

@@ -1,0 +1,145 @@
+"""The samples of a user's image, and what they say together."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from hpunet.imaging.fit import Fit
+from hpunet.imaging.maps import Maps
+from hpunet.inference.hypotheses import Hypothesis, group_samples
+from hpunet.inference.network_input import NetworkInput
+from hpunet.inference.sampling import ImageSampler
+
+
+class Prediction(NamedTuple):
+    """An image, or one slice of a volume, with its samples.
+
+    Attributes:
+        label: Its name for people.
+        display: Gray or RGB for people.
+        window: Intensity window of `display`.
+        fit: Where the network's grid lay on the image.
+        spacing: Height and width of a pixel in mm, or None if unknown.
+        facts: Names and values to tell the user.
+        samples: Class labels; may lie in a file (`np.memmap`).
+        mean: Fraction of the samples that assign a pixel to each foreground class, in [0, 1].
+        entropy: Entropy of a pixel's class over the samples, in nats, in [0, ln K].
+        hypotheses: Samples that resemble each other, the largest share first.
+        areas: Marked area of every sample, in `unit`.
+        unit: `mm²`, or `pixels` where the size of a pixel is unknown.
+    """
+
+    label: str
+    display: UInt8[np.ndarray, "H W C"]
+    window: tuple[float, float]
+    fit: Fit
+    spacing: tuple[float, float] | None
+    facts: list[tuple[str, str]]
+    samples: UInt8[np.ndarray, "S H W"]
+    mean: Float[np.ndarray, "K-1 H W"]
+    entropy: Float[np.ndarray, "H W"]
+    hypotheses: list[Hypothesis]
+    areas: Float[np.ndarray, " S"]
+    unit: str
+
+
+def predict_volume(
+    inputs: Iterable[NetworkInput],
+    num_slices: int,
+    sampler: ImageSampler,
+    least_iou: float,
+    scratch: Path,
+    progress: Callable[[int], Any],
+) -> tuple[Maps, list[Prediction]]:
+    """Draws the samples of every slice of a volume.
+
+    Args:
+        inputs: The slices, all of one size; each is asked for once, in order.
+        num_slices: Number of slices.
+        sampler: Draws the samples.
+        least_iou: Of any two samples of one hypothesis.
+        scratch: A file that does not exist yet; it holds the samples instead of memory.
+        progress: Called with the number of new samples.
+
+    Returns:
+        The samples of all slices with their maps, and the prediction of each slice, whose arrays
+        are parts of those.
+
+    Raises:
+        UserError: If the network gives logits that are not finite.
+        OSError: If the disk is full.
+    """
+    predictions: list[Prediction] = []
+    for place, given in enumerate(inputs):
+        if not place:
+            maps = _allocate_maps(scratch, sampler, (num_slices, *given.fit.size))
+        start = 0
+        for labels in sampler(given):
+            maps.samples[start : start + len(labels), place] = labels
+            start += len(labels)
+            progress(len(labels))
+        samples = np.asarray(maps.samples[:, place])
+        shares = _shares(samples, maps.num_classes)
+        maps.mean[:, place], maps.entropy[place] = shares[1:], _entropy(shares)
+        predictions.append(_prediction(given, maps, place, least_iou))
+    return maps, predictions
+
+
+def _allocate_maps(scratch: Path, sampler: ImageSampler, shape: tuple[int, int, int]) -> Maps:
+    return Maps(
+        _allocate(scratch, (sampler.options.num_samples, *shape)),
+        np.zeros((sampler.num_classes - 1, *shape), np.float32),
+        np.zeros(shape, np.float32),
+        sampler.num_classes,
+    )
+
+
+def _allocate(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """An array in a file whose space on the disk is taken at once.
+
+    Otherwise a disk that becomes full while samples are drawn would kill the process.
+    """
+    with path.open("xb") as file:
+        file.truncate(int(np.prod(shape)))
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
+    return np.memmap(path, np.uint8, "r+", shape=shape)
+
+
+def _shares(samples: UInt8[np.ndarray, "S H W"], num_classes: int) -> Float[np.ndarray, "K H W"]:
+    """Fraction of the samples that give each class."""
+    counts = [(samples == label).sum(axis=0) for label in range(num_classes)]
+    return (np.stack(counts) / len(samples)).astype(np.float32)
+
+
+def _entropy(shares: Float[np.ndarray, "K H W"]) -> Float[np.ndarray, "H W"]:
+    """Entropy of the shares, in nats."""
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    # Of a certain pixel 0, not -0.
+    return np.maximum(-(shares * logs).sum(axis=0), 0)
+
+
+def _prediction(given: NetworkInput, maps: Maps, place: int, least_iou: float) -> Prediction:
+    pixel, unit = (1.0, "pixels")
+    if given.spacing is not None:
+        pixel, unit = given.spacing[0] * given.spacing[1], "mm²"
+    samples = np.asarray(maps.samples[:, place])
+    areas = np.count_nonzero(samples, axis=(1, 2)) * pixel
+    return Prediction(
+        given.label,
+        given.display,
+        given.window,
+        given.fit,
+        given.spacing,
+        given.facts,
+        samples,
+        maps.mean[:, place],
+        maps.entropy[place],
+        group_samples(samples, maps.num_classes, areas, least_iou),
+        areas,
+        unit,
+    )

@@ -1,0 +1,179 @@
+"""Samples as class labels: of batches, and of one image at a time in portions."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
+
+from hpunet.imaging.fit import Blend, Fit, blends
+from hpunet.inference.network_input import NetworkInput
+from hpunet.io.errors import UserError
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model, samples_at_once
+
+# The label of a pixel whose logits are not finite.
+NOT_FINITE = 255
+# Most pixels of a grid for which as many samples are decoded side by side as in `Model.sample`.
+PIXELS = 256 * 256
+
+
+class Sampler(NamedTuple):
+    """A model as functions that give class labels, `NOT_FINITE` where logits are not finite.
+
+    Attributes:
+        sample: `(params, keys, image, num_samples, mean) -> labels [S, B, H, W]`, for intensities
+            as the network sees them; `mean` as in `Model.sample`.
+        reconstruct: `(params, image, labels) -> labels [B, H, W]`, from the posterior's means; None
+            for a model without a posterior.
+    """
+
+    sample: Callable[..., Int[Array, "S B H W"]]
+    reconstruct: Callable[..., Int[Array, "B H W"]] | None
+
+
+def build_sampler(model: Model) -> Sampler:
+    """The most likely class of every pixel of a model's samples and reconstructions."""
+
+    def sample(
+        params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int, mean: Any = False
+    ) -> Array:
+        return _labels(model.sample(params, keys, image, num_samples=num_samples, mean=mean))
+
+    def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
+        segmentation = jax.nn.one_hot(labels, model.config.num_classes)
+        return _labels(model.reconstruct(params, None, image, segmentation, mean=True))
+
+    return Sampler(sample, reconstruct if model.config.can_reconstruct else None)
+
+
+def _labels(logits: Float[Array, "*B K"]) -> Int[Array, "*B"]:
+    finite = jnp.isfinite(logits).all(axis=-1)
+    return jnp.where(finite, jnp.argmax(logits, axis=-1), NOT_FINITE)
+
+
+class SamplingOptions(NamedTuple):
+    """A user's options for sampling.
+
+    Attributes:
+        num_samples: Samples an image.
+        seed: Decides all of them.
+        mean: For each scale, coarsest first, whether the prior's mean is taken.
+        temperature: Factor on the prior's standard deviations.
+    """
+
+    num_samples: int
+    seed: int
+    mean: tuple[bool, ...]
+    temperature: float = 1.0
+
+
+class ImageSampler:
+    """Draws class labels of one image at a time; they do not depend on other images.
+
+    Attributes:
+        options: Which samples are drawn.
+        num_classes: Classes, background included.
+    """
+
+    def __init__(self, model: Model, params: Params, options: SamplingOptions) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            model: The network.
+            params: Its weights.
+            options: Which samples are drawn.
+        """
+        self._params = params
+        self.options = options
+        self.num_classes = model.config.num_classes
+        self._encode = jax.jit(model.network.encode)
+        self._decode = jax.jit(functools.partial(_decode, model, options.mean))
+
+    def __call__(self, given: NetworkInput) -> Iterator[UInt8[np.ndarray, "S H W"]]:
+        """Draws the samples of an image in portions; the image is encoded once.
+
+        Args:
+            given: The image; inputs of equal salt have the same noise.
+
+        Yields:
+            Labels at the image's size, background outside the region; samples in order.
+
+        Raises:
+            UserError: If the network gives logits that are not finite.
+        """
+        fit, temperature = given.fit, self.options.temperature
+        keys = jax.random.fold_in(jax.random.key(self.options.seed), given.salt)[None]
+        encoded = self._encode(self._params, jnp.asarray(given.image[None]))
+        rows, columns = blends(fit)
+        top, left, bottom, right = fit.region
+        for numbers, wanted in _portions(self.options.num_samples, portion_size(fit)):
+            logits = self._decode(self._params, keys, encoded, numbers, temperature)
+            drawn = _labels_of_region(logits, rows, columns, resampled=fit.resampled)
+            inside = np.asarray(drawn)[:wanted]
+            if (inside == NOT_FINITE).any():
+                why = f" at --temperature={temperature:g}" if temperature > 1 else ""
+                raise UserError(
+                    f"{given.name}: the network gives NaN or infinity{why}; allowed are finite "
+                    "numbers"
+                )
+            labels = np.zeros((wanted, *fit.size), np.uint8)
+            labels[:, top:bottom, left:right] = inside
+            yield labels
+
+
+def portion_size(fit: Fit) -> int:
+    """Samples of an image that are decoded side by side; it depends on the grid's size alone."""
+    most = samples_at_once()
+    return max(1, min(most, most * PIXELS // (fit.grid[0] * fit.grid[1])))
+
+
+def _portions(num_samples: int, at_once: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Numbers of the samples of each portion, and how many of them are wanted.
+
+    All portions are of one size, so that one program serves them.
+    """
+    size = min(num_samples, at_once)
+    for start in range(0, num_samples, size):
+        yield np.arange(start, start + size), min(size, num_samples - start)
+
+
+def _decode(
+    model: Model,
+    mean: tuple[bool, ...],
+    params: Params,
+    keys: Key[Array, " 1"],
+    encoded: Any,
+    numbers: Int[Array, " S"],
+    temperature: Float[Array, ""],
+) -> Float[Array, "S h w K"]:
+    def decode(number: Int[Array, ""]) -> Float[Array, "h w K"]:
+        return model.decode_sample(params, keys, encoded, number, mean, temperature)[0]
+
+    return jax.vmap(decode)(numbers)
+
+
+@functools.partial(jax.jit, static_argnames="resampled")
+def _labels_of_region(
+    logits: Float[Array, "S h w K"], rows: Blend, columns: Blend, *, resampled: bool
+) -> UInt8[Array, "S R Q"]:
+    """The most likely class of the region's pixels; `NOT_FINITE` where logits are not finite."""
+    at_pixels = logits[:, rows.below][:, :, columns.below]
+    if resampled:
+        at_rows = _between(
+            logits[:, rows.below], logits[:, rows.above], rows.share[None, :, None, None]
+        )
+        at_pixels = _between(
+            at_rows[:, :, columns.below],
+            at_rows[:, :, columns.above],
+            columns.share[None, None, :, None],
+        )
+    return _labels(at_pixels).astype(jnp.uint8)
+
+
+def _between(below: Array, above: Array, share: ArrayLike) -> Array:
+    return below + share * (above - below)

@@ -1,0 +1,83 @@
+"""A trained network with its preprocessing."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hpunet.inference.preprocessing import Preprocessing
+from hpunet.io.errors import UserError
+from hpunet.models.initialization import Params
+from hpunet.models.model import Model
+from hpunet.weights import published
+
+
+class TrainedNetwork(NamedTuple):
+    """A network with its weights.
+
+    Attributes:
+        model: Its functions.
+        params: Haiku's tree.
+        preprocessing: How images become its input.
+        place: Where the weights come from, for messages.
+        origin: The same for JSON: `weights`, or `checkpoint` and `step`.
+        checksum: Of the weights' names, shapes and values.
+    """
+
+    model: Model
+    params: Params
+    preprocessing: Preprocessing
+    place: str
+    origin: dict[str, Any]
+    checksum: str
+
+    @property
+    def image_channels(self) -> int:
+        """Number of channels of the images that it takes."""
+        return self.model.image_channels(self.params)
+
+
+def from_weights(name_or_path: str | Path) -> TrainedNetwork:
+    """The network of a weights file, or a published one by name.
+
+    Raises:
+        UserError: If the file cannot be found or read, or its header has a crop that the network
+            cannot take, or intensities of another number of channels.
+    """
+    found = published.read(name_or_path)
+    preprocessing = Preprocessing.from_header(found.header.preprocessing)
+    network = TrainedNetwork(
+        found.model,
+        found.params,
+        preprocessing,
+        str(found.path),
+        {"weights": found.path.name},
+        found.checksum,
+    )
+    _check_crop(network)
+    _check_channels(network)
+    return network
+
+
+def _check_channels(network: TrainedNetwork) -> None:
+    own, channels = len(network.preprocessing.intensities.low), network.image_channels
+    if own not in (1, channels):
+        raise UserError(
+            f"{network.place}: its header has an intensity_range of {own} channels; allowed are 1 "
+            f"and {channels}, the number of channels of its network"
+        )
+
+
+def _check_crop(network: TrainedNetwork) -> None:
+    crop = network.preprocessing.crop
+    if crop is None:
+        return
+    try:
+        network.model.config.check_size(*crop)
+    except ValueError as error:
+        raise UserError(
+            f"{network.place}: its header has crop={crop_text(crop)}: {error}"
+        ) from None
+
+
+def crop_text(crop: tuple[int, int]) -> str:
+    """A crop in messages: one number if it is square, as the key `data.crop` takes it."""
+    return str(crop[0]) if crop[0] == crop[1] else str(crop)

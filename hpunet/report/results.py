@@ -1,0 +1,292 @@
+"""The results of `sample`: masks and maps, results.json and the page, in one folder."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpunet.imaging.maps import std_of
+from hpunet.imaging.volume import Volume
+from hpunet.imaging.write import write_maps
+from hpunet.inference.network_input import ImageOptions, network_inputs
+from hpunet.inference.prediction import Prediction, predict_volume
+from hpunet.inference.sampling import ImageSampler
+from hpunet.inference.trained import TrainedNetwork
+from hpunet.io.errors import UserError, reason
+from hpunet.report.page import write_page
+from hpunet.report.page_image import PageImage
+from hpunet.report.wording import percent, plain, with_spread
+
+RESULTS, FORMAT = "results.json", "hpunet-samples-1"
+PAGE = "index.html"
+PERCENTILES = (5, 25, 50, 75, 95)
+# Most hypotheses of a line and most lines for the terminal; results.json has all of them.
+MOST_HYPOTHESES = 4
+MOST_LINES = 20
+
+
+class ResultsContext(NamedTuple):
+    """What all images of a command have in common.
+
+    Attributes:
+        network: The network.
+        sampler: Draws its samples.
+        image_options: How images are preprocessed.
+        least_iou: Of any two samples of one hypothesis.
+        described: How the samples are drawn, for files and page: `version`, `weights`, `checksum`,
+            `num_samples`, `seed`, `temperature` and `mean_scales`.
+        progress: Called with the number of new samples.
+    """
+
+    network: TrainedNetwork
+    sampler: ImageSampler
+    image_options: ImageOptions
+    least_iou: float
+    described: Mapping[str, str]
+    progress: Callable[[int], Any]
+
+
+def check_replaceable(out: Path, overwrite: bool) -> None:
+    """Makes sure that results may be written to a folder; writes nothing.
+
+    Raises:
+        UserError: If it is no folder, holds anything that is no result, or holds results and
+            `overwrite` is False.
+    """
+    try:
+        if not os.path.lexists(out):
+            return
+        if os.path.ismount(out) or out == Path.cwd():
+            raise UserError(f"--out={out}: it cannot be replaced; allowed is a folder in it")
+        if out.is_dir() and not any(out.iterdir()):
+            return
+        if not out.is_dir():
+            raise UserError(f"--out={out}: it is no folder; allowed is a new or an empty one")
+        own = _own_files(out)
+        files = (path for path in sorted(out.rglob("*")) if not path.is_dir())
+        others = [path for path in files if path not in own]
+    except OSError as error:
+        raise UserError(f"--out={out}: {reason(error)}") from None
+    if others:
+        raise UserError(
+            f"--out={out}: it holds other files, such as {others[0].relative_to(out)}; allowed is "
+            "a new or an empty folder"
+        )
+    if not overwrite:
+        raise UserError(f"--out={out}: it holds results already; --overwrite replaces them")
+
+
+def _own_files(out: Path) -> set[Path]:
+    """The files that the results in a folder say they consist of."""
+    try:
+        content = json.loads((out / RESULTS).read_bytes())
+        if content["format"] != FORMAT:
+            return set()
+        names = [name for image in content["images"] for name in image["files"]]
+        return {out / name for name in [*names, RESULTS, PAGE]}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        return set()
+
+
+def write_results(
+    folder: Path,
+    volumes: Sequence[Volume],
+    formats: Sequence[Sequence[str]],
+    context: ResultsContext,
+) -> list[str]:
+    """Draws the samples of all volumes and writes files, `results.json` and the page.
+
+    Args:
+        folder: Empty; a volume's files go to a folder of its name in it.
+        volumes: The images.
+        formats: File formats of each volume.
+        context: Everything else.
+
+    Returns:
+        Lines for the terminal.
+
+    Raises:
+        UserError: If an image cannot be preprocessed or a file cannot be written in its format.
+        OSError: If the disk is full.
+    """
+    records: list[dict[str, Any]] = []
+
+    def page_images() -> Iterator[PageImage]:
+        # Samples are drawn while the page is written: one volume at a time is in memory.
+        for volume, of_volume in zip(volumes, formats, strict=True):
+            record: dict[str, Any] = {"name": volume.name, "file": volume.place.name}
+            record |= {"kind": volume.kind, "sources": _sources(volume), "pictures": []}
+            records.append(record)
+            yield from _write_volume(folder, volume, of_volume, context, record)
+
+    number = sum(len(volume.pictures) for volume in volumes)
+    title = volumes[0].name if len(volumes) == 1 else f"{number} images"
+    with (folder / PAGE).open("w", encoding="utf-8", newline="\n") as file:
+        write_page(file, title, _page_facts(context), page_images())
+    text = json.dumps(_content(context, records), indent=1, ensure_ascii=False, allow_nan=False)
+    # Names may hold surrogates, which UTF-8 cannot encode: JSON's own escapes stand for them.
+    (folder / RESULTS).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+    lines = [_line(picture) for record in records for picture in record["pictures"]]
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more, in {RESULTS}"]
+
+
+def _content(context: ResultsContext, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    options = context.sampler.options
+    return {
+        "format": FORMAT,
+        **{name: context.described[name] for name in ("version", "weights", "checksum")},
+        "num_samples": options.num_samples,
+        "seed": options.seed,
+        "temperature": options.temperature,
+        "mean_scales": [scale for scale, mean in enumerate(options.mean) if mean],
+        "same_iou": context.least_iou,
+        "images": records,
+    }
+
+
+def _write_volume(
+    folder: Path,
+    volume: Volume,
+    formats: Sequence[str],
+    context: ResultsContext,
+    record: dict[str, Any],
+) -> Iterator[PageImage]:
+    """Draws and writes a volume, completes its record and gives its images for the page."""
+    place = folder / volume.name
+    place.mkdir(parents=True)
+    # The name of a volume never begins with a dot.
+    scratch = folder / ".samples"
+    inputs = network_inputs(volume, context.network, context.image_options)
+    maps, predictions = predict_volume(
+        inputs,
+        len(volume.pictures),
+        context.sampler,
+        context.least_iou,
+        scratch,
+        context.progress,
+    )
+    files = write_maps(place, volume, maps, formats, context.described)
+    record["files"] = [file.relative_to(folder).as_posix() for file in files]
+    for index, prediction in enumerate(predictions):
+        number = None if volume.numbers is None else volume.numbers[index]
+        record["pictures"].append(_record(prediction, number, context.network))
+        yield _page_image(prediction)
+    del maps, predictions, prediction
+    scratch.unlink()
+
+
+def _sources(volume: Volume) -> list[dict[str, str]]:
+    """Name and SHA-256 of every file that a volume is read from."""
+    geometry: Any = volume.geometry
+    paths = dict.fromkeys(geometry.paths) if volume.kind == "dicom" else [volume.place]
+    sources = []
+    for path in paths:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        sources.append({"file": path.name, "sha256": digest})
+    return sources
+
+
+def _page_image(prediction: Prediction) -> PageImage:
+    height, width = prediction.spacing or (1.0, 1.0)
+    display, fit = prediction.display, prediction.fit
+    return PageImage(
+        name=prediction.label,
+        image=display if display.shape[-1] == 3 else display[..., 0],
+        region=None if fit.region == (0, 0, *fit.size) else fit.region,
+        aspect=height / width,
+        samples=prediction.samples,
+        mean=prediction.mean,
+        std=std_of(prediction.mean),
+        entropy=prediction.entropy,
+        hypotheses=prediction.hypotheses,
+        areas=prediction.areas,
+        unit=prediction.unit,
+        facts=prediction.facts,
+        spacing=prediction.spacing,
+    )
+
+
+def _record(prediction: Prediction, number: int | None, network: TrainedNetwork) -> dict[str, Any]:
+    """An image in `results.json`; samples are numbered from 1, as their files are."""
+    fit, spacing = prediction.fit, prediction.spacing
+    height, width = fit.size
+    top, left, bottom, right = fit.region
+    own = network.preprocessing
+    return {
+        "name": prediction.label,
+        "slice": number,
+        "height": height,
+        "width": width,
+        "pixel_height_mm": spacing and spacing[0],
+        "pixel_width_mm": spacing and spacing[1],
+        "window": list(prediction.window),
+        "resampled_to_mm": own.pixel_spacing if fit.resampled and not own.resized else None,
+        "region": {"top": top, "left": left, "bottom": bottom, "right": right},
+        "facts": dict(prediction.facts),
+        "hypotheses": [
+            {
+                "share": hypothesis.share,
+                "samples": [sample + 1 for sample in hypothesis.samples],
+                "representative": hypothesis.representative + 1,
+                "empty": hypothesis.empty,
+                "area_mean": hypothesis.area,
+                "area_std": hypothesis.area_std,
+            }
+            for hypothesis in prediction.hypotheses
+        ],
+        "area": _area_record(prediction),
+    }
+
+
+def _area_record(prediction: Prediction) -> dict[str, Any]:
+    """`mean` and `std` count samples that mark nothing as 0; `mean_of_marked` leaves them out."""
+    areas = prediction.areas
+    marked = areas[areas > 0]
+    return {
+        "unit": prediction.unit,
+        "mean": float(areas.mean()),
+        "std": float(areas.std()),
+        "mean_of_marked": float(marked.mean()) if marked.size else None,
+        "std_of_marked": float(marked.std()) if marked.size else None,
+        "percentiles": {str(p): float(np.percentile(areas, p)) for p in PERCENTILES},
+        "samples": areas.tolist(),
+    }
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """The line of an image in the terminal: its hypotheses with their shares, and the area."""
+    area, hypotheses = record["area"], record["hypotheses"]
+    unit = area["unit"]
+    parts = [
+        f"{percent(one['share'])} "
+        + ("nothing" if one["empty"] else f"about {plain(one['area_mean'])} {unit}")
+        for one in hypotheses[:MOST_HYPOTHESES]
+    ]
+    if len(hypotheses) > MOST_HYPOTHESES:
+        rest = sum(one["share"] for one in hypotheses[MOST_HYPOTHESES:])
+        parts.append(f"{percent(rest)} in {len(hypotheses) - MOST_HYPOTHESES} more")
+    number = "1 hypothesis" if len(hypotheses) == 1 else f"{len(hypotheses)} hypotheses"
+    text = f"{record['name']}: {number}: {', '.join(parts)}"
+    if area["mean_of_marked"] is None:
+        return text
+    spread = with_spread(area["mean_of_marked"], area["std_of_marked"])
+    return f"{text}; area {spread} {unit} where anything is marked"
+
+
+def _page_facts(context: ResultsContext) -> list[tuple[str, str]]:
+    described = context.described
+    return [
+        ("Samples", f"{described['num_samples']} an image, seed {described['seed']}"),
+        ("Weights", described["weights"]),
+        ("Checksum of the weights", described["checksum"]),
+        ("Temperature", described["temperature"]),
+        ("Scales fixed to the prior's mean", described["mean_scales"]),
+        ("One hypothesis", f"samples whose IoU with each other is at least {context.least_iou:g}"),
+        ("Drawn by", f"hpunet {described['version']}"),
+    ]
