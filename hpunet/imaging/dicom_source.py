@@ -61,10 +61,10 @@ class MaskSource(NamedTuple):
         return self.view.show(stored).shape
 
     def stored(
-        self, shown: Shaped[np.ndarray, "M N H W"]
+        self, displayed: Shaped[np.ndarray, "M N H W"]
     ) -> Shaped[np.ndarray, "N rows columns M"]:
         """Displayed planes, turned as the source stores them and with the axes of highdicom."""
-        return np.moveaxis(self.view.store(shown.transpose(2, 3, 1, 0)), 2, 0)
+        return np.moveaxis(self.view.store(displayed.transpose(2, 3, 1, 0)), 2, 0)
 
     def moment(self) -> tuple[str, str]:
         """Date and time of the source, never the current ones."""

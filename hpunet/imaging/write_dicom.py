@@ -74,9 +74,9 @@ def write_dicom(folder: Path, scan: Volume, maps: Maps, describe: Mapping[str, s
         digest.update(sample.tobytes())
     derivation = Derivation(source, describe, digest.hexdigest())
     written = []
-    for name, made in _objects(derivation, maps):
+    for name, dataset in _objects(derivation, maps):
         written.append(folder / f"{name}.dcm")
-        made.save_as(written[-1])
+        dataset.save_as(written[-1])
     return written
 
 
@@ -92,8 +92,8 @@ def check_sources(scan: Volume) -> None:
     try:
         source = read_source(scan.geometry)
         empty = np.zeros((1, 1, *source.shown_size()), np.uint8)
-        made = _samples(Derivation(source.first(), {"version": ""}, ""), empty, 2)
-        if "PlaneOrientationSequence" not in made.SharedFunctionalGroupsSequence[0]:
+        dataset = _samples(Derivation(source.first(), {"version": ""}, ""), empty, 2)
+        if "PlaneOrientationSequence" not in dataset.SharedFunctionalGroupsSequence[0]:
             raise ValueError("where the image lies in the patient")
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -115,8 +115,8 @@ def _objects(derivation: Derivation, maps: Maps) -> Iterator[tuple[str, Any]]:
     """Names and data sets of the files, one at a time: those of a volume are large."""
     yield "samples", _samples(derivation, maps.samples, maps.num_classes)
     yield "mean", _mean(derivation, maps)
-    shown = [one for one in named_maps(maps) if one.kind != "mean"]
-    for number, one in enumerate(shown, start=1):
+    others = [one for one in named_maps(maps) if one.kind != "mean"]
+    for number, one in enumerate(others, start=1):
         yield one.name, _parametric_map(derivation, one, number)
 
 
@@ -150,7 +150,7 @@ def _segmentation(
     from highdicom.seg import Segmentation
 
     pixels = derivation.source.stored(masks)
-    made = Segmentation(
+    dataset = Segmentation(
         pixel_array=pixels,
         segmentation_type=kind,
         segment_descriptions=_segments(derivation, labels),
@@ -161,7 +161,7 @@ def _segmentation(
         omit_empty_frames=bool(pixels.any()),
         **_common(derivation, name),
     )
-    return _make_reproducible(derivation, name, made)
+    return _make_reproducible(derivation, name, dataset)
 
 
 def _segments(derivation: Derivation, labels: list[str]) -> list[Any]:
@@ -200,7 +200,7 @@ def _parametric_map(derivation: Derivation, one: NamedMap, number: int) -> Any:
         unit=codes.UCUM.NoUnits,
         value_range=(0.0, one.most),
     )
-    made = ParametricMap(
+    dataset = ParametricMap(
         pixel_array=derivation.source.stored(one.values[None])[..., 0],
         series_instance_uid=derivation.uid("parametric maps"),
         series_number=MAP_SERIES,
@@ -214,7 +214,7 @@ def _parametric_map(derivation: Derivation, one: NamedMap, number: int) -> Any:
         derived_pixel_contrast=CONTRASTS[one.kind],
         **_common(derivation, one.name),
     )
-    return _make_reproducible(derivation, one.name, made)
+    return _make_reproducible(derivation, one.name, dataset)
 
 
 def _common(derivation: Derivation, name: str) -> dict[str, Any]:
@@ -231,21 +231,21 @@ def _common(derivation: Derivation, name: str) -> dict[str, Any]:
     }
 
 
-def _make_reproducible(derivation: Derivation, name: str, made: Any) -> Any:
+def _make_reproducible(derivation: Derivation, name: str, dataset: Any) -> Any:
     """Replaces highdicom's current time and random UIDs by the source's time and derived UIDs.
 
     Restores the patient's name and the character set, not all of which highdicom accepts.
     """
     if derivation.source.character_set is not None:
-        made.SpecificCharacterSet = derivation.source.character_set
+        dataset.SpecificCharacterSet = derivation.source.character_set
     # A new element: highdicom shares copied elements with the source.
-    made.add_new("PatientName", "PN", derivation.source.patient_name)
-    made.ContentDate, made.ContentTime = derivation.source.moment()
-    del made.InstanceCreationDate, made.InstanceCreationTime
-    del made.ContributingEquipmentSequence[-1].ContributionDateTime
-    for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
+    dataset.add_new("PatientName", "PN", derivation.source.patient_name)
+    dataset.ContentDate, dataset.ContentTime = derivation.source.moment()
+    del dataset.InstanceCreationDate, dataset.InstanceCreationTime
+    del dataset.ContributingEquipmentSequence[-1].ContributionDateTime
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
         item.DimensionOrganizationUID = derivation.uid(f"dimensions of {name}")
     # highdicom leaves a database in memory open, of which Python 3.13 warns.
-    if (table := getattr(made, "_db_con", None)) is not None:
+    if (table := getattr(dataset, "_db_con", None)) is not None:
         table.close()
-    return made
+    return dataset

@@ -1,4 +1,4 @@
-"""How numbers are written on the page."""
+"""Numbers as the page and the terminal write them."""
 
 import math
 
@@ -6,7 +6,7 @@ MOST_DECIMALS = 12
 
 
 def plain(value: float) -> str:
-    """A number with three digits that count, and all of those before the point."""
+    """A number with three significant digits, and always all digits before the point."""
     return f"{value:,.{_decimals(value)}f}"
 
 
@@ -17,7 +17,7 @@ def with_spread(mean: float, std: float) -> str:
 
 
 def mean_text(mean: float, std: float, number: int) -> str:
-    """The mean of some values with their standard deviation, which a single one does not have."""
+    """The mean of some values, with their standard deviation if there are several."""
     return plain(mean) if number == 1 else with_spread(mean, std)
 
 
@@ -31,7 +31,7 @@ def _decimals(value: float) -> int:
 
 
 def percent(share: float) -> str:
-    """A share in whole percent; neither a rare nor a missing sample is rounded away."""
+    """A share in whole percent; only exact shares become 0 % or 100 %."""
     if 0 < share < 0.005:
         return "< 1 %"
     if 0.995 <= share < 1:
@@ -40,12 +40,12 @@ def percent(share: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number and what is counted, in the singular where it is one."""
+    """A number and a noun, in the plural unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def letters(index: int) -> str:
-    """The name of a hypothesis: A to Z, AA, AB and on."""
+    """The name of a hypothesis: A to Z, AA, AB and so on."""
     name = ""
     while index >= 0:
         name = chr(ord("A") + index % 26) + name
@@ -54,6 +54,6 @@ def letters(index: int) -> str:
 
 
 def round_step(span: float) -> float:
-    """The largest of 1, 2 and 5 times a power of ten that is not above `span`."""
+    """The largest of 1, 2 and 5 times a power of ten that is at most `span`."""
     power = 10.0 ** math.floor(math.log10(span))
     return next(factor * power for factor in (5, 2, 1) if factor * power <= span * (1 + 1e-9))

@@ -177,8 +177,8 @@ def test_monochrome1_is_turned_so_that_high_is_bright(tmp_path, dtype, bits, exp
         RescaleSlope=2,
         RescaleIntercept=7,
     )
-    shown = values(read_one(path).pictures[0])
-    np.testing.assert_array_equal(shown, (expected - stored.astype(float)) * 2 + 7)
+    displayed = values(read_one(path).pictures[0])
+    np.testing.assert_array_equal(displayed, (expected - stored.astype(float)) * 2 + 7)
 
 
 def test_hounsfield_units_are_the_same_in_monochrome1(tmp_path):
@@ -213,8 +213,8 @@ def test_compressed_pixels_are_read(tmp_path, syntax):
         header.PixelData = pydicom.encaps.encapsulate([stream.getvalue()])
         header.file_meta.TransferSyntaxUID = syntax
     header.save_as(tmp_path / "x.dcm", enforce_file_format=True)
-    shown = values(read_one(tmp_path / "x.dcm").pictures[0])
-    np.testing.assert_array_equal(shown, distinct(16, 16).astype(float) - 1024)
+    displayed = values(read_one(tmp_path / "x.dcm").pictures[0])
+    np.testing.assert_array_equal(displayed, distinct(16, 16).astype(float) - 1024)
 
 
 def test_deflated_files_are_read(tmp_path):
@@ -397,7 +397,7 @@ def test_nothing_is_printed_of_what_pydicom_finds_odd(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_slices_are_told_as_viewers_call_them(tmp_path):
+def test_slices_are_described_as_viewers_name_them(tmp_path):
     write_series(tmp_path / "ct")
     (scan,) = read_volumes([tmp_path / "ct"], "all")
     lowest = min(HEIGHTS)

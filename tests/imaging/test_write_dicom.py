@@ -20,7 +20,7 @@ from tests.imaging.dicom_phantom import write_ct  # noqa: E402
 
 # Half a step of 8 bits, and of float32.
 FRACTION = 0.501 / 255
-TOLD = {"version": "9.8", "weights": "made-up", "seed": "3"}
+DESCRIBED = {"version": "9.8", "weights": "made-up", "seed": "3"}
 PATIENT = {
     "PatientName": "Doe^Jane",
     "PatientID": "42",
@@ -58,10 +58,10 @@ def scan_of(paths, frames=None, view=Orientation()):  # noqa: B008
     return Volume("chest", paths[0].parent, "dicom", [None] * len(paths), numbers, geometry)
 
 
-def write(tmp_path, scan, maps, told=TOLD, name="out"):
+def write(tmp_path, scan, maps, described=DESCRIBED, name="out"):
     folder = tmp_path / name
     folder.mkdir()
-    return {path.stem: path for path in write_dicom(folder, scan, maps, told)}
+    return {path.stem: path for path in write_dicom(folder, scan, maps, described)}
 
 
 @contextlib.contextmanager
@@ -130,10 +130,10 @@ def test_maps_are_fractions_and_exact_values(tmp_path):
 def test_what_was_turned_for_display_is_turned_back(tmp_path):
     view = Orientation(transpose=True, flip_columns=True)
     stored = draw_maps(num_slices=1)
-    shown = np.stack([view.show(sample[0])[None] for sample in stored.samples])
-    assert shown.shape == (3, 1, 9, 7)
+    displayed = np.stack([view.show(sample[0])[None] for sample in stored.samples])
+    assert displayed.shape == (3, 1, 9, 7)
     paths = series(tmp_path, num_slices=1)
-    written = write(tmp_path, scan_of(paths, view=view), maps_of(shown, 2))
+    written = write(tmp_path, scan_of(paths, view=view), maps_of(displayed, 2))
     np.testing.assert_array_equal(masks_in(written["samples"], paths), stored.samples)
     np.testing.assert_array_equal(values_in(written["entropy"], paths), stored.entropy)
     check_sources(scan_of(paths, view=view))
@@ -191,7 +191,7 @@ def test_every_object_has_its_own_uid(tmp_path):
     other[0, 0, 0, 0] ^= 1
     runs = [
         write(tmp_path, scan_of(paths), maps, name="a"),
-        write(tmp_path, scan_of(paths), maps, told={**TOLD, "seed": "4"}, name="b"),
+        write(tmp_path, scan_of(paths), maps, described={**DESCRIBED, "seed": "4"}, name="b"),
         write(tmp_path, scan_of(paths), maps_of(other, 2), name="c"),
         write(tmp_path, scan_of(paths[:2]), draw_maps(num_slices=2), name="d"),
     ]
@@ -314,7 +314,7 @@ def test_frames_whose_places_are_not_said_are_refused_as_masks_alone(tmp_path):
         check_formats(scan, ["dicom"])
     assert len(str(refused.value).splitlines()) == 1
     check_formats(scan, ["png", "npy"])
-    written = write_maps(tmp_path, scan, draw_maps(num_slices=2), ["png", "npy"], TOLD)
+    written = write_maps(tmp_path, scan, draw_maps(num_slices=2), ["png", "npy"], DESCRIBED)
     assert all(path.is_file() for path in written)
     assert scan.pictures[1].values.shape == (7, 9, 1)
 

@@ -99,7 +99,7 @@ class Reader(HTMLParser):
         return " ".join("".join(self.words).split())
 
     def attributes(self, name):
-        return [found[name] for _, found in self.elements if name in found]
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
 
 
 def decoded(uri):

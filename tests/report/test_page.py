@@ -89,7 +89,9 @@ def test_what_users_name_is_shown_and_never_run(name):
     kinds = [tag for tag, _ in reader.elements if tag != "wbr"]
     assert sorted(kinds) == sorted(tag for tag, _ in plain_page.elements if tag != "wbr")
     assert reader.text.count(name) == 10
-    assert not {key for _, found in reader.elements for key in found if key.startswith("on")}
+    assert not {
+        key for _, attributes in reader.elements for key in attributes if key.startswith("on")
+    }
 
 
 def test_a_name_that_utf_8_cannot_hold_is_replaced():
@@ -99,11 +101,11 @@ def test_a_name_that_utf_8_cannot_hold_is_replaced():
 
 
 def test_shares_counts_and_areas_are_those_given():
-    found = [
+    hypotheses = [
         Hypothesis(0.625, (0, 1, 2, 3, 4), 2, 31.25, 4.75, False),
         Hypothesis(0.375, (5, 6, 7), 6, 1234.0, 56.0, False),
     ]
-    text = Reader(page(made_up(hypotheses=found))).text
+    text = Reader(page(made_up(hypotheses=hypotheses))).text
     assert "63 % 5 of 8 samples" in text
     assert "31.2 ± 4.8 mm²" in text
     assert "38 % 3 of 8 samples" in text
@@ -111,11 +113,11 @@ def test_shares_counts_and_areas_are_those_given():
 
 
 def test_each_hypothesis_is_outlined_by_its_representative():
-    found = [
+    hypotheses = [
         Hypothesis(0.75, (1, 2, 3, 5, 6, 7), 6, 1.0, 0.0, False),
         Hypothesis(0.25, (0, 4), 4, 0.0, 0.0, True),
     ]
-    reader = Reader(page(made_up(hypotheses=found)))
+    reader = Reader(page(made_up(hypotheses=hypotheses)))
     uses = [(a.get("href"), a.get("class")) for tag, a in reader.elements if tag == "use"]
     assert ("#s1-6", "k0 d0") in uses
     assert ("#s1-4", "k1 d1") not in uses
@@ -125,8 +127,8 @@ def test_each_hypothesis_is_outlined_by_its_representative():
 
 def test_outlines_that_lie_on_the_image_together_are_named_with_their_shares():
     groups = ((5, 6, 7), (0, 4), (1, 2), (3,))
-    found = [Hypothesis(len(g) / 8, g, g[0], 1.0, 0.0, g == (0, 4)) for g in groups]
-    text = Reader(page(made_up(hypotheses=found))).text
+    hypotheses = [Hypothesis(len(g) / 8, g, g[0], 1.0, 0.0, g == (0, 4)) for g in groups]
+    text = Reader(page(made_up(hypotheses=hypotheses))).text
     assert "Hypotheses A (38 %), C (25 %) and D (13 %), each by its most typical" in text
     assert "Hypothesis B (25 %) marks nothing." in text
 
@@ -137,7 +139,7 @@ def test_each_sample_is_there_with_number_area_and_hypothesis(num_samples):
     reader = Reader(page(image))
     captions = reader.attributes("data-caption")
     for s, area in enumerate(image.areas):
-        h = next(h for h, found in enumerate(image.hypotheses) if s in found.samples)
+        h = next(h for h, one in enumerate(image.hypotheses) if s in one.samples)
         size = f"{plain(area)} mm²" if area else "empty"
         assert f"Sample {s + 1}: {size}, hypothesis {letters(h)}." in captions
         assert f"s1-{s}" in reader.attributes("id")
@@ -196,7 +198,7 @@ def test_images_are_taken_one_at_a_time_and_listed():
 
     write_page(file, "Volume", [], images())
     reader = Reader(file.getvalue())
-    links = [found["href"] for tag, found in reader.elements if tag == "a"]
+    links = [attributes["href"] for tag, attributes in reader.elements if tag == "a"]
     assert taken == [0, 1, 2, 3]
     assert links == [f"#image-{n}" for n in (1, 2, 3, 4)]
 
@@ -213,7 +215,7 @@ def test_each_class_has_its_maps_outlines_and_name():
         assert f"class {c}" in reader.text
         assert f"Mean, class {c}" in captions
         assert f"Standard deviation, class {c}" in captions
-    paths = {found.get("class") for tag, found in reader.elements if tag == "path"}
+    paths = {attributes.get("class") for tag, attributes in reader.elements if tag == "path"}
     assert {"c0", "c1", "c2"} <= paths
 
 
@@ -251,7 +253,7 @@ def test_noise_of_an_untrained_network_stays_small():
 def test_large_pictures_are_embedded_reduced_and_keep_their_place():
     image = made_up(size=(3, 4100), num_samples=1)
     reader = Reader(page(image))
-    image = next(found for tag, found in reader.elements if found.get("id") == "i1")
+    image = next(a for _, a in reader.elements if a.get("id") == "i1")
     assert decoded(image["href"]).size == (1367, 1)
     assert (image["width"], image["height"]) == ("4101", "3")
     assert "Embedded with 1/3 of the image's pixels a side" in reader.text

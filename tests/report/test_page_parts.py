@@ -39,10 +39,10 @@ def filled(path, size):
 
 def test_map_has_the_colours_of_its_bar_and_is_transparent_at_zero():
     values = np.array([[0.0, 0.25, 0.5], [0.125, 0.001, 0.0]])
-    found = np.asarray(decoded(map_uri(values, 0.5, "magma")).convert("RGBA"))
+    pixels = np.asarray(decoded(map_uri(values, 0.5, "magma")).convert("RGBA"))
     shades = np.rint(values / 0.5 * 255).astype(np.uint8)
-    assert np.array_equal(found[..., :3], colormaps["magma"](shades, bytes=True)[..., :3])
-    assert np.array_equal(found[..., 3] > 0, shades > 0)
+    assert np.array_equal(pixels[..., :3], colormaps["magma"](shades, bytes=True)[..., :3])
+    assert np.array_equal(pixels[..., 3] > 0, shades > 0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -110,9 +110,11 @@ def test_scale_bar_is_drawn_as_long_as_it_says():
     section = open_section(1, image)
     reader = Reader(page(image))
     widths = {
-        found["class"].split()[1]: float(found["style"].removeprefix("width:").removesuffix("%"))
-        for _, found in reader.elements
-        if found.get("class", "").startswith("scale")
+        attributes["class"].split()[1]: float(
+            attributes["style"].removeprefix("width:").removesuffix("%")
+        )
+        for _, attributes in reader.elements
+        if attributes.get("class", "").startswith("scale")
     }
     for name, view in (("whole", whole_view(image)), ("close", section.view)):
         frame = max(view.width, view.height * frame_ratio(image))
@@ -137,6 +139,6 @@ def test_numbers_keep_three_digits_that_count():
     assert [round_step(v) for v in (1, 1.9, 2, 49, 50, 0.7)] == [1, 1, 2, 20, 50, 0.5]
 
 
-def test_samples_that_mark_nothing_are_told_from_the_others():
+def test_areas_of_several_samples_have_a_spread():
     assert area_text(np.array([4.0, 8.0])) == "6 ± 2"
     assert area_text(np.array([4.25])) == "4.25"
