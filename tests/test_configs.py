@@ -60,8 +60,8 @@ ILLEGAL = {
     "objective.name": ("geko", "'geco' or 'elbo'"),
     "objective.kappa": (0.0, "numbers above 0"),
     "objective.decay": (1.0, "numbers from 0 to 0.999999"),
-    "objective.top_k_fraction": (1.1, "None or numbers above 0 to 1"),
-    "objective.l2": (float("nan"), "numbers from 0 up"),
+    "objective.top_k_fraction": (1.1, "None or numbers above 0 and at most 1"),
+    "objective.l2": (float("nan"), "numbers of at least 0"),
     "optimizer.learning_rate": (float("inf"), "numbers above 0"),
     "optimizer.schedule": ("linear", "'constant' or 'piecewise' or 'cosine'"),
 }

@@ -13,13 +13,13 @@ import hpunet
 from hpunet import evaluate, sample, train
 from hpunet.config import settings_of
 from hpunet.config.files import config_of_run
-from hpunet.evaluation.drawing import Images
-from hpunet.evaluation.judged import way_of
-from hpunet.imaging.fit import fit_whole, to_grid
-from hpunet.imaging.read import find_scans
-from hpunet.inference.look import Wanted, look_at
-from hpunet.open_data import open_data
-from hpunet.training.trained import from_weights
+from hpunet.data.open import open_data
+from hpunet.evaluation.dataset_images import DatasetImages
+from hpunet.evaluation.scoring_set import evaluation_preprocessing
+from hpunet.imaging.fit import fit_whole
+from hpunet.imaging.read import find_volumes
+from hpunet.inference.network_input import ImageOptions, network_input
+from hpunet.inference.trained import from_weights
 from tests.data.folder_files import write
 
 SIZES = ((90, 140), (300, 200))
@@ -116,9 +116,10 @@ def test_training_scoring_and_sampling_go_together(
     assert code == 0, err
     assert "nan" not in (workdir / "metrics.jsonl").read_text().lower()
     network = from_weights(workdir / "weights.safetensors")
-    assert network.resized == (sizes == "resize")
-    assert network.intensities.clip == (intensities == "percentiles")
-    assert 18_000 < network.intensities.low[0] < network.intensities.high[0] < 32_000
+    learned = network.preprocessing
+    assert learned.resized == (sizes == "resize")
+    assert learned.intensities.clip == (intensities == "percentiles")
+    assert 18_000 < learned.intensities.low[0] < learned.intensities.high[0] < 32_000
 
     words = [f"--workdir={workdir}", "--num_samples=2", "--split=test"]
     saved = tmp_path / "saved"
@@ -142,7 +143,7 @@ def test_training_scoring_and_sampling_go_together(
         assert drawn.size == SIZES[0][::-1]
     facts = json.loads((out_dir / "results.json").read_text())["images"][0]["pictures"][0]
     if intensities == "percentiles":
-        assert facts["window"] == [network.intensities.low[0], network.intensities.high[0]]
+        assert facts["window"] == [learned.intensities.low[0], learned.intensities.high[0]]
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +161,13 @@ def test_scoring_and_sampling_see_the_same_numbers(root, trained):
     """What `evaluate` hands to the network of a TIFF is to the bit what `sample` does."""
     network = from_weights(trained / "weights.safetensors")
     dataset = open_data(settings_of(config_of_run(trained / "config.json")))
-    images = Images(dataset.splits["test"], range(2), way_of(network, dataset))
-    for seen in (images[0], images[1]):
-        (scan,) = find_scans([root / "images" / f"{seen.name}.tif"]).scans
-        look = look_at(scan, 0, network, Wanted())
-        assert look.fit == seen.fit == fit_whole(seen.image.shape[:2], (1.0, 1.0), 4)
-        np.testing.assert_array_equal(to_grid(look.image, look.fit), to_grid(seen.image, seen.fit))
+    preprocessing = evaluation_preprocessing(network, dataset)
+    images = DatasetImages(dataset.splits["test"], range(2), preprocessing)
+    for scored in (images[0], images[1]):
+        (volume,) = find_volumes([root / "images" / f"{scored.name}.tif"]).volumes
+        sampled = network_input(volume, 0, network, ImageOptions())
+        assert sampled.fit == scored.fit == fit_whole(scored.image.shape[:2], (1.0, 1.0), 4)
+        np.testing.assert_array_equal(sampled.image, scored.network_image)
 
 
 def test_weights_bring_their_intensities_to_data_that_have_others(
@@ -184,7 +186,9 @@ def test_weights_bring_their_intensities_to_data_that_have_others(
     assert code == 0
     assert "learned from other data" in err
     used = json.loads(out.read_text())["data"]["intensities"]
-    assert used == [list(limits) for limits in from_weights(weights).intensities[:2]] + [True]
+    assert used == [
+        list(limits) for limits in from_weights(weights).preprocessing.intensities[:2]
+    ] + [True]
 
 
 def test_single_annotations_are_told_when_training_begins(prepared, run_command, tmp_path):
@@ -223,7 +227,7 @@ def test_the_same_command_goes_on_and_other_data_are_refused(
         ({"data__dir": "/nowhere"}, "no such folder"),
         ({"model__num_classes": 2}, "holds 2"),
         ({"data__folder__classes": "0,1"}, "has 2 classes, but model.num_classes=3"),
-        ({"data__folder__ignore": "none"}, "holds 255, which is no class; allowed are 0 to 2"),
+        ({"data__folder__ignore": "none"}, "holds 255, which is not a class; allowed are 0 to 2"),
         ({"data__folder__sizes": "whole"}, "'crop' or 'annotated' or 'resize'"),
         ({"data__folder__split_shares": "0.5,0.5"}, "three numbers that sum to 1"),
         ({"data__folder__splits": "/nowhere.csv"}, "/nowhere.csv: cannot be read"),

@@ -1,1 +1,1 @@
-"""What all commands have in common: flags, exit codes, progress, tables for the terminal."""
+"""Shared parts of all commands: flags, exit codes and tables for the terminal."""

@@ -1,4 +1,4 @@
-"""What all commands have in common: flags, one-line errors, exit codes."""
+"""Shared parts of all commands: flags, one-line errors, exit codes."""
 
 import io
 import os
@@ -22,21 +22,21 @@ INTERRUPTED = 130
 HELP_WORDS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 OVERRIDE = re.compile(r"--?config\.([^=]*)(=?)(.*)", re.DOTALL)
 
-# What `--config.key=value` asked for; absl's flags cannot hold keys that only a file defines.
+# Values of `--config.key=value`; absl's flags cannot hold keys that only a file defines.
 _overrides: dict[str, str] = {}
 
 
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags, runs a command and exits.
 
-    A user's mistake ends in one line on stderr and exit code 2.
+    A `UserError` becomes one line on stderr and exit code 2.
 
     Args:
-        main: The command; its return value is the exit code.
+        main: The command; its return value is the exit code, and None is 0.
     """
     logging.set_verbosity(logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no arrows and superscripts shows question marks.
+        # Terminals without arrows and superscripts show question marks instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     module = sys.modules[main.__module__]
@@ -44,7 +44,7 @@ def run(main: Callable[[], int | None]) -> None:
         code = _run(main, module)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read it has enough; Python would complain once more at its end.
+        # The reader has closed the pipe. Without this, Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)
@@ -65,7 +65,7 @@ def _run(main: Callable[[], int | None], module: ModuleType) -> int:
 
 
 def fail(message: str) -> int:
-    """Prints a mistake in one line and gives the exit code for it."""
+    """Prints an error in one line on stderr and returns its exit code."""
     print(f"{_program()}: {' '.join(message.split())}", file=sys.stderr)
     return USER_ERROR
 
@@ -76,19 +76,19 @@ def _program() -> str:
 
 
 def help_text(module: ModuleType) -> str:
-    """What `--help` prints: what the command does, its flags and, if it takes them, its keys."""
+    """Returns the text of `--help`: the command's description, flags and configuration keys."""
     own = own_flags(module)
     lines = [(module.__doc__ or "").strip(), "", "Flags:"]
     lines += [f"  --{_with_default(own[name])}: {own[name].help}" for name in sorted(own)]
     if "config" in own:
-        lines += ["", f"Configurations known by name: {', '.join(sorted(config_files()))}"]
-        lines += ["", "Keys, changed by --config.KEY=VALUE, with their defaults:"]
+        lines += ["", f"Names of configurations: {', '.join(sorted(config_files()))}"]
+        lines += ["", "Keys and their defaults; --config.KEY=VALUE changes a key:"]
         lines += _keys_text(module.GET_CONFIG.changeable)
     return "\n".join(lines)
 
 
 def _keys_text(changeable: str) -> Iterator[str]:
-    """A line for each key whose name begins so; those of other models under their model's name."""
+    """Yields a line per key with this prefix; keys of other models follow, grouped by model."""
     usual = keys_of(DEFAULT_MODEL)
     yield from (_key_text(name, key) for name, key in usual.items() if name.startswith(changeable))
     for model in MODELS:
@@ -108,25 +108,25 @@ def _with_default(flag: flags.Flag) -> str:
 
 
 def own_flags(module: ModuleType) -> dict[str, flags.Flag]:
-    """A command's flags by name; its module keeps them in `FLAGS`."""
+    """Returns a command's flags by name; its module keeps them in `FLAGS`."""
     return {name: module.FLAGS[name] for name in module.FLAGS}
 
 
 def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
-    """Parses flags; a `ConfigFlag` then finds its file and the changed keys.
+    """Parses the command line; afterwards, a `ConfigFlag` knows its file and overrides.
 
     Args:
-        argv: The program's name, then its words.
-        module: The command, whose flags are allowed.
+        argv: Name of the program and its arguments.
+        module: Module of the command, which defines the flags.
 
     Raises:
-        UserError: At a flag or value that is not allowed, or at words that are no flags if the
+        UserError: If a flag or value is not allowed, or there are positional arguments and the
             command has no `WORDS`.
     """
     _overrides.clear()
     words = [word for word in argv[1:] if not _take_override(word)]
     own = own_flags(module)
-    # Grain asks absl for flags, which are nobody's here.
+    # Grain reads absl's global flags, which no command defines.
     flags.FLAGS.mark_as_parsed()
     if _overrides and "config" not in own:
         raise _unknown_flag(f"config.{next(iter(_overrides))}", own)
@@ -140,7 +140,7 @@ def parse_flags(argv: Sequence[str], module: ModuleType) -> None:
     if taken is not None:
         taken.given[:] = rest[1:]
     elif len(rest) > 1:
-        raise UserError(f"unexpected {rest[1]!r}: allowed are flags only, {_listed(own)}")
+        raise UserError(f"unexpected {rest[1]!r}: allowed are only flags, {_listed(own)}")
 
 
 def _take_override(word: str) -> bool:
@@ -149,7 +149,7 @@ def _take_override(word: str) -> bool:
         return False
     key, equals, value = found.groups()
     if not equals:
-        raise UserError(f"--config.{key}: it has no value, allowed is --config.{key}=VALUE")
+        raise UserError(f"--config.{key}: the value is missing; allowed is --config.{key}=VALUE")
     _overrides[key] = value
     return True
 
@@ -173,27 +173,27 @@ def _one_line(error: flags.Error, own: dict[str, flags.Flag]) -> str:
 
 
 class Words:
-    """What stands on the command line besides flags; a command that takes it has one as `WORDS`.
+    """Positional arguments; a command that accepts them has an instance as `WORDS`.
 
     Attributes:
-        given: The words, once flags are parsed.
+        given: The arguments, after the flags are parsed.
     """
 
     def __init__(self, flag_values: flags.FlagValues) -> None:
-        """Lets words and flags of a command stand in any order."""
+        """Allows positional arguments and flags in any order."""
         flag_values.set_gnu_getopt(True)
         self.given: list[str] = []
 
 
 class ConfigFlag:
-    """The flag `--config` and its overrides; call it once flags are parsed.
+    """The flag `--config` and its overrides; call the instance after the flags are parsed.
 
     Attributes:
-        changeable: What the names of the keys begin with that a user may change.
+        changeable: Prefix of the keys that the command allows to change.
     """
 
     def __init__(self, flag_values: flags.FlagValues, changeable: str = "") -> None:
-        """Defines the flag among a command's own."""
+        """Defines the flag among those of a command."""
         self.changeable = changeable
         self._flag = flags.DEFINE_string(
             "config",
@@ -204,23 +204,24 @@ class ConfigFlag:
 
     @property
     def given(self) -> bool:
-        """Whether the command line has the flag or an override."""
+        """Whether the command line contains the flag or an override."""
         return self._flag.value is not None or bool(_overrides)
 
     def __call__(self, known: ConfigDict | None = None) -> ConfigDict:
-        """The configuration that the command line asks for.
+        """Loads the configuration and applies the overrides.
 
         Args:
-            known: Stands in for `--config`, which is then refused.
+            known: Configuration to use instead of `--config`, which must then be absent.
 
         Raises:
-            UserError: Naming file or key, value and what is allowed.
+            UserError: If the configuration, a key or a value is not allowed. The message names file
+                or key, value and the allowed values.
         """
         for key in _overrides:
             known_key = any(key in keys_of(model) for model in MODELS)
             if known_key and not key.startswith(self.changeable):
                 raise UserError(
-                    f"--config.{key}: this command reads it where the network comes from; "
+                    f"--config.{key}: this command reads the key from the workdir or weights file; "
                     f"allowed are the keys {self.changeable}*"
                 )
         name = self._flag.value
@@ -229,6 +230,6 @@ class ConfigFlag:
         if known is None:
             if name is None:
                 names = ", ".join(sorted(config_files()))
-                raise UserError(f"--config is missing: allowed are a path, or one of {names}")
+                raise UserError(f"--config is missing: allowed is a path or one of {names}")
             known = load_config(find_config(name))
         return override(known, _overrides)

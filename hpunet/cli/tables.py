@@ -1,4 +1,4 @@
-"""Text for the terminal: tables and paragraphs."""
+"""Tables and paragraphs for the terminal."""
 
 import math
 import textwrap
@@ -9,12 +9,12 @@ INDENT = "  "
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = ()) -> str:
-    """Columns under each other: the first one, and texts, to the left, numbers to the right.
+    """Formats a table; the first column is left-aligned, the others right-aligned.
 
     Args:
-        header: Above each column.
-        rows: Of cells.
-        left: Places of other columns that are texts.
+        header: Headers of the columns.
+        rows: Rows of cells.
+        left: Indices of other left-aligned columns.
     """
     cells = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -27,7 +27,7 @@ def _padded(row: Sequence[str], widths: Sequence[int], left: tuple[int, ...]) ->
 
 
 def paragraph(text: str, indent: str = INDENT) -> str:
-    """A sentence on lines that a terminal holds; words stay whole."""
+    """Wraps a text at the width of the terminal, without breaking words."""
     return textwrap.fill(
         text,
         WIDTH,
@@ -39,17 +39,17 @@ def paragraph(text: str, indent: str = INDENT) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with decimals; a dash if there is none."""
+    """Formats a number with a fixed number of decimals; NaN and infinity are dashes."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def short(value: float) -> str:
-    """A number with four significant digits."""
+    """Formats a number with four significant digits."""
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage with two significant digits or more."""
+    """Formats a share as a percentage with at least two significant digits."""
     if not math.isfinite(share):
         return "-"
     value = 100 * share
@@ -57,5 +57,5 @@ def percent(share: float) -> str:
 
 
 def some(count: int, what: str) -> str:
-    """So many of something."""
+    """Formats a count with its noun, in the plural unless the count is 1."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

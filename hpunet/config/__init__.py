@@ -1,4 +1,4 @@
-"""Configurations: keys, files, and the settings made from them."""
+"""Configurations: keys, files and checked settings."""
 
 from hpunet.config.settings import default_config
 

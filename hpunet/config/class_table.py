@@ -1,4 +1,4 @@
-"""From the numbers in masks to classes, by a table."""
+"""Tables that map the values in masks to classes."""
 
 import pathlib
 import re
@@ -9,24 +9,24 @@ from jaxtyping import Integer, UInt8
 
 from hpunet.io.errors import UserError
 
-# The label of annotated pixels that count nowhere.
+# The label of pixels that are ignored in loss and scores.
 IGNORED = 255
 
 ENTRY = re.compile(r"(?:#(?P<colour>[0-9a-fA-F]{6})|(?P<number>-?\d{1,9}))(?:=(?P<name>.+))?")
 ALLOWED = "values such as 0,128=edema,255=core or colours such as #000000,#ff0000=core"
-# Of more different numbers in a mask, it is no mask.
+# A file with more distinct values is probably a photograph.
 MOST_NUMBERS = 32
 
 
 class ClassTable(NamedTuple):
-    """What the numbers in masks mean.
+    """The meaning of the values in masks.
 
     Attributes:
-        values: The number of each class; of a colour `0xRRGGBB`.
-        names: Of the classes.
-        colours: Whether the numbers are colours.
-        ignore: The number of pixels that count nowhere, or None.
-        white: Whether 255 may stand for 1 in a file without a 1.
+        values: The value of each class; a colour is `0xRRGGBB`.
+        names: The name of each class.
+        colours: Whether the values are colours.
+        ignore: The value of ignored pixels, or None.
+        white: Whether 255 means 1 in a file that has no 1.
     """
 
     values: tuple[int, ...]
@@ -38,14 +38,14 @@ class ClassTable(NamedTuple):
     def classes_of(
         self, numbers: Integer[np.ndarray, "N H W"], file: pathlib.Path
     ) -> UInt8[np.ndarray, "N H W"]:
-        """The classes of pixels, `IGNORED` where they count nowhere.
+        """Converts values to classes; ignored pixels become `IGNORED`.
 
         Args:
-            numbers: As they stand in a file.
-            file: For messages.
+            numbers: The values in a file.
+            file: Path of the file, for messages.
 
         Raises:
-            UserError: If a number is in no row of the table.
+            UserError: If a value is not in the table.
         """
         found = np.unique(numbers).tolist()
         table = {value: label for label, value in enumerate(self.values)}
@@ -66,7 +66,7 @@ class ClassTable(NamedTuple):
             kind = "colours" if self.colours else "values"
             return f"holds {different} different {kind}, as photographs do; {self._allowed}"
         listed = ", ".join(map(self._shown, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
-        return f"holds {listed}, which is no class; {self._allowed}"
+        return f"holds {listed}, which is not a class; {self._allowed}"
 
     @property
     def _allowed(self) -> str:
@@ -84,16 +84,18 @@ class ClassTable(NamedTuple):
 
 
 def class_table(classes: str | None, ignore: str | None, num_classes: int) -> ClassTable:
-    """The table that two texts of a configuration describe.
+    """Parses the table from two keys of a configuration.
 
     Args:
-        classes: The value or colour of each class in order, separated by commas, with `=name` where
-            it has a name; None for 0 to `num_classes` - 1, of two classes also 0 and 255.
-        ignore: The value or colour of pixels that count nowhere, or None.
-        num_classes: How many classes the network tells apart.
+        classes: The value or colour of each class in order, separated by commas, each with an
+            optional `=name`. None stands for 0 to `num_classes` - 1; with two classes, 0 and 255
+            are allowed, too.
+        ignore: The value or colour of ignored pixels, or None.
+        num_classes: Number of classes of the model.
 
     Raises:
-        ValueError: Naming the key, if a text is none of that, or it does not fit the network.
+        ValueError: If a text is malformed, or the table does not fit the model. The message names
+            the key.
     """
     if num_classes > IGNORED:
         raise ValueError(f"classes: model.num_classes={num_classes}, allowed are at most {IGNORED}")

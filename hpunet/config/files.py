@@ -1,4 +1,4 @@
-"""Configurations as files, and the changes to them that a command line asks for."""
+"""Configuration files, and changes to configurations on the command line."""
 
 import ast
 import contextlib
@@ -25,10 +25,10 @@ WORDS = {"none": None, "true": True, "false": False}
 
 
 def find_config(name: str) -> Path:
-    """The file of a configuration given by path or by name.
+    """Finds the file of a configuration by path or by name.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is no such file.
     """
     if Path(name).is_file():
         return Path(name)
@@ -36,21 +36,22 @@ def find_config(name: str) -> Path:
     stem = Path(name).stem
     if stem in own and os.path.dirname(name) in ("", "configs"):
         return own[stem]
-    raise UserError(f"--config={name}: no such file; known by name are {', '.join(sorted(own))}")
+    raise UserError(f"--config={name}: no such file; known names are {', '.join(sorted(own))}")
 
 
 def config_files() -> dict[str, Path]:
-    """The project's own configurations by name: those of the wheel, or of the checkout."""
+    """Returns the project's own configurations by name, from the wheel or the checkout."""
     packaged, checkout = PACKAGE / "configs", PACKAGE.parent / "configs"
     folder = packaged if packaged.is_dir() else checkout
     return {p.stem: p for p in folder.glob("*.py") if p.stem != "__init__"}
 
 
 def load_config(path: Path) -> ConfigDict:
-    """What the `get_config` of a file returns, checked.
+    """Runs `get_config` of a file and checks the result.
 
     Raises:
-        UserError: Naming the file, if it cannot be run or has no valid configuration.
+        UserError: If the file cannot be run, or its configuration is not valid. The message names
+            the file.
     """
     config = _run_get_config(path)
     if not isinstance(config, ConfigDict):
@@ -63,7 +64,7 @@ def load_config(path: Path) -> ConfigDict:
             model = flat.get(MODEL_NAME)
             start = "default_config()" if model is None else f"default_config(model={model!r})"
             raise UserError(
-                f"it lacks {', '.join(missing)}; allowed is to start from hpunet.config.{start}"
+                f"the configuration lacks {', '.join(missing)}; start from hpunet.config.{start}"
             )
         check(flat)
     except UserError as error:
@@ -72,19 +73,20 @@ def load_config(path: Path) -> ConfigDict:
 
 
 def config_of_run(path: Path) -> ConfigDict:
-    """The configuration that a run was started with, checked.
+    """Reads and checks the configuration of a run.
 
     Args:
-        path: Its `config.json`. Keys that are newer than the file have their defaults; those of
-            earlier versions are read under the names that they have now.
+        path: The run's `config.json`. Keys that are missing have their defaults. Keys of earlier
+            versions are renamed.
 
     Raises:
-        UserError: Naming the file, if it cannot be read or holds no valid configuration.
+        UserError: If the file cannot be read, or its configuration is not valid. The message names
+            the file.
     """
     try:
         values = with_current_names(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: no configuration of a run ({error})") from None
+        raise UserError(f"{path}: not the configuration of a run ({error})") from None
     try:
         known = {name: values[name] for name in keys_for(values) if name in values}
         check(known)
@@ -98,13 +100,13 @@ def _run_get_config(path: Path) -> Any:
     try:
         module = _execute(path)
         if not hasattr(module, "get_config"):
-            raise UserError(f"{path}: it has no function get_config")
+            raise UserError(f"{path}: the file has no function get_config")
         return module.get_config()
     except UserError:
         raise
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}") from None
-    # A configuration is a program of the user's: whatever it raises is theirs to mend.
+    # A configuration is the user's own program and may raise any exception.
     except Exception as error:
         raise UserError(f"{path}{_line_in(path, error)}: {_described(error)}") from None
 
@@ -133,17 +135,18 @@ def _described(error: Exception) -> str:
 
 
 def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
-    """A configuration with the values that `--config.key=value` words give.
+    """Applies the changes of `--config.key=value` arguments to a configuration.
 
-    Another model than the configuration's is read before all other changes: model and objective
-    then start from that model's defaults.
+    A change of `model.name` is applied before all others: the keys of model and objective then
+    start from the defaults of the new model.
 
     Args:
-        config: With every key.
-        changes: Texts by the full names of their keys.
+        config: A complete configuration.
+        changes: Values as text, by the full names of their keys.
 
     Raises:
-        UserError: Naming key, value and what is allowed.
+        UserError: If a key or value is not allowed. The message names key, value and the allowed
+            values.
     """
     model = changes.get(MODEL_NAME, config.model.name)
     if model != config.model.name:
@@ -156,7 +159,7 @@ def override(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
 
 
 def with_model(config: ConfigDict, model: ModelConfig) -> ConfigDict:
-    """A configuration with the keys of a model of these settings."""
+    """Returns the configuration with the settings of another model."""
     if model.name != config.model.name:
         config = _switched(config, model.name)
     settings = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}  # type: ignore[arg-type]
@@ -164,7 +167,7 @@ def with_model(config: ConfigDict, model: ModelConfig) -> ConfigDict:
 
 
 def _switched(config: ConfigDict, model: str) -> ConfigDict:
-    """A configuration whose keys of model and objective are the defaults of another model."""
+    """Returns the configuration with model and objective at the defaults of another model."""
     kept = {
         name: value
         for name, value in flatten(config).items()
@@ -186,15 +189,16 @@ def _changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
 
 
 def _parse(key: Setting | None, text: str) -> Any:
-    """The value that a text stands for where a key expects it; the text itself if for none.
+    """Parses the text of an override as a value that the key allows.
 
-    Python's literals; besides, texts without quotes, a single value for a list of one, and the
-    words none, true and false in any case.
+    The text may be a Python literal, a string without quotes, a single value for a list of one,
+    or none, true or false in any case. If the key allows none of these readings, the first is
+    returned, and the check of values fails.
     """
     fits: Callable[[Any], bool] = key.allowed.test if key is not None else lambda value: True
     value = _literal(text)
     if key is not None and isinstance(key.default, float) and type(value) is int:
-        with contextlib.suppress(OverflowError):  # What is too large is refused below.
+        with contextlib.suppress(OverflowError):  # Values that are too large fail below.
             value = float(value)
     return next((v for v in (value, text, (value,)) if fits(v)), value)
 

@@ -1,7 +1,7 @@
 """The settings of a run, one frozen dataclass for each group of keys.
 
-A field carries the default, the bounds and the meaning of its key; `hpunet.config.keys` makes
-everything else from them. The settings of the models are in `hpunet.models`.
+A field carries the default, the bounds and the meaning of its key. `hpunet.config.keys` collects
+them. The settings of the models are in `hpunet.models`.
 """
 
 import dataclasses
@@ -35,10 +35,10 @@ SIZES = ("crop", "annotated", "resize")
 INTENSITIES = ("percentiles", "range", "zscore")
 SLICES = ("all", "annotated")
 SCHEDULES = ("constant", "piecewise", "cosine")
-# More protrusions than this would touch one another.
+# More protrusions would touch one another.
 MAX_PROTRUSIONS = 4
-# A displacement whose slope passes -1 folds the image. The slope's standard deviation is
-# displacement / (sqrt(2) * scale); this bound keeps 1 at more than four of them.
+# A displacement with a slope below -1 folds the image. The standard deviation of the slope is
+# displacement / (sqrt(2) * scale). With this bound, a slope of 1 is more than four of them.
 MAX_DISPLACEMENT_PER_SCALE = 1 / 3
 HEIGHT_AND_WIDTH = Allowed(
     f"(height, width) with whole numbers from 1 to {2**31 - 1}",
@@ -48,68 +48,70 @@ HEIGHT_AND_WIDTH = Allowed(
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """What holds for all steps of a run."""
+    """Settings of all steps of a run."""
 
-    seed: int = field(0, whole(0), "Decides weights, order, annotators, noise and augmentation.")
-    batch_size: int = field(32, whole(1), "Images of a step, over all devices of all hosts.")
+    seed: int = field(0, whole(0), "Seed of weights, order, annotators, noise and augmentation.")
+    batch_size: int = field(32, whole(1), "Images per step, over all devices of all hosts.")
     precision: str = field(
-        "float32", one_of(*PRECISIONS), "Of the features in training; all else is float32."
+        "float32",
+        one_of(*PRECISIONS),
+        "Number format of features in training; the rest is float32.",
     )
     remat: bool = field(
-        False, BOOLEAN, "Computes levels twice instead of keeping them, to save memory of a GPU."
+        False, BOOLEAN, "Recomputes levels in the backward pass to save GPU memory."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class LoopConfig:
-    """How long to train, and when to do what."""
+    """Length of training, and intervals of logs, checkpoints and validation."""
 
-    num_steps: int = field(240_000, whole(1), "Steps of training.")
-    log_every: int = field(100, whole(1), "Steps between two lines of metrics.jsonl.")
-    checkpoint_every: int = field(1000, whole(1), "Steps between two checkpoints.")
-    evaluate_every: int = field(5000, whole(0), "Steps between two validations; 0 for none.")
+    num_steps: int = field(240_000, whole(1), "Number of training steps.")
+    log_every: int = field(100, whole(1), "Steps between lines of metrics.jsonl.")
+    checkpoint_every: int = field(1000, whole(1), "Steps between checkpoints.")
+    evaluate_every: int = field(5000, whole(0), "Steps between validations; 0 for none.")
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """What is scored while training goes on, and at its end."""
+    """Size of the validation during training, and of the scores at the end."""
 
-    num_images: int = field(64, whole(1), "Validation images that are scored.")
-    num_samples: int = field(16, whole(1), "Samples an image that they are scored with.")
+    num_images: int = field(64, whole(1), "Number of images to score.")
+    num_samples: int = field(16, whole(1), "Samples per image for the scores.")
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which data set, where it is, and which part of its images the network sees."""
+    """The data set, its folder, and the crop of its images."""
 
-    name: str = field("synthetic", one_of(*DATA_SETS), "Which data set.")
+    name: str = field("synthetic", one_of(*DATA_SETS), "Name of the data set.")
     dir: str | None = field(
         None,
         optional(TEXT),
-        "Folder of the LIDC crops, packed or not, None downloads them; or of an annotated folder.",
+        "Annotated folder, or folder of the LIDC crops, packed or not; None downloads the crops.",
     )
     prepared_dir: str | None = field(
         None,
         optional(TEXT),
-        "Folder for the data as prepared at the first run; None takes $HPUNET_CACHE/data, else "
-        "$XDG_CACHE_HOME/hpunet/data, else ~/.cache/hpunet/data.",
+        "Folder for the data that the first run prepares; None for $HPUNET_CACHE/data if set, "
+        "else $XDG_CACHE_HOME/hpunet/data if set, else ~/.cache/hpunet/data.",
     )
     crop: int | tuple[int, int] = field(
         128,
         either(whole(1), HEIGHT_AND_WIDTH),
-        "Height and width that the network sees, in pixels: one number or (height, width).",
+        "Size of the network's input in pixels: one number or (height, width).",
     )
     augment: bool = field(
         True,
         BOOLEAN,
-        "Deforms and crops at random; False takes the central crop, of an annotated folder the one "
-        "that sizes names.",
+        "Random deformations and crops; False for central crops, or, with an annotated folder, for "
+        "crops as data.folder.sizes selects.",
     )
     pixel_spacing: float | None = field(
-        None, optional(number(0, above=True)), "Millimetres a pixel, kept with the weights."
+        None, optional(number(0, above=True)), "Pixel spacing in mm; saved with the weights."
     )
     num_workers: int = field(
-        2, whole(0), "Processes that read, at most one a core; 0 reads in a thread."
+        2, whole(0), "Number of reading processes, at most one per core; 0 for a thread."
     )
 
     @property
@@ -123,37 +125,37 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges of the random deformations; every one is drawn anew for each example.
+    """Ranges of the random deformations, which are drawn for each example.
 
-    The kinds are the paper's, the ranges are ours: the paper names none. With 0, 0, 0 and (1, 1)
-    only the random crop is left.
+    The paper names the kinds of deformation but not their ranges, which are this project's choice.
+    With displacement, rotation and shear at 0 and scale at (1, 1), only the random crop remains.
 
     Attributes:
-        elastic_displacement: Standard deviation of each pixel's shift along either axis, in pixels.
-        elastic_scale: How far the shifts reach, in pixels: standard deviation of the Gaussian that
-            smooths them. At least three times the displacement, or the image could fold.
-        rotation_degrees: Largest rotation either way, in degrees.
-        shear: Largest shear along either axis: pixels of shift per pixel of distance.
-        scale: Smallest and largest magnification; above 1 things get larger.
+        elastic_displacement: Standard deviation of a pixel's shift along either axis, in pixels.
+        elastic_scale: Standard deviation of the Gaussian that smooths the shifts, in pixels. It is
+            at least three times the displacement, otherwise the image could fold.
+        rotation_degrees: Largest rotation in either direction, in degrees.
+        shear: Largest shear along either axis, in pixels of shift per pixel of distance.
+        scale: Smallest and largest magnification; values above 1 enlarge the image.
 
     Raises:
-        ValueError: If a value is out of its range.
+        ValueError: If a value is out of range.
     """
 
-    # Whether the crop's place is drawn, too; else it is in the middle.
+    # Whether the position of the crop is random; otherwise the crop is central.
     random_crop: ClassVar[bool] = True
 
     elastic_displacement: float = field(
         2.0, number(0), "Standard deviation of the elastic shifts, in pixels."
     )
     elastic_scale: float = field(
-        16.0, number(0, above=True), "How far the elastic shifts reach, in pixels."
+        16.0, number(0, above=True), "Width of the Gaussian that smooths the shifts, in pixels."
     )
     rotation_degrees: float = field(
-        15.0, number(0, most=180), "Largest rotation either way, in degrees."
+        15.0, number(0, most=180), "Largest rotation in either direction, in degrees."
     )
     shear: float = field(
-        0.1, number(0, most=0.99), "Largest shear: pixels of shift a pixel of distance."
+        0.1, number(0, most=0.99), "Largest shear, in pixels of shift per pixel of distance."
     )
     scale: tuple[float | int, float | int] = field(
         (0.9, 1.1), pair(number(0, above=True)), "Smallest and largest magnification."
@@ -172,114 +174,114 @@ class AugmentConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CentredAugmentConfig(AugmentConfig):
-    """The same for windows that were cut at random places and are deformed about their middle."""
+    """Ranges for crops that were cut at random positions and are deformed about their centre."""
 
     random_crop: ClassVar[bool] = False
 
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticConfig:
-    """What is drawn, how much of it, and how its annotators decide.
+    """The synthetic data set: number of images, and behaviour of the annotators.
 
-    An annotator makes independent choices with the same probabilities on every image: to draw the
-    lesion at all, to count the halo around the core as lesion, and for every protrusion, to follow
-    it or to leave it out.
+    On every image, an annotator makes independent choices with the same probabilities: whether to
+    draw the lesion, whether to include the halo around the core, and whether to include each
+    protrusion.
 
     Raises:
         ValueError: If a value is not allowed.
     """
 
     image_size: int = field(128, whole(32, multiple=8), "Height and width, in pixels.")
-    num_train: int = field(2000, whole(1), "Images of the split train.")
-    num_val: int = field(200, whole(1), "Images of the split val.")
-    num_test: int = field(200, whole(1), "Images of the split test.")
-    num_annotators: int = field(4, whole(1), "Independent annotations of an image.")
-    p_drawn: float = field(
-        0.7, PROBABILITY, "Probability that an annotator draws the lesion at all."
+    num_train: int = field(2000, whole(1), "Images in the split train.")
+    num_val: int = field(200, whole(1), "Images in the split val.")
+    num_test: int = field(200, whole(1), "Images in the split test.")
+    num_annotators: int = field(4, whole(1), "Independent annotations per image.")
+    p_drawn: float = field(0.7, PROBABILITY, "Probability that an annotator draws the lesion.")
+    p_halo: float = field(
+        0.4, PROBABILITY, "Probability that an annotator who draws the lesion includes the halo."
     )
-    p_halo: float = field(0.4, PROBABILITY, "Probability that one who draws it includes the halo.")
     p_protrusion: tuple[float, ...] = field(
         (0.5, 0.35),
         several(PROBABILITY, most=MAX_PROTRUSIONS),
-        "Probability that one who draws it includes each protrusion.",
+        "Probabilities that an annotator who draws the lesion includes each protrusion.",
     )
-    seed: int = field(0, whole(0), "Of images and annotations.")
+    seed: int = field(0, whole(0), "Seed of images and annotations.")
 
     def __post_init__(self) -> None:
-        """Checks every value; a list of probabilities becomes a tuple."""
+        """Checks every value; converts a list of probabilities to a tuple."""
         check_fields(self)
 
     @property
     def num_sites(self) -> int:
-        """Number of places where a protrusion leaves the core."""
+        """Number of protrusions of the core."""
         return len(self.p_protrusion)
 
     @property
     def num_images(self) -> Mapping[str, int]:
-        """Images of each split."""
+        """Number of images in each split."""
         return {"train": self.num_train, "val": self.num_val, "test": self.num_test}
 
 
 @dataclasses.dataclass(frozen=True)
 class FolderConfig:
-    """How an annotated folder is read.
+    """Settings for reading an annotated folder.
 
     Raises:
-        ValueError: Naming the key, if a value is not allowed.
+        ValueError: If a value is not allowed. The message names the key.
     """
 
-    # Of the model: the data must tell as many classes apart.
+    # The model's number of classes, which the data must have, too.
     num_classes: int = 2
     table: str | None = field(
-        None, optional(TEXT), "CSV file below data.dir; None for annotations.csv if it is there."
+        None, optional(TEXT), "CSV file in data.dir; None for annotations.csv if it exists."
     )
     classes: str | None = field(
         None,
         optional(TEXT),
         "Value of each class in masks, as 0,128=edema,255=core or #000000,#ff0000=core.",
     )
-    ignore: str | None = field(
-        None, optional(TEXT), "Value or colour in masks of pixels that count nowhere."
-    )
+    ignore: str | None = field(None, optional(TEXT), "Value or colour of ignored pixels in masks.")
     patient: str | None = field(
         None,
         optional(TEXT),
-        "Regular expression whose first group, in an image's name, is its patient; None takes the "
+        "Regular expression whose first group, in an image's name, is the patient; None for the "
         "folder below images.",
     )
     splits: str | None = field(
-        None, optional(TEXT), "CSV file of patients or images and splits; None draws by seed."
+        None, optional(TEXT), "CSV file of patients or images and splits; None for random splits."
     )
-    split_seed: int = field(0, whole(0), "Which patients are in which split.")
+    split_seed: int = field(0, whole(0), "Seed of the random splits.")
     split_shares: tuple[float | int, ...] = field(
-        (0.7, 0.15, 0.15), several(PROBABILITY), "Of the patients, for train, val and test."
+        (0.7, 0.15, 0.15), several(PROBABILITY), "Shares of the patients for train, val and test."
     )
-    slices: str = field("all", one_of(*SLICES), "Slices of volumes that are used.")
+    slices: str = field("all", one_of(*SLICES), "Slices of volumes to use.")
     sizes: str = field(
         "crop",
         one_of(*SIZES),
-        "What training sees: a crop from anywhere, around annotated pixels, or the image resized.",
+        "Input in training: a random crop, a crop around annotated pixels, or the resized image.",
     )
     intensities: str = field(
         "percentiles",
         one_of(*INTENSITIES),
-        "Which values become 0 and 1: percentiles of the training split, a range, or by zscore its "
-        "mean and deviation.",
+        "Intensity window: percentiles of the training split, a range, or zscore for its mean and "
+        "standard deviation.",
     )
     range: tuple[float | int, float | int] | None = field(
-        None, optional(pair(FINITE)), "range: values that become 0 and 1; None for all there are."
+        None,
+        optional(pair(FINITE)),
+        "range: values mapped to 0 and 1; None for the whole range of the data.",
     )
     percentiles: tuple[float | int, float | int] = field(
-        (0.5, 99.5), pair(number(0, most=100)), "percentiles: which become 0 and 1."
+        (0.5, 99.5), pair(number(0, most=100)), "percentiles: percentiles mapped to 0 and 1."
     )
     annotator_weights: str | None = field(
         None,
         optional(TEXT),
-        "How often annotators are drawn in training, as anna=2,ben=0; 1 for all others.",
+        "Relative frequency of annotators in training, as anna=2,ben=0; 1 for all others.",
     )
 
     def __post_init__(self) -> None:
-        """Reads every text once, so that mistakes show before any file is opened."""
+        """Checks every value, so that mistakes show before any file is opened."""
         check_fields(self)
         for name in ("class_table", "weights"):
             getattr(self, name)
@@ -288,7 +290,7 @@ class FolderConfig:
                 f"split_shares={self.split_shares}: allowed are three numbers that sum to 1"
             )
         if not self.split_shares[0]:
-            raise ValueError(f"split_shares={self.split_shares}: the first must be above 0")
+            raise ValueError(f"split_shares={self.split_shares}: allowed is a first number above 0")
         for name in ("range", "percentiles"):
             value = getattr(self, name)
             if value is not None and value[0] >= value[1]:
@@ -297,12 +299,12 @@ class FolderConfig:
 
     @functools.cached_property
     def class_table(self) -> ClassTable:
-        """What the numbers in masks mean."""
+        """The meaning of the values in masks."""
         return class_table(self.classes, self.ignore, self.num_classes)
 
     @functools.cached_property
     def weights(self) -> dict[str, float]:
-        """How often annotators are drawn, by name; 1 for those that are not named."""
+        """Relative frequency of annotators by name; 1 for those that are not named."""
         if self.annotator_weights is None:
             return {}
         weights = {}
@@ -315,7 +317,7 @@ class FolderConfig:
             if not (equals and name and 0 <= weight < math.inf):
                 raise ValueError(
                     f"annotator_weights={self.annotator_weights}: allowed are names with numbers "
-                    "from 0 up, such as anna=2,ben=0.5"
+                    "of at least 0, such as anna=2,ben=0.5"
                 )
             weights[name] = weight
         return weights
@@ -330,26 +332,28 @@ def _check_expression(name: str, expression: str | None) -> None:
         raise ValueError(f"{name}={expression}: {error}") from None
     if groups < 1:
         raise ValueError(
-            f"{name}={expression}: allowed is an expression with a group, as "
-            r"^(\w+)_ for the part of a name before its last underscore"
+            f"{name}={expression}: allowed is an expression with a group, such "
+            r"as ^(\w+)_ for the part of a name before its last underscore"
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class GecoConfig:
-    """GECO: the KL is minimised while the reconstruction is held at a target.
+    """GECO: minimises the KL under a constraint on the reconstruction.
 
     Attributes:
-        kappa: Target of the cross-entropy, in nats a kept pixel.
-        decay: Decay of the average of the reconstruction.
-        rate: Factor on the multiplier's gradient. Adam all but cancels it.
+        kappa: Target of the cross-entropy, in nats per kept pixel.
+        decay: Decay of the moving average of the reconstruction loss.
+        rate: Factor on the multiplier's gradient. Adam almost cancels it.
 
     Raises:
         ValueError: If a value is out of range.
     """
 
-    kappa: float = field(0.05, number(0, above=True), "GECO: nats a kept pixel to be reached.")
-    decay: float = field(0.99, number(0, most=0.999999), "GECO: decay of the average.")
+    kappa: float = field(
+        0.05, number(0, above=True), "GECO: target of the cross-entropy, in nats per kept pixel."
+    )
+    decay: float = field(0.99, number(0, most=0.999999), "GECO: decay of the moving average.")
     rate: float = field(0.01, number(0, above=True), "GECO: factor on the multiplier's gradient.")
 
     def __post_init__(self) -> None:
@@ -359,7 +363,7 @@ class GecoConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ElboConfig:
-    """The evidence lower bound, with a weight on its KL.
+    """The evidence lower bound with a weight on the KL.
 
     Raises:
         ValueError: If beta is negative.
@@ -380,22 +384,24 @@ OBJECTIVES: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class TopK:
-    """Which pixels count.
+    """Selection of the pixels that contribute to the loss.
 
     Attributes:
-        fraction: Share of all pixels of the batch that are kept, in (0, 1]. (The reference calls
-            this fraction a percentage.)
-        deterministic: Keeps the pixels of largest cross-entropy instead of drawing them without
-            replacement in proportion to it.
+        fraction: Share of the pixels of a batch to keep, in (0, 1]. (The reference calls this
+            fraction a percentage.)
+        deterministic: Keeps the pixels with the largest cross-entropy, instead of drawing pixels
+            without replacement in proportion to their cross-entropy.
 
     Raises:
         ValueError: If the fraction is out of range.
     """
 
     fraction: float = field(
-        0.02, number(0, above=True, most=1), "Share of all pixels of the batch that are kept."
+        0.02, number(0, above=True, most=1), "Share of the pixels of a batch to keep."
     )
-    deterministic: bool = field(False, BOOLEAN, "Keeps the worst pixels instead of drawing them.")
+    deterministic: bool = field(
+        False, BOOLEAN, "Keeps the pixels with the largest loss instead of drawing them."
+    )
 
     def __post_init__(self) -> None:
         """Checks the fraction."""
@@ -404,13 +410,13 @@ class TopK:
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """What is minimised.
+    """The loss: an objective, the pixels that contribute to it, and L2 regularisation.
 
     Attributes:
-        objective: How reconstruction and KL are weighed.
-        top_k_fraction: Share of all pixels of the batch that count; None for all.
-        deterministic_top_k: Whether the worst pixels are kept instead of drawn.
-        l2: Factor of the sum of the squares of all weights.
+        objective: How reconstruction loss and KL are weighted.
+        top_k_fraction: Share of the pixels of a batch to keep; None for all.
+        deterministic_top_k: Keeps the pixels with the largest loss instead of drawing them.
+        l2: Factor on the sum of the squares of all weights.
 
     Raises:
         ValueError: If a value is out of range.
@@ -418,12 +424,14 @@ class LossConfig:
 
     objective: GecoConfig | ElboConfig
     top_k_fraction: float | None = field(
-        0.02, optional(number(0, above=True, most=1)), "Share of pixels kept; None for all."
+        0.02,
+        optional(number(0, above=True, most=1)),
+        "Share of the pixels of a batch to keep; None for all.",
     )
     deterministic_top_k: bool = field(
-        False, BOOLEAN, "Keeps the worst pixels instead of drawing them."
+        False, BOOLEAN, "Keeps the pixels with the largest loss instead of drawing them."
     )
-    l2: float = field(1e-5, number(0), "Factor of the sum of the squares of all weights.")
+    l2: float = field(1e-5, number(0), "Factor on the sum of the squares of all weights.")
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -431,35 +439,35 @@ class LossConfig:
 
     @property
     def top_k(self) -> TopK | None:
-        """Which pixels count; None for all."""
+        """Selection of pixels; None to keep all."""
         if self.top_k_fraction is None:
             return None
         return TopK(self.top_k_fraction, self.deterministic_top_k)
 
     @property
     def draws_pixels(self) -> bool:
-        """Whether the pixels that count are drawn, so that Gumbel noise is needed."""
+        """Whether kept pixels are drawn, which requires Gumbel noise."""
         return self.top_k_fraction is not None and not self.deterministic_top_k
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam and its rate.
+    """Adam and its learning rate.
 
-    The rate climbs from 0 to `learning_rate` over `warmup_steps`, then follows the schedule, whose
-    steps count from the first step of all: `constant`; `piecewise`, which multiplies the rate by
-    `factors[i]` from step `boundaries[i]` on; or `cosine`, which lowers it to `final_factor` times
-    its value at step `decay_steps` and keeps it there.
+    The rate grows linearly from 0 to `learning_rate` over `warmup_steps`, then follows a schedule.
+    The steps of the schedule count from the first training step. `constant` keeps the rate.
+    `piecewise` sets it to `factors[i] * learning_rate` from step `boundaries[i]` on. `cosine`
+    lowers it to `final_factor * learning_rate` at step `decay_steps` and keeps it there.
 
     Raises:
-        ValueError: If a value is out of range or values do not fit each other.
+        ValueError: If a value is out of range, or values are inconsistent.
     """
 
     learning_rate: float = field(
         1e-4, number(0, above=True), "Learning rate of Adam after the warm-up."
     )
-    schedule: str = field("constant", one_of(*SCHEDULES), "How the learning rate changes.")
-    warmup_steps: int = field(0, whole(0), "Steps of linear climb.")
+    schedule: str = field("constant", one_of(*SCHEDULES), "Schedule of the learning rate.")
+    warmup_steps: int = field(0, whole(0), "Steps of linear warm-up.")
     boundaries: tuple[int, ...] = field(
         (), several(whole(1)), "piecewise: steps at which the learning rate changes."
     )
@@ -475,7 +483,7 @@ class OptimizerConfig:
     eps: float = field(1e-8, number(0, above=True), "Adam: epsilon.")
 
     def __post_init__(self) -> None:
-        """Checks every value, and that they fit each other."""
+        """Checks every value, and that the values are consistent."""
         check_fields(self)
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"boundaries={self.boundaries}: allowed are ascending steps")
@@ -486,6 +494,6 @@ class OptimizerConfig:
             )
         if len(self.boundaries) != len(self.factors):
             raise ValueError(
-                f"factors={self.factors}: allowed are as many as there are boundaries, "
+                f"factors={self.factors}: allowed is one factor per boundary, "
                 f"{len(self.boundaries)}"
             )

@@ -1,6 +1,6 @@
-"""Every key of a run's configuration, made from the dataclasses of `hpunet.config.groups`.
+"""The keys of a configuration, collected from the dataclasses in `hpunet.config.groups`.
 
-The files in `configs/` state what differs from the defaults.
+The files in `configs/` set only the values that differ from the defaults.
 """
 
 from typing import Any
@@ -23,16 +23,16 @@ from hpunet.models.fields import Setting, one_of, settings_of
 DEFAULT_MODEL = "hierarchical"
 MODEL_NAME, OBJECTIVE_NAME = "model.name", "objective.name"
 
-# What may differ when a run is resumed, for it does not change what a step computes: how long it
-# trains, when it does what, and where the data are. Its data are known by their checksum.
+# Keys that may change when a run is resumed, because they do not change what a step computes. The
+# folder of the data is among them: a checksum identifies the data.
 FREE_KEYS = (*settings_of(LoopConfig), "remat", "data.dir", "data.prepared_dir", "data.num_workers")
 
 
 def keys_of(model: str = DEFAULT_MODEL) -> dict[str, Setting]:
-    """The keys of a configuration, by full name, as `config.json` orders them.
+    """Returns the keys of a configuration by full name, in the order of `config.json`.
 
     Args:
-        model: A name in `hpunet.models.base.MODELS`; only the keys of that model are among them.
+        model: A name in `hpunet.models.base.MODELS`. The keys of other models are not included.
     """
     groups: dict[str, dict[str, Setting]] = {
         "": settings_of(RunConfig) | settings_of(LoopConfig),
@@ -53,12 +53,12 @@ def keys_of(model: str = DEFAULT_MODEL) -> dict[str, Setting]:
 
 
 def _name_of_model(model: str) -> Setting:
-    return Setting(model, one_of(*MODELS), "Which model; its own keys are model.*.")
+    return Setting(model, one_of(*MODELS), "Name of the model; its own keys are model.*.")
 
 
 def _objective(model: str) -> dict[str, Setting]:
     usual = MODELS[model].usual_objective
-    name = Setting(usual, one_of(*OBJECTIVES), "What training minimises.")
+    name = Setting(usual, one_of(*OBJECTIVES), "Objective of training.")
     own: dict[str, Any] = {}
     for kind in OBJECTIVES.values():
         own |= settings_of(kind)

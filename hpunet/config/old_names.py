@@ -1,7 +1,7 @@
-"""Names that earlier versions gave to keys, scores and columns, and what they are called now.
+"""Old and new names of keys, scores and columns.
 
-Whatever reads a file of an earlier version asks this table, so that old runs, weights and results
-stay readable.
+Every reader of files uses this table, so that runs, weights and results of earlier versions stay
+readable.
 """
 
 from collections.abc import Mapping
@@ -25,17 +25,17 @@ ALL = {**KEYS, **COLUMNS}
 
 
 def current(name: str) -> str:
-    """Today's name of a key, score or column."""
+    """Returns the current name of a key, score or column."""
     return ALL.get(name, name)
 
 
 def with_current_names(values: Mapping[str, Value]) -> dict[str, Value]:
-    """The same values under today's names, in the same order."""
+    """Renames the keys of a mapping to current names, in the same order."""
     return {current(name): value for name, value in values.items()}
 
 
 def with_current_names_below(value: Any) -> Any:
-    """What JSON holds, with today's names at every depth."""
+    """Renames the keys of nested JSON objects to current names, at every depth."""
     if isinstance(value, dict):
         return {current(k): with_current_names_below(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A run's configuration: its keys checked, and sorted into the dataclasses of the groups."""
+"""Checks a configuration and converts it to the dataclasses of its groups."""
 
 import contextlib
 import dataclasses
@@ -30,24 +30,24 @@ from hpunet.models.fields import settings_of as described
 
 
 class Settings(NamedTuple):
-    """A checked configuration as what the rest of the project takes.
+    """A checked configuration, by groups.
 
     Attributes:
-        seed: Decides weights, order, annotators, noise and augmentation.
-        batch_size: Images of a step, over all devices of all hosts.
-        precision: Of the features in training.
-        remat: Whether levels are computed twice instead of kept.
-        data: Which data set, and where it is.
+        seed: Seed of weights, order, annotators, noise and augmentation.
+        batch_size: Images per step, over all devices of all hosts.
+        precision: Number format of features in training.
+        remat: Whether levels are recomputed in the backward pass.
+        data: The data set, its folder and its crop.
         prepared_dir: Folder of prepared data; never None.
-        crop: Height and width that the network sees, in pixels.
+        crop: Height and width of the network's input, in pixels.
         augmentation: Ranges of the random deformations, or None for the central crop.
-        synthetic: What to generate, for the data set `synthetic`.
-        folder: How to read it, for the data set `folder`.
-        model: The settings of the model.
-        loss: What is minimised.
-        optimizer: How the weights are updated.
-        loop: How long, and when to do what.
-        evaluation: What is scored in training.
+        synthetic: Settings of the data set `synthetic`.
+        folder: Settings of the data set `folder`.
+        model: Settings of the model.
+        loss: Settings of the loss.
+        optimizer: Settings of the optimizer.
+        loop: Length of training and its intervals.
+        evaluation: Size of the validation.
     """
 
     seed: int
@@ -68,15 +68,17 @@ class Settings(NamedTuple):
 
     @property
     def resized(self) -> bool:
-        """Whether the network sees whole images, resized to the crop."""
+        """Whether the network's input is the whole image, resized to the crop."""
         return self.data.name == "folder" and self.folder.sizes == "resize"
 
 
 def default_config(model: str = DEFAULT_MODEL) -> ConfigDict:
-    """A configuration with every key of a model at its default; no other key can be added.
+    """Creates a configuration with all keys of a model at their defaults.
+
+    The configuration is locked: other keys cannot be added.
 
     Args:
-        model: Name of the model; the objective is the one that it usually has.
+        model: Name of the model. The objective is the usual one of that model.
 
     Raises:
         UserError: If there is no such model.
@@ -96,9 +98,9 @@ def default_config(model: str = DEFAULT_MODEL) -> ConfigDict:
 
 
 def _default(key: Setting) -> Any:
-    # A ConfigDict holds a key to the type of its default, where others may be allowed.
+    # A ConfigDict restricts a key to the type of its default, but others may be allowed.
     if key.default is None or (key.allowed.test((1, 1)) and not isinstance(key.default, tuple)):
-        # A reference anew: configurations that share one share its value.
+        # A new reference each time: configurations that share one would share its value.
         return FieldReference(key.default, field_type=object)
     return key.default
 
@@ -108,7 +110,7 @@ def _models() -> str:
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:
-    """Values by the full names of their keys."""
+    """Returns the values by the full names of their keys."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, ConfigDict):
@@ -119,7 +121,7 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 
 
 def keys_for(flat: dict[str, Any]) -> dict[str, Setting]:
-    """The keys that a configuration may have, by the model that it names.
+    """Returns the keys that a configuration may have, which depend on `model.name`.
 
     Raises:
         UserError: If there is no such model.
@@ -131,10 +133,14 @@ def keys_for(flat: dict[str, Any]) -> dict[str, Setting]:
 
 
 def check(flat: dict[str, Any]) -> None:
-    """Refuses an unknown key, and a value that is not allowed.
+    """Checks keys and values.
+
+    Args:
+        flat: Values by the full names of their keys.
 
     Raises:
-        UserError: Naming key, value and what is allowed.
+        UserError: If a key is unknown, or a value is not allowed. The message names key, value and
+            the allowed values.
     """
     keys = keys_for(flat)
     for name, value in flat.items():
@@ -150,19 +156,19 @@ def _unknown(name: str, keys: dict[str, Setting], model: str | None) -> str:
     owners = [other for other in MODELS if name in keys_of(other)]
     if owners:
         return (
-            f"no key of the model {model or DEFAULT_MODEL!r}, but of {', '.join(owners)}; "
-            f"--config.{MODEL_NAME} or default_config(model=...) chooses the model"
+            f"not a key of the model {model or DEFAULT_MODEL!r}, but of {', '.join(owners)}; "
+            f"--config.{MODEL_NAME} or default_config(model=...) selects the model"
         )
     near = difflib.get_close_matches(name, keys, 3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"no such key; {hint}--help lists what is allowed"
+    return f"no such key; {hint}--help lists all keys"
 
 
 def settings_of(config: ConfigDict) -> Settings:
-    """Checks a configuration and sorts it into the dataclasses of the groups.
+    """Checks a configuration and converts it to the dataclasses of its groups.
 
     Raises:
-        UserError: If a key is unknown, a value not allowed, or values do not fit each other.
+        UserError: If a key is unknown, a value is not allowed, or values are inconsistent.
     """
     flat = flatten(config)
     check(flat)
@@ -184,7 +190,10 @@ def settings_of(config: ConfigDict) -> Settings:
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Keys that differ between two configurations although a run's may not; default where new."""
+    """Returns the keys that differ between two configurations and must not change in a run.
+
+    Missing keys have their defaults.
+    """
     defaults = {name: key.default for name, key in keys_for(new).items()}
 
     def plain(flat: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +215,7 @@ def _group(flat: dict[str, Any], group: str) -> dict[str, Any]:
 
 
 def _built(kind: Any, group: str, flat: dict[str, Any], **others: Any) -> Any:
-    """The dataclass of a group, from those of its keys that are fields."""
+    """Builds the dataclass of a group from the keys that are its fields."""
     values = _group(flat, group)
     fields = [field.name for field in dataclasses.fields(kind) if field.name in values]
     with named(f"config.{group}."):
@@ -215,15 +224,25 @@ def _built(kind: Any, group: str, flat: dict[str, Any], **others: Any) -> Any:
 
 @contextlib.contextmanager
 def named(prefix: str) -> Iterator[None]:
-    """Turns a `ValueError` into a `UserError` that says in front where the value is from."""
+    """Converts a `ValueError` to a `UserError` whose message begins with a prefix."""
     try:
         yield
     except ValueError as error:
         raise UserError(f"{prefix}{error}") from None
 
 
-def _model(flat: dict[str, Any], data: DataConfig) -> ModelConfig:
+def model_of(flat: dict[str, Any]) -> ModelConfig:
+    """The settings of the model alone, from a configuration's checked values.
+
+    Raises:
+        UserError: If they do not fit each other.
+    """
     model: ModelConfig = _built(MODELS[flat[MODEL_NAME]], "model", flat)
+    return model
+
+
+def _model(flat: dict[str, Any], data: DataConfig) -> ModelConfig:
+    model = model_of(flat)
     with named(f"config.data.crop={data.crop}: "):
         model.check_size(*data.crop_size)
     return model

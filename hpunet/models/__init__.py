@@ -1,1 +1,1 @@
-"""How a segmentation is drawn: the networks, in pure Haiku."""
+"""Networks that draw segmentations, in pure Haiku."""

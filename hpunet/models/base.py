@@ -1,4 +1,4 @@
-"""What every model offers, and the models by name."""
+"""The interface of every model, and the models by name."""
 
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -7,7 +7,7 @@ from hpunet.models.hierarchical.config import HierarchicalConfig
 if TYPE_CHECKING:
     from hpunet.models.network import Network
 
-# What features and convolutions are computed in; weights are float32 in both.
+# Number formats of features and convolutions; weights are float32 in both.
 PRECISIONS = ("float32", "bfloat16")
 # The form of the convolutions: the fastest on the platform, or plain operations for export.
 CONVOLUTIONS = ("fast", "portable")
@@ -15,15 +15,16 @@ CONVOLUTIONS = ("fast", "portable")
 
 @runtime_checkable
 class ModelConfig(Protocol):
-    """The settings of a model, a frozen dataclass, and what the rest of hpunet asks of it.
+    """The settings of a model: a frozen dataclass that also answers questions about the model.
+
+    The other packages ask these members instead of assuming a particular model.
 
     Attributes:
-        name: Its key in `MODELS` and the value of `model.name`.
-        title: Its name for people.
-        usual_objective: The value of `objective.name` where none is given.
-        can_reconstruct: Whether it has a posterior, from which it rebuilds a segmentation.
-        first_kernel: Module and name of the weights that see the image first, `[h, w, C, D]`.
-        num_classes: Classes of the segmentation, background included.
+        name: Key of the model in `MODELS`; the value of `model.name`.
+        title: Name of the model in messages.
+        usual_objective: Default of `objective.name`.
+        can_reconstruct: Whether the model has a posterior and can reconstruct a segmentation.
+        first_kernel: Module and name of the first kernel applied to the image, `[h, w, C, D]`.
     """
 
     name: ClassVar[str]
@@ -31,11 +32,15 @@ class ModelConfig(Protocol):
     usual_objective: ClassVar[str]
     can_reconstruct: ClassVar[bool]
     first_kernel: ClassVar[tuple[str, str]]
-    num_classes: int
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the segmentation, background included."""
+        ...
 
     @property
     def num_levels(self) -> int:
-        """Number of resolutions, the full one included."""
+        """Number of resolutions, including the full one."""
         ...
 
     @property
@@ -45,14 +50,14 @@ class ModelConfig(Protocol):
 
     @property
     def size_multiple(self) -> int:
-        """What height and width of an image are multiples of, in pixels."""
+        """Height and width of an image must be multiples of this number, in pixels."""
         ...
 
     @property
     def least_extent(self) -> tuple[int, int]:
-        """Arrays of weights that the network has at least, and the longest axis among them.
+        """Lower bounds: number of arrays of weights, and length of their longest axis.
 
-        A weights file whose arrays are fewer or smaller is refused before the network is built.
+        Reading a weights file with fewer or smaller arrays fails before the network is built.
         """
         ...
 
@@ -60,31 +65,35 @@ class ModelConfig(Protocol):
         """Height, width and channels of the latent at each scale, coarsest first.
 
         Raises:
-            ValueError: If the model takes no image of this size.
+            ValueError: If the model does not support images of this size.
         """
         ...
 
     def check_size(self, height: int, width: int) -> None:
-        """Refuses an image of a size that the model does not take.
+        """Checks that the model supports images of this size.
+
+        Args:
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
 
         Raises:
-            ValueError: Naming the sizes that are allowed.
+            ValueError: If it does not; the message names the allowed sizes.
         """
         ...
 
     def build_network(
         self, precision: str = "float32", remat: bool = False, convolution: str = "fast"
     ) -> "Network":
-        """The model as pure functions.
+        """Builds the model as pure functions.
 
         Args:
-            precision: What features and convolutions are computed in, `float32` or `bfloat16`.
-            remat: Whether levels are computed again in the gradient, to save memory.
-            convolution: `fast`, in the form that is fastest on the platform, or `portable`, as
-                plain operations for export.
+            precision: Number format of features and convolutions, `float32` or `bfloat16`.
+            remat: Recomputes levels in the backward pass, to save memory.
+            convolution: `fast` for the fastest form on the platform, or `portable` for plain
+                operations that can be exported.
 
         Raises:
-            ValueError: If one of these is none of the allowed values.
+            ValueError: If `precision` or `convolution` is not an allowed value.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What the networks are made of: convolution, residual block, pooling, upsampling."""
+"""Building blocks of the networks: convolution, residual block, pooling, upsampling."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ from hpunet.models.initialization import orthogonal, truncated_normal
 class Conv(hk.Module):
     """A convolution with SAME padding, orthogonal kernel and small random bias.
 
-    Its inputs may come in two parts, of which the first, the lower one, is on a grid of half the
-    height and width: the convolution of their concatenation is the sum of two, and so the part of
-    what is known earlier can be computed earlier.
+    The inputs may come in two parts: `lower` features at half the height and width, and `upper`
+    features at full size. The convolution of their concatenation is the sum of two convolutions,
+    so the contribution of `upper` can be computed before `lower` is known.
     """
 
     def __init__(self, channels: int, kernel_size: int, form: str, name: str) -> None:
@@ -27,7 +27,7 @@ class Conv(hk.Module):
         self._form = FORMS[form]
 
     def __call__(self, inputs: Float[Array, "B H W C"]) -> Float[Array, "B H W D"]:
-        """The convolution of all inputs."""
+        """Convolves inputs that come in one part."""
         kernel, bias = self._weights(inputs.shape[-1])
         return _add_bias(self._form.convolve(inputs, kernel), bias)
 
@@ -35,7 +35,7 @@ class Conv(hk.Module):
     def of_upper(
         self, upper: Float[Array, "B H W C"], lower_channels: int
     ) -> Float[Array, "B H W D"]:
-        """The last inputs' share of the convolution, and the bias."""
+        """The contribution of the upper inputs, which are the last channels, plus the bias."""
         kernel, bias = self._weights(lower_channels + upper.shape[-1])
         return _add_bias(self._form.convolve(upper, kernel[:, :, lower_channels:]), bias)
 
@@ -43,7 +43,7 @@ class Conv(hk.Module):
     def of_lower(
         self, lower: Float[Array, "B h w C"], upper_channels: int
     ) -> Float[Array, "B H W D"]:
-        """The share of the first inputs, which are to be doubled, without the bias."""
+        """The contribution of the lower inputs, the first channels, upsampled; without the bias."""
         channels = lower.shape[-1]
         kernel = self._weights(channels + upper_channels)[0][:, :, :channels]
         if self._kernel_size == 1:
@@ -52,7 +52,7 @@ class Conv(hk.Module):
 
     @hk.transparent
     def _weights(self, channels: int) -> tuple[Array, Array]:
-        # The initialisers are not Haiku's: `initialization` notes them and calls them itself.
+        # The initialisers do not follow Haiku's interface: `initialization` records and calls them.
         shape = (self._kernel_size, self._kernel_size, channels, self._channels)
         kernel = hk.get_parameter("w", shape, init=orthogonal)  # type: ignore[arg-type]
         bias = hk.get_parameter(
@@ -64,17 +64,17 @@ class Conv(hk.Module):
 
 
 def _add_bias(outputs: Float[Array, "B H W D"], bias: Float[Array, " D"]) -> Array:
-    # Spread in float32, so that in lower precision the bias's gradient is still summed in it.
+    # Broadcast in float32, so that the bias's gradient is summed in float32 in every precision.
     spread = jnp.broadcast_to(bias.astype(jnp.float32), outputs.shape)
     return outputs + spread.astype(outputs.dtype)
 
 
 class Upper(NamedTuple):
-    """Share of an encoder's features in a block that joins them to features of half their size.
+    """The contribution of an encoder's features to a block that also takes lower features.
 
     Attributes:
-        residual: Share of the first 3x3 convolution.
-        skip: Share of the skip path's convolution.
+        residual: Contribution to the first 3x3 convolution.
+        skip: Contribution to the convolution of the skip path.
     """
 
     residual: Float[Array, "B H W I"]
@@ -82,11 +82,12 @@ class Upper(NamedTuple):
 
 
 class ResidualBlock(hk.Module):
-    """Pre-activated residual block, narrower inside than outside.
+    """Pre-activated residual block with an inner and an outer width.
 
-    ReLU, then `num_convs` 3x3 convolutions at the inner width with a ReLU between them and none
-    after the last, then a 1x1 expansion where the widths differ. The skip path is the input itself,
-    not rectified, through a 1x1 convolution where its width differs.
+    The residual path is a ReLU, then `num_convs` 3x3 convolutions at the inner width with a ReLU
+    between them, then a 1x1 expansion if the two widths differ. No ReLU follows the last 3x3
+    convolution. The skip path is the input before the ReLU, with a 1x1 convolution if the number
+    of channels differs from the outer width.
 
     Reference: Kohl et al. 2019, figure 6; `res_block` in the reference's model.
     """
@@ -109,22 +110,22 @@ class ResidualBlock(hk.Module):
 
     @hk.name_like("__call__")
     def of_upper(self, upper: Float[Array, "B H W D"], lower_channels: int) -> Upper:
-        """What `join` needs of an encoder's features, which have `channels` channels.
+        """Precomputes the contribution of an encoder's features, for `join`.
 
         Args:
-            upper: The encoder's features.
-            lower_channels: Channels of the features that they will be joined to.
+            upper: The encoder's features; they have as many channels as the block's output.
+            lower_channels: Channels of the lower features that `join` will add.
         """
         residual = self._first().of_upper(jax.nn.relu(upper), lower_channels)
         return Upper(residual, self._skip().of_upper(upper, lower_channels))
 
     @hk.name_like("__call__")
     def join(self, lower: Float[Array, "B h w C"], upper: Upper) -> Float[Array, "B H W D"]:
-        """The block of `[double(lower), upper]`, one behind the other.
+        """Applies the block to the concatenation of `double(lower)` and the upper features.
 
         Args:
-            lower: Features of half the height and width.
-            upper: What `of_upper` gave.
+            lower: Features at half the height and width.
+            upper: Result of `of_upper`.
         """
         residual = self._first().of_lower(jax.nn.relu(lower), self._channels) + upper.residual
         skip = self._skip().of_lower(lower, self._channels) + upper.skip
@@ -148,7 +149,7 @@ class ResidualBlock(hk.Module):
 
 
 class Level(hk.Module):
-    """The residual blocks of one resolution, one after the other."""
+    """The residual blocks of one resolution, in sequence."""
 
     def __init__(
         self,
@@ -159,7 +160,7 @@ class Level(hk.Module):
         form: str,
         name: str,
     ) -> None:
-        """Sets widths, convolutions a block, number of blocks and form of the convolutions."""
+        """Sets widths, convolutions per block, number of blocks and form of the convolutions."""
         super().__init__(name=name)
         self._block_settings = (channels, inner_channels, num_convs, form)
         self._num_blocks = num_blocks
@@ -170,8 +171,8 @@ class Level(hk.Module):
         """Maps features to features of `channels` channels.
 
         Args:
-            features: Of the same resolution, or of half of it where there is an `upper`.
-            upper: What `of_upper` gave of an encoder's features to be joined to them.
+            features: Features at the same resolution, or at half of it if `upper` is given.
+            upper: Result of `of_upper` for the encoder's features, if the level joins them.
         """
         first = self._block(0)
         features = first(features) if upper is None else first.join(features, upper)
@@ -181,7 +182,7 @@ class Level(hk.Module):
 
     @hk.name_like("__call__")
     def of_upper(self, upper: Float[Array, "B H W D"], lower_channels: int) -> Upper:
-        """What the first block needs of an encoder's features; see `ResidualBlock.of_upper`."""
+        """Precomputes the first block's share of `join`; see `ResidualBlock.of_upper`."""
         return self._block(0).of_upper(upper, lower_channels)
 
     @hk.transparent
@@ -190,7 +191,7 @@ class Level(hk.Module):
 
 
 def halve(features: Float[Array, "B H W C"]) -> Float[Array, "B h w C"]:
-    """Means of 2x2 pixels, without overlap or padding."""
+    """Averages blocks of 2x2 pixels, without overlap or padding."""
     batch, height, width, channels = features.shape
     return features.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 

@@ -1,4 +1,4 @@
-"""Shapes and keys that callers hand over, checked and turned into JAX arrays."""
+"""Checks of arguments, and their conversion to JAX arrays."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from hpunet.models.base import CONVOLUTIONS, MODELS, PRECISIONS, ModelConfig
 
 
 def model_config(config: Any) -> None:
-    """Refuses what is not the configuration of a model."""
+    """Raises ValueError unless the value is the configuration of a model."""
     if type(config) not in MODELS.values():
         allowed = " or ".join(f"hpunet.{kind.__name__}" for kind in MODELS.values())
         raise ValueError(f"config={short(config)}: allowed is a {allowed}")
 
 
 def precision(value: Any) -> None:
-    """Refuses a number format that the network does not compute in."""
+    """Raises ValueError unless the network supports this number format."""
     _one_of("precision", value, PRECISIONS)
 
 
 def convolution(value: Any) -> None:
-    """Refuses an unknown form of the convolutions."""
+    """Raises ValueError unless this form of the convolutions exists."""
     _one_of("convolution", value, CONVOLUTIONS)
 
 
@@ -34,7 +34,11 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
-    """An image as float32, of a size that the network takes."""
+    """Converts an image to float32.
+
+    Raises:
+        ValueError: If it is not floating-point `[B, H, W, C]` of a size that the network supports.
+    """
     array = _numbers("image", value)
     if array.ndim != 4:
         raise ValueError(f"image has shape {array.shape}: allowed is [B, H, W, C]")
@@ -45,7 +49,11 @@ def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
 
 
 def image_channels(params: Any, config: ModelConfig) -> int:
-    """Channels of the images that weights are for; refuses what is no weights."""
+    """Number of image channels that the weights expect.
+
+    Raises:
+        ValueError: If `params` are not weights of the network.
+    """
     module, name = config.first_kernel
     try:
         return params[module][name].shape[2]
@@ -57,16 +65,24 @@ def image_channels(params: Any, config: ModelConfig) -> int:
 
 
 def channels(image: Float[Array, "B H W C"], params: Any, config: ModelConfig) -> None:
-    """Refuses an image with other channels than the weights are for, and what is no weights."""
+    """Checks the number of channels of an image against the weights.
+
+    Raises:
+        ValueError: If the numbers differ, or `params` are not weights of the network.
+    """
     expected = image_channels(params, config)
     if image.shape[-1] != expected:
-        raise ValueError(f"image has {image.shape[-1]} channels: the weights are for {expected}")
+        raise ValueError(f"image has {image.shape[-1]} channels: the weights expect {expected}")
 
 
 def segmentation(
     value: Any, image: Float[Array, "B H W C"], config: ModelConfig
 ) -> Float[Array, "B H W K"]:
-    """A one-hot segmentation as float32, of the image's size."""
+    """Converts a one-hot segmentation to float32.
+
+    Raises:
+        ValueError: If its shape is not `[B, H, W, K]` with the image's batch and size.
+    """
     array = _numbers("segmentation", value)
     expected = (*image.shape[:3], config.num_classes)
     if array.shape != expected:
@@ -75,20 +91,20 @@ def segmentation(
 
 
 def count(name: str, value: Any) -> None:
-    """Refuses what is no whole number from 1 up."""
+    """Raises ValueError unless the value is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}={value!r}: allowed are whole numbers from 1 up")
+        raise ValueError(f"{name}={value!r}: allowed are whole numbers of at least 1")
 
 
 def temperature(value: Any) -> None:
-    """Refuses what is no finite number from 0 up."""
+    """Raises ValueError unless the value is a finite number of at least 0."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not 0 <= value < float("inf"):
-        raise ValueError(f"temperature={short(value)}: allowed are finite numbers from 0 up")
+        raise ValueError(f"temperature={short(value)}: allowed are finite numbers of at least 0")
 
 
 def boolean(name: str, value: Any) -> bool:
-    """A bool of Python or NumPy as Python's; refuses all else."""
+    """Converts a Python or NumPy bool to a Python bool; raises ValueError for other values."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={short(value)}: allowed are True and False")
     return bool(value)
@@ -100,7 +116,21 @@ def latents(
     image_shape: tuple[int, ...],
     config: ModelConfig,
 ) -> list[Array | None]:
-    """Latents given from outside, one entry a scale, each with the axis of samples in front."""
+    """Converts the latents that a caller gives.
+
+    Args:
+        values: For each scale, coarsest first, None or an array `[B, h, w, L]` or
+            `[S, B, h, w, L]`; or None for no latents at all.
+        num_samples: Samples per image, S.
+        image_shape: Shape of the image, `[B, H, W, C]`.
+        config: The settings of the model.
+
+    Returns:
+        For each scale a float32 array `[S, B, h, w, L]`, or None.
+
+    Raises:
+        ValueError: If the number of latents, a shape or a dtype does not fit.
+    """
     if values is None:
         return [None] * config.num_scales
     if not isinstance(values, list | tuple):
@@ -127,7 +157,12 @@ def latents(
 
 
 def mean_scales(mean: Any, given: list[Array | None], config: ModelConfig) -> tuple[bool, ...]:
-    """For each scale whether the prior's mean is taken."""
+    """Expands `mean` to one flag per scale, coarsest first.
+
+    Raises:
+        ValueError: If `mean` is neither a bool nor one bool per scale, or a scale has both a flag
+            and a given latent.
+    """
     values = list(mean) if isinstance(mean, np.ndarray) and mean.ndim == 1 else mean
     if isinstance(values, list | tuple):
         flags = tuple(boolean(f"mean[{scale}]", value) for scale, value in enumerate(values))
@@ -141,12 +176,16 @@ def mean_scales(mean: Any, given: list[Array | None], config: ModelConfig) -> tu
         raise ValueError(f"mean has {len(flags)} entries: allowed are {config.num_scales}")
     both = [s for s, (m, z) in enumerate(zip(flags, given, strict=True)) if m and z is not None]
     if both:
-        raise ValueError(f"scales {both} are named by both mean and latents: allowed is one")
+        raise ValueError(f"scales {both} are set by both mean and latents: allowed is one of them")
     return flags
 
 
 def single_key(key: Any) -> Key[Array, ""]:
-    """One JAX key, typed or raw."""
+    """Converts a single JAX key, typed or raw, to a typed key.
+
+    Raises:
+        ValueError: If it is not a single key.
+    """
     typed = _typed(key)
     if typed.ndim != 0:
         raise ValueError(f"key has shape {typed.shape}: allowed is a single key")
@@ -154,7 +193,13 @@ def single_key(key: Any) -> Key[Array, ""]:
 
 
 def image_keys(key: Any, batch: int) -> Key[Array, " B"]:
-    """A key for each image: those given, or one key folded with each image's position."""
+    """Converts keys to one typed key per image.
+
+    A single key is folded with each image's position in the batch.
+
+    Raises:
+        ValueError: If there is neither one key nor one key per image.
+    """
     typed = _typed(key)
     if typed.ndim == 0:
         return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(typed, jnp.arange(batch))
@@ -165,7 +210,7 @@ def image_keys(key: Any, batch: int) -> Key[Array, " B"]:
 
 def _typed(key: Any) -> Key[Array, "..."]:
     if key is None:
-        raise ValueError("key=None: allowed only where nothing is drawn")
+        raise ValueError("key=None: allowed only if nothing is drawn")
     array = _array("key", key, "jax.random.key(...)")
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return array
@@ -180,7 +225,7 @@ def _typed(key: Any) -> Key[Array, "..."]:
 
 
 def _numbers(name: str, value: Any) -> Array:
-    """Real numbers as a JAX array."""
+    """Converts real numbers to a JAX array."""
     array = _array(name, value, "an array of numbers")
     if not jnp.issubdtype(array.dtype, jnp.number) and array.dtype != bool:
         raise ValueError(f"{name} has dtype {array.dtype}: allowed is an array of numbers")
@@ -190,7 +235,7 @@ def _numbers(name: str, value: Any) -> Array:
 
 
 def _array(name: str, value: Any, allowed: str) -> Array:
-    # Texts would be taken for names of dtypes.
+    # JAX would interpret strings as names of dtypes.
     texts = any(isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value))
     try:
         if value is not None and not texts:
@@ -201,5 +246,5 @@ def _array(name: str, value: Any, allowed: str) -> Array:
 
 
 def short(value: Any) -> str:
-    """A value as a message shows it, in one line."""
+    """Formats a value for a message: one line, at most 60 characters."""
     return " ".join(repr(value).split())[:60]

@@ -1,6 +1,6 @@
-"""Convolutions in two forms: fast on the platform at hand, or plain operations for export.
+"""Convolutions in two forms: fast on the current platform, or plain operations for export.
 
-`experiments/speed/convolutions.py` times the fast form against others.
+`experiments/speed/convolutions.py` compares the speed of the fast form with alternatives.
 """
 
 import functools
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-# On a CPU, kernels no wider than this leave half of the vector units idle.
+# On a CPU, kernels with at most this many channels leave half of the vector units idle.
 NARROW = 16
 
 
@@ -22,7 +22,7 @@ def convolve(
 ) -> Float[Array, "B H W D"]:
     """Convolution with SAME padding and a kernel of 1x1 or 3x3 pixels."""
     if kernel.shape[:2] == (1, 1):
-        # As one product of matrices: XLA's CPU code is slow for the gradient of any other shape.
+        # A single matrix product: XLA's CPU code for the gradient of other shapes is slow.
         outputs = inputs.reshape(-1, inputs.shape[-1]) @ kernel[0, 0]
         return outputs.reshape(*inputs.shape[:3], kernel.shape[3])
     return _convolve(inputs, kernel, 1)
@@ -32,10 +32,11 @@ def convolve(
 def convolve_doubled(
     inputs: Float[Array, "B h w C"], kernel: Float[Array, "3 3 C D"]
 ) -> Float[Array, "B H W D"]:
-    """`convolve(double(inputs), kernel)` with 16 products an input pixel instead of 36.
+    """Computes `convolve(double(inputs), kernel)` with 16 products per input pixel instead of 36.
 
-    Of the nine pixels under the kernel several are copies of one, and their weights add up: the
-    four outputs of an input pixel are four 2x2 convolutions of the small grid.
+    Several of the nine pixels under the kernel are copies of the same input pixel, so their weights
+    can be added first. The four outputs per input pixel are then four 2x2 convolutions of the
+    smaller grid.
     """
     batch, height, width, _ = inputs.shape
     kernels = [columns for rows in _fold(kernel, 0) for columns in _fold(rows, 1)]
@@ -47,7 +48,7 @@ def convolve_doubled(
 
 
 def _fold(kernel: Array, axis: int) -> tuple[Array, Array]:
-    # Of three neighbours on the doubled grid, two are copies of one pixel.
+    # Two of three neighbours on the doubled grid are copies of the same pixel.
     first, middle, last = jnp.split(kernel, 3, axis)
     even = jnp.concatenate([first, middle + last], axis)
     return even, jnp.concatenate([first + middle, last], axis)
@@ -98,7 +99,7 @@ def _plain(inputs: Array, kernel: Array, padding: int) -> Array:
 
 
 def _by_pairs(inputs: Array, kernel: Array) -> Array:
-    """Two neighbouring columns at once, as twice as many channels, with zeros in between."""
+    """Computes two neighbouring columns at once, as twice the channels of a zero-padded kernel."""
     pairs = [jnp.pad(kernel, ((0, 0), (i, 1 - i), (0, 0), (0, 0))) for i in (0, 1)]
     outputs = lax.conv_general_dilated(
         inputs,
@@ -117,20 +118,22 @@ def _kernel_gradient(inputs: Array, gradient: Array, side: int, padding: int) ->
 
 
 def _kernel_gradient_by_rows(inputs: Array, gradient: Array, side: int, padding: int) -> Array:
-    """Correlates whole rows: long runs of memory where XLA's own form has runs of a batch.
+    """Computes the kernel's gradient by correlating whole rows.
 
-    The kernel's columns become channels of the gradient, which is then a one-dimensional kernel as
-    high as the image, with the pixels of a row and the images as its channels.
+    This reads memory in long runs, whereas XLA's own form reads runs as short as a batch. The
+    columns of the kernel become channels of the output gradient. That gradient is then a
+    one-dimensional kernel as high as the image, whose channels are the pixels of a row of all
+    images.
     """
     if (gradient.shape[1], gradient.shape[3]) > (inputs.shape[1], inputs.shape[3]):
-        # A kernel higher than its image has no fast code, and a narrow one is cheaper to shift.
+        # Kernels higher than their image have no fast code, and narrow ones are cheaper to shift.
         swapped = _kernel_gradient_by_rows(gradient, inputs, side, side - 1 - padding)
         return swapped[::-1, ::-1].swapaxes(2, 3)
     batch, height, width, channels = inputs.shape
     margin = side - 1 - padding
     padded = jnp.pad(gradient, ((0, 0), (0, 0), (margin, margin), (0, 0)))
     starts = [side - 1 - j for j in range(side)]
-    # Stacked, not joined along the channels: simpler loops in what XLA makes of it.
+    # Stacking instead of concatenating the channels lets XLA generate simpler loops.
     rows = jnp.stack([padded[:, :, i : i + width].swapaxes(0, 1) for i in starts], axis=3)
     result = lax.conv_general_dilated(
         inputs.transpose(3, 1, 0, 2).reshape(channels, height, batch * width),
@@ -159,15 +162,15 @@ class Form(NamedTuple):
 
     Attributes:
         convolve: Convolution with SAME padding.
-        convolve_doubled: The same of inputs whose pixels are repeated 2x2 times.
+        convolve_doubled: Convolution with SAME padding after every pixel is repeated 2x2 times.
     """
 
     convolve: Callable[[Array, Array], Array]
     convolve_doubled: Callable[[Array, Array], Array]
 
 
-# The fast form may differ from platform to platform and has derivatives of its own; the portable
-# one is a plain graph.
+# The fast form may depend on the platform and defines its own derivatives. The portable form is a
+# plain graph.
 FORMS = {
     "fast": Form(convolve, convolve_doubled),
     "portable": Form(_portable, _portable_doubled),

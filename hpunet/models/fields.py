@@ -1,7 +1,7 @@
-"""Settings as fields of frozen dataclasses: default, meaning and bounds are stated once.
+"""Settings as fields of frozen dataclasses that carry default, meaning and bounds.
 
-Everything else is made from them: the checks of a dataclass, keys of a configuration, `--help`,
-`config.json` and the headers of weights files.
+The checks of a dataclass, the keys of a configuration, `--help`, `config.json` and the headers of
+weights files are all derived from these fields.
 """
 
 import dataclasses
@@ -10,16 +10,16 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# The largest seed and step that 32 bits hold.
+# The largest seed and step that fit into a signed 32-bit integer.
 LARGEST = 2**31 - 1
 
 
 class Allowed(NamedTuple):
-    """The values that a setting may have.
+    """The allowed values of a setting.
 
     Attributes:
-        text: The values in words, for messages and documentation.
-        test: Whether a value is one of them.
+        text: Description of the values, for messages and documentation.
+        test: Returns whether a value is allowed.
     """
 
     text: str
@@ -30,8 +30,8 @@ class Setting(NamedTuple):
     """One field of a settings dataclass.
 
     Attributes:
-        default: The value where none is given.
-        allowed: The values that it may have.
+        default: The value if none is given.
+        allowed: The allowed values.
         meaning: One sentence for `--help` and the documentation.
     """
 
@@ -46,7 +46,7 @@ def field(default: Any, allowed: Allowed, meaning: str) -> Any:
 
 
 def settings_of(kind: Any) -> dict[str, Setting]:
-    """The described fields of a settings dataclass, or of an instance of one, by name."""
+    """Returns the fields of a settings class, or of an instance, that were made with `field`."""
     return {
         f.name: Setting(f.default, f.metadata["allowed"], f.metadata["meaning"])
         for f in dataclasses.fields(kind)
@@ -55,15 +55,16 @@ def settings_of(kind: Any) -> dict[str, Setting]:
 
 
 def check_fields(settings: Any) -> None:
-    """Checks every described field of an instance, and turns its lists into tuples.
+    """Checks every field that was made with `field`, and converts lists to tuples.
 
     Call it from `__post_init__`.
 
     Args:
-        settings: Instance of a frozen dataclass whose fields were made with `field`.
+        settings: Instance of a frozen dataclass.
 
     Raises:
-        ValueError: Naming the field, its value and what is allowed.
+        ValueError: If a value is not allowed. The message names the field, its value and the
+            allowed values.
     """
     for name, setting in settings_of(settings).items():
         value = getattr(settings, name)
@@ -83,7 +84,7 @@ def _is_number(value: Any) -> bool:
 
 
 def whole(least: int, multiple: int = 1) -> Allowed:
-    """Whole numbers from `least` to the largest of 32 bits, perhaps multiples of a number."""
+    """Allows whole numbers from `least` to `LARGEST` that are multiples of `multiple`."""
     kind = "whole numbers" if multiple == 1 else f"multiples of {multiple}"
 
     def test(value: Any) -> bool:
@@ -93,10 +94,13 @@ def whole(least: int, multiple: int = 1) -> Allowed:
 
 
 def number(least: float | int, above: bool = False, most: float | int = math.inf) -> Allowed:
-    """Finite numbers from `least`, or above it, to `most`."""
-    text = f"numbers {'above' if above else 'from'} {least:g}"
-    text += " up" if most == math.inf and not above else ""
-    text += f" to {most:g}" if most < math.inf else ""
+    """Allows finite numbers of at least `least`, or above it, and at most `most`."""
+    if above:
+        text = f"numbers above {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
+    elif most < math.inf:
+        text = f"numbers from {least:g} to {most:g}"
+    else:
+        text = f"numbers of at least {least:g}"
 
     def test(value: Any) -> bool:
         return (
@@ -110,12 +114,12 @@ def number(least: float | int, above: bool = False, most: float | int = math.inf
 
 
 def one_of(*values: Any) -> Allowed:
-    """One of a few values."""
+    """Allows only the given values."""
     return Allowed(" or ".join(repr(v) for v in values), lambda v: v in values)
 
 
 def several(kind: Allowed, least: int = 0, most: int | None = None) -> Allowed:
-    """A list of values of one kind, with at least and at most so many of them."""
+    """Allows a list of `least` to `most` values of one kind."""
     text = f"a list of {'one or more ' if least == 1 else ''}{kind.text}"
     text += "" if most is None else f", at most {most}"
 
@@ -127,7 +131,7 @@ def several(kind: Allowed, least: int = 0, most: int | None = None) -> Allowed:
 
 
 def pair(kind: Allowed) -> Allowed:
-    """Two values of one kind, in ascending order."""
+    """Allows two values of one kind in ascending order."""
     listed = several(kind)
     return Allowed(
         f"two {kind.text}, ascending",
@@ -136,12 +140,12 @@ def pair(kind: Allowed) -> Allowed:
 
 
 def either(first: Allowed, second: Allowed) -> Allowed:
-    """A value of one kind or of another."""
+    """Allows a value of either kind."""
     return Allowed(f"{first.text}, or {second.text}", lambda v: first.test(v) or second.test(v))
 
 
 def optional(kind: Allowed) -> Allowed:
-    """None, or a value of a kind."""
+    """Allows None, or a value of one kind."""
     return Allowed(f"None or {kind.text}", lambda v: v is None or kind.test(v))
 
 

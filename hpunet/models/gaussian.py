@@ -1,4 +1,4 @@
-"""Gaussians with a diagonal covariance, one per pixel of a latent's grid."""
+"""Gaussians with diagonal covariance, one per pixel of a latent's grid."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 
 class DiagonalGaussian(NamedTuple):
-    """Independent normal distributions.
+    """Independent normal distributions, one per element.
 
     Attributes:
         loc: Means.
@@ -19,34 +19,35 @@ class DiagonalGaussian(NamedTuple):
 
 
 def from_parameters(parameters: Float[Array, "B H W C"]) -> DiagonalGaussian:
-    """Reads the first half of the channels as means, the second as logs of the deviations.
+    """Splits channels into means and logarithms of standard deviations.
 
-    The deviation is `exp` of its channel and is not clamped, as in the reference. Both are float32
-    whatever the network computes in: draws and KL are too fine for less.
+    The first half of the channels are the means. The standard deviation is `exp` of the second
+    half, without clamping, as in the reference. Both are float32 in every precision of the network,
+    because draws and KL need it.
     """
     loc, log_scale = jnp.split(parameters.astype(jnp.float32), 2, axis=-1)
     return DiagonalGaussian(loc, jnp.exp(log_scale))
 
 
 def sample(gaussian: DiagonalGaussian, noise: Float[Array, "B H W L"]) -> Float[Array, "B H W L"]:
-    """Turns standard normal noise into a draw: `loc + scale * noise`."""
+    """Transforms standard normal noise into a draw: `loc + scale * noise`."""
     return gaussian.loc + gaussian.scale * noise
 
 
 def kl_divergence(q: DiagonalGaussian, p: DiagonalGaussian) -> Float[Array, "B H W"]:
-    """KL(q || p) of every pixel, in nats, summed over the latent channels.
+    """Computes KL(q || p) of every pixel, in nats, summed over the latent channels.
 
     Args:
         q: Posterior at one scale, loc and scale `[B, H, W, L]`.
         p: Prior at the same scale.
 
     Raises:
-        ValueError: If their shapes differ.
+        ValueError: If the shapes of the two differ.
 
     Reference: Kohl et al. 2019, section 2; `kl` in the reference's model.
     """
     if q.loc.shape != p.loc.shape:
-        raise ValueError(f"posterior {q.loc.shape} and prior {p.loc.shape} must have one shape")
+        raise ValueError(f"posterior {q.loc.shape} and prior {p.loc.shape} differ in shape")
     log_ratio = jnp.log(p.scale) - jnp.log(q.scale)
     squared_distance = jnp.square((q.loc - p.loc) / p.scale)
     per_channel = log_ratio + 0.5 * (jnp.square(q.scale / p.scale) + squared_distance - 1.0)

@@ -1,7 +1,7 @@
-"""First weights, drawn on the host.
+"""Initial weights, drawn on the host.
 
-Compiled, the draws of 352 kernels in dozens of shapes take more than a minute; NumPy and SciPy need
-a few seconds.
+Compiling the draws of 352 kernels in dozens of shapes takes more than a minute. NumPy and SciPy
+draw them in a few seconds.
 """
 
 import zlib
@@ -23,36 +23,37 @@ BIAS_STDDEV = 0.001
 
 
 def orthogonal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """A kernel `[..., C]` whose matrix, all other axes as one, has orthonormal columns or rows.
+    """Draws a kernel `[..., C]` that is orthogonal as a matrix.
 
-    Columns where there are no more of them than rows, else rows; uniform over all such matrices.
+    All axes but the last form the rows of the matrix. Its columns are orthonormal if there are no
+    more columns than rows, otherwise its rows are. The draw is uniform over all such matrices.
 
     Reference: Saxe et al. 2014; `tf.orthogonal_initializer` with gain 1.
     """
     rows, columns = int(np.prod(shape[:-1])), shape[-1]
     normal = generator.standard_normal((max(rows, columns), min(rows, columns)))
-    # Twice, because once leaves an error of the squared condition number times float64's.
+    # Applied twice: once leaves an error of float64's epsilon times the squared condition number.
     q = _orthonormal_columns(_orthonormal_columns(normal))
     return (q if rows >= columns else q.T).reshape(shape)
 
 
 def _orthonormal_columns(matrix: np.ndarray) -> np.ndarray:
-    # The Q of a QR decomposition with positive diagonal of R, much faster than LAPACK's for these.
+    # Q of the QR decomposition with a positive diagonal of R; much faster here than LAPACK's.
     return matrix @ np.linalg.inv(np.linalg.cholesky(matrix.T @ matrix)).T
 
 
 def truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Biases of deviation 0.001 before what lies beyond two deviations is cut away.
+    """Draws biases from a normal distribution, stddev 0.001, truncated at two standard deviations.
 
     Reference: `tf.truncated_normal_initializer(stddev=0.001)`.
     """
-    # By the inverse of the distribution function; scipy.stats takes most of a second to import.
+    # Inverts the distribution function, because importing scipy.stats takes most of a second.
     probability = generator.uniform(special.ndtr(-2.0), special.ndtr(2.0), shape)
     return BIAS_STDDEV * special.ndtri(probability)
 
 
 class Parameter(NamedTuple):
-    """A weight of a network before it has a value."""
+    """A weight of a network, without its value."""
 
     module: str
     name: str
@@ -61,11 +62,11 @@ class Parameter(NamedTuple):
 
 
 def list_parameters(network: Callable[..., Any], *inputs: Any) -> list[Parameter]:
-    """The parameters of a Haiku function in the order in which the network makes them.
+    """Lists the parameters of a Haiku function in the order in which it creates them.
 
     Args:
         network: A function that builds and calls Haiku modules.
-        *inputs: What it is called with; shapes and dtypes are enough.
+        *inputs: Arguments of the function; shapes and dtypes are enough.
     """
     parameters: list[Parameter] = []
 
@@ -86,9 +87,12 @@ def draw_parameters(key: Key[Array, ""], parameters: list[Parameter]) -> Params:
     """Draws every parameter with its own initialiser.
 
     Args:
-        key: Seeds, with a checksum of the parameter's name, a generator for each parameter, so
-            that its first value does not depend on which others there are.
-        parameters: What to draw.
+        key: Seeds a generator per parameter, together with a checksum of the parameter's name.
+            The value of a parameter is therefore independent of the other parameters.
+        parameters: The parameters to draw.
+
+    Returns:
+        Haiku's tree `{module: {name: array}}`, float32.
     """
 
     def draw(seed: ArrayLike) -> list[np.ndarray]:

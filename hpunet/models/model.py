@@ -1,4 +1,4 @@
-"""The model as a handful of pure functions."""
+"""The public interface of a model: checked, pure functions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +17,10 @@ Latents = list[Float[Array, "S B _h _w _L"] | None]
 
 
 def samples_at_once() -> int:
-    """Samples that are decoded side by side; more follow each other, so that memory stays bounded.
+    """Returns the number of samples that are decoded in parallel.
 
-    A CPU takes fewer: what it works on then stays in its caches.
+    Larger numbers of samples are decoded in several portions, which bounds memory. The number is
+    smaller on a CPU, so that the working set fits into its caches.
     """
     return 4 if jax.default_backend() == "cpu" else 16
 
@@ -27,29 +28,29 @@ def samples_at_once() -> int:
 class Model:
     """A model as pure functions of parameters, key and arrays.
 
-    Call every function with NumPy or JAX arrays, inside or outside of `jax.jit`. Images are float
-    `[B, H, W, C]`, height and width multiples of `config.size_multiple`.
+    Every function accepts NumPy or JAX arrays, inside and outside of `jax.jit`. Images are
+    floating-point `[B, H, W, C]`, with height and width multiples of `config.size_multiple`.
 
     Attributes:
-        config: The model's settings, such as a `HierarchicalConfig`.
-        network: The same model without checks, for training.
+        config: The settings of the model, such as a `HierarchicalConfig`.
+        network: The functions without checks, for training.
     """
 
     def __init__(
         self, config: ModelConfig, precision: str = "float32", convolution: str = "fast"
     ) -> None:
-        """Builds the network; no array is made.
+        """Builds the functions, without creating arrays.
 
         Args:
-            config: The model's settings.
-            precision: What features and convolutions are computed in, `float32` or `bfloat16`;
+            config: The settings of the model.
+            precision: Number format of features and convolutions, `float32` or `bfloat16`;
                 weights and results are float32 in both.
-            convolution: `fast`, in the form that is fastest on the platform, or `portable`, as
-                plain operations for export.
+            convolution: `fast` for the fastest form on the platform, or `portable` for plain
+                operations that can be exported.
 
         Raises:
             ValueError: If `config` is not the configuration of a model, or `precision` or
-                `convolution` is none of the allowed values.
+                `convolution` is not an allowed value.
         """
         check.model_config(config)
         self.config = config
@@ -58,36 +59,64 @@ class Model:
         self._reconstruct = jax.jit(self._reconstruct_unchecked)
 
     def init(self, key: Key[Array, ""], image: ArrayLike, segmentation: ArrayLike) -> Params:
-        """First weights: orthogonal kernels, biases truncated normal with deviation 0.001.
+        """Draws initial weights.
+
+        Kernels are orthogonal. Biases are truncated normal with standard deviation 0.001.
 
         Args:
-            key: Decides every weight.
-            image: An image `[B, H, W, C]`; only its shape matters.
-            segmentation: One-hot `[B, H, W, K]`; only its shape matters.
+            key: A single key; determines every weight.
+            image: `[B, H, W, C]`; only the shape is used.
+            segmentation: One-hot `[B, H, W, K]`; only the shape is used.
 
         Returns:
             Haiku's tree `{module: {"w": ..., "b": ...}}`, float32.
 
         Raises:
-            ValueError: If the shapes do not fit the network.
+            ValueError: If a shape does not fit the network, or `key` is not a single key.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> import hpunet
+            >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+            >>> model = hpunet.build_model(config)
+            >>> image, segmentation = np.zeros((1, 8, 8, 1), "f"), np.zeros((1, 8, 8, 2), "f")
+            >>> params = model.init(jax.random.key(0), image, segmentation)
+            >>> params["prior_encoder/level_0/block_0/conv_0"]["w"].shape
+            (3, 3, 1, 2)
         """
         image = check.image(image, self.config)
         segmentation = check.segmentation(segmentation, image, self.config)
         return draw_parameters(check.single_key(key), self.list_parameters(image.shape[-1]))
 
     def image_channels(self, params: Params) -> int:
-        """Number of channels of the images that weights are for.
+        """Returns the number of image channels that the weights expect.
 
         Raises:
             ValueError: If `params` are not weights of this model.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> import hpunet
+            >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+            >>> model = hpunet.build_model(config)
+            >>> image, segmentation = np.zeros((1, 8, 8, 3), "f"), np.zeros((1, 8, 8, 2), "f")
+            >>> model.image_channels(model.init(jax.random.key(0), image, segmentation))
+            3
         """
         return check.image_channels(params, self.config)
 
     def list_parameters(self, image_channels: int) -> list[Parameter]:
-        """Module, name, shape and initialiser of every weight, in the order of the reference.
+        """Lists module, name, shape and initialiser of every weight, in the reference's order.
 
         Args:
-            image_channels: Channels of the images that the network is for.
+            image_channels: Number of channels of the images.
+
+        Example:
+            >>> import hpunet
+            >>> model = hpunet.build_model(hpunet.HierarchicalConfig((1,), (4, 4)))
+            >>> first, *_, last = model.list_parameters(image_channels=1)
+            >>> last.module, last.name, last.shape
+            ('stitching_decoder/logits', 'b', (2,))
         """
         return list(self.network.list_parameters(image_channels))
 
@@ -104,28 +133,40 @@ class Model:
     ) -> Float[Array, "S B H W K"]:
         """Draws segmentations of an image from the prior.
 
-        The image is encoded once. Sample s of image b depends on that image's key folded with s
-        alone, so 8 samples are the first 8 of 16.
+        The image is encoded once. Sample s of image b depends only on the key of that image folded
+        with s, so 8 samples are the first 8 of 16.
 
         Args:
-            params: The network's weights.
-            key: One key (folded with each image's position in the batch), one key an image, or
-                None where no scale is drawn.
+            params: Weights of the model.
+            key: One key, which is folded with each image's position in the batch; one key per
+                image; or None if no scale is drawn.
             image: `[B, H, W, C]`.
-            num_samples: Samples an image.
-            mean: Takes the prior's mean instead of a draw, at all scales or, coarsest first, at
-                the scales marked True.
-            latents: For each scale, coarsest first, the latent `[B, h, w, L]` or `[S, B, h, w, L]`
-                to be used, or None.
-            temperature: Factor on the prior's standard deviations wherever a latent is drawn; 1 is
-                the distribution that was learned, 0 its mean.
+            num_samples: Samples per image, S.
+            mean: Uses the prior's mean instead of a draw. One bool for all scales, or one per
+                scale, coarsest first.
+            latents: For each scale, coarsest first, None or the latent to use, `[B, h, w, L]` or
+                `[S, B, h, w, L]`.
+            temperature: Factor on the prior's standard deviations of the latents that are drawn, at
+                least 0. With 1, samples follow the learned distribution; with 0, they use its mean.
 
         Returns:
-            Logits of every class.
+            Logits `[S, B, H, W, K]`, float32.
 
         Raises:
-            ValueError: If a shape does not fit, a key is missing, a scale is named by both `mean`
+            ValueError: If a shape does not fit, a key is missing, a scale is set by both `mean`
                 and `latents`, or the temperature is negative or not finite.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> import hpunet
+            >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+            >>> model = hpunet.build_model(config)
+            >>> image, segmentation = np.zeros((1, 8, 8, 1), "f"), np.zeros((1, 8, 8, 2), "f")
+            >>> params = model.init(jax.random.key(0), image, segmentation)
+            >>> model.sample(params, jax.random.key(1), image, num_samples=3).shape
+            (3, 1, 8, 8, 2)
+            >>> model.sample(params, None, image, mean=True).shape
+            (1, 1, 8, 8, 2)
         """
         image = check.image(image, self.config)
         check.channels(image, params, self.config)
@@ -134,7 +175,7 @@ class Model:
         given = check.latents(latents, num_samples, image.shape, self.config)
         means = check.mean_scales(mean, given, self.config)
         drawn = self._draws(means, given)
-        # Where nothing is drawn any key serves: its noise is multiplied by nothing but 0.
+        # If nothing is drawn, any key will do: its noise is multiplied by 0.
         keys = check.image_keys(key if drawn else jax.random.key(0), image.shape[0])
         return self._sample(
             params,
@@ -147,7 +188,7 @@ class Model:
         )
 
     def _draws(self, means: Sequence[bool], given: Sequence[Array | None]) -> bool:
-        # A model without latents may still draw, such as dropout masks.
+        # A model without latents may still draw random numbers, such as dropout masks.
         drawn = [not m and z is None for m, z in zip(means, given, strict=True)]
         return any(drawn) or not drawn
 
@@ -182,22 +223,34 @@ class Model:
         temperature: Float[Array, ""] | float = 1.0,
         latents: Sequence[Array | None] | None = None,
     ) -> Float[Array, "B H W K"]:
-        """One sample of images that `network.encode` has encoded; without checks.
+        """Decodes one sample of encoded images, without checks.
 
-        For programs that encode once and decode when they have room; up to rounding, it gives what
-        `sample` gives.
+        Use it to encode images once and to decode samples in portions. Up to rounding, the result
+        equals that of `sample`.
 
         Args:
-            params: The network's weights.
-            keys: One key an image.
-            encoded: What `network.encode` gave.
-            number: Which sample; it is folded into the keys.
-            mean: For each scale, coarsest first, whether the prior's mean is taken.
+            params: Weights of the model.
+            keys: One key per image.
+            encoded: Result of `network.encode`.
+            number: Number of the sample, from 0; it is folded into the keys.
+            mean: For each scale, coarsest first, whether to use the prior's mean.
             temperature: Factor on the prior's standard deviations.
-            latents: For each scale the latent `[B, h, w, L]` to be used, or None.
+            latents: For each scale, coarsest first, the latent `[B, h, w, L]` to use, or None.
 
         Returns:
-            Logits of every class.
+            Logits `[B, H, W, K]`, float32.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> import hpunet
+            >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+            >>> model = hpunet.build_model(config)
+            >>> image, segmentation = np.zeros((1, 8, 8, 1), "f"), np.zeros((1, 8, 8, 2), "f")
+            >>> params = model.init(jax.random.key(0), image, segmentation)
+            >>> encoded = model.network.encode(params, image)
+            >>> keys = jax.random.split(jax.random.key(1), 1)
+            >>> model.decode_sample(params, keys, encoded, 0, mean=[False]).shape
+            (1, 8, 8, 2)
         """
         sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         draws = self.network.draw_noise(sample_keys, self.network.image_size(encoded), number)
@@ -219,21 +272,31 @@ class Model:
         *,
         mean: bool | np.bool_ = False,
     ) -> Float[Array, "B H W K"]:
-        """Rebuilds a segmentation from the posterior's latents, if the model has a posterior.
+        """Reconstructs a segmentation from latents of the posterior.
 
         Args:
-            params: The network's weights.
-            key: One key, one key an image, or None where `mean` is True.
+            params: Weights of the model.
+            key: One key, one key per image, or None if `mean` is True.
             image: `[B, H, W, C]`.
             segmentation: One-hot `[B, H, W, K]`.
-            mean: Takes the posterior's means instead of a draw.
+            mean: Uses the posterior's means instead of a draw.
 
         Returns:
-            Logits of every class.
+            Logits `[B, H, W, K]`, float32.
 
         Raises:
-            ValueError: If the model has no posterior, a shape does not fit, a key is missing or
-                `mean` is no bool.
+            ValueError: If the model has no posterior, a shape does not fit, a key is missing, or
+                `mean` is not a bool.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> import hpunet
+            >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+            >>> model = hpunet.build_model(config)
+            >>> image, segmentation = np.zeros((1, 8, 8, 1), "f"), np.zeros((1, 8, 8, 2), "f")
+            >>> params = model.init(jax.random.key(0), image, segmentation)
+            >>> model.reconstruct(params, None, image, segmentation, mean=True).shape
+            (1, 8, 8, 2)
         """
         if not self.config.can_reconstruct:
             raise ValueError(
@@ -263,5 +326,22 @@ class Model:
 def build_model(
     config: ModelConfig, precision: str = "float32", convolution: str = "fast"
 ) -> Model:
-    """The model of these settings as pure functions; see `Model`."""
+    """Builds a model from its settings.
+
+    Args:
+        config: The settings of the model, such as a `HierarchicalConfig`.
+        precision: Number format of features and convolutions, `float32` or `bfloat16`.
+        convolution: `fast` for the fastest form on the platform, or `portable` for plain
+            operations that can be exported.
+
+    Raises:
+        ValueError: If `config` is not the configuration of a model, or `precision` or
+            `convolution` is not an allowed value.
+
+    Example:
+        >>> import hpunet
+        >>> model = hpunet.build_model(hpunet.HierarchicalConfig(num_classes=3))
+        >>> model.config.num_classes, model.config.size_multiple
+        (3, 128)
+    """
     return Model(config, precision, convolution)

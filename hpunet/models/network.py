@@ -1,4 +1,4 @@
-"""A model as pure functions of its parameters, whichever model it is."""
+"""The pure functions that make up a model."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -14,14 +14,15 @@ Tree = TypeVar("Tree")
 
 
 class ForwardPass(NamedTuple):
-    """What training needs of one pass through a whole network.
+    """The result of one pass through the whole network in training.
+
+    The lists have one entry per scale, coarsest first. They are empty for a model without latents.
 
     Attributes:
-        logits: `[B, H, W, K]`, of a model with latents decoded from the posterior's.
-        kl: KL of each scale, coarsest first, `[B]`, in nats, summed over the scale's latents; empty
-            without latents.
-        posterior: Distribution of the latent at each scale, coarsest first; empty without latents.
-        prior: Likewise, conditioned on the posterior's latents of the coarser scales.
+        logits: `[B, H, W, K]`; a model with latents decodes draws from the posterior.
+        kl: KL of each scale, `[B]`, in nats, summed over the latents of the scale.
+        posterior: Posterior of the latent at each scale.
+        prior: Prior of the latent at each scale, conditioned on the posterior's coarser latents.
     """
 
     logits: Float[Array, "B H W K"]
@@ -33,19 +34,19 @@ class ForwardPass(NamedTuple):
 class Network(NamedTuple):
     """A model as functions of its parameters, without checks.
 
-    Noise is drawn by `draw_noise` alone; the other functions are deterministic. It is a list of
-    arrays: one a scale, float32, with zeros where a mean is wanted, so that one compiled program
-    serves every choice of means and temperature; then what else a model draws, such as dropout
-    masks.
+    Only `draw_noise` draws random numbers; the other functions are deterministic. The noise is a
+    list of arrays. It starts with one float32 array per scale. Zeros select the mean of a
+    distribution, so one compiled program serves every choice of means and temperature. Other random
+    arrays of the model, such as dropout masks, follow.
 
     Attributes:
         list_parameters: `image_channels -> list[Parameter]`, in the order of the reference.
-        draw_noise: `(keys, image_size, number) -> noise`, from one key an example; `number` is that
-            of the sample, for models whose samples differ by it.
+        draw_noise: `(keys, image_size, number) -> noise`, with one key per example and the number
+            of the sample, which some models use.
         forward: `(params, image, segmentation, noise) -> ForwardPass`.
-        encode: `(params, image) -> encoded`, what decoding needs of an image.
-        decode: `(params, encoded, noise, given) -> logits` of one sample; `given` holds for each
-            scale the latent itself `[B, h, w, L]`, or None where it is drawn.
+        encode: `(params, image) -> encoded`, the input of `decode`.
+        decode: `(params, encoded, noise, given) -> logits` of one sample. For each scale, `given`
+            holds the latent `[B, h, w, L]`, or None to draw it.
         image_size: `encoded -> (height, width)` of the image in pixels.
     """
 
@@ -58,7 +59,7 @@ class Network(NamedTuple):
 
 
 def cast(tree: Tree, precision: str) -> Tree:
-    """A tree of arrays in a number format; what has it already stays as it is.
+    """Converts the arrays of a tree to a number format; no-op for arrays that already have it.
 
     Args:
         tree: Floating-point arrays.

@@ -1,4 +1,4 @@
-"""All randomness of model and objective, drawn in one place from one key an example."""
+"""All random numbers of model and objective, drawn from one key per example."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from jaxtyping import Array, Float, Key
 def draw_latent_noise(
     keys: Key[Array, " B"], latent_shapes: Sequence[tuple[int, int, int]]
 ) -> list[Float[Array, "B _h _w _L"]]:
-    """Standard normal noise at each scale, of each example from its own key alone.
+    """Draws standard normal noise for each scale; each example uses only its own key.
 
     Args:
-        keys: One key an example.
+        keys: One key per example.
         latent_shapes: Height, width and channels of the latent at each scale, coarsest first.
     """
 
@@ -27,14 +27,19 @@ def draw_latent_noise(
 def draw_gumbel_noise(
     keys: Key[Array, " B"], num_scales: int, size: tuple[int, int]
 ) -> Float[Array, "B H W"]:
-    """Standard Gumbel noise of every pixel, independent of `draw_latent_noise` of the same keys.
+    """Draws standard Gumbel noise per pixel, independent of `draw_latent_noise` with these keys.
 
     Args:
-        keys: One key an example.
-        num_scales: Scales whose noise is drawn from the same keys.
+        keys: One key per example.
+        num_scales: Number of scales whose noise is drawn from the same keys.
         size: Height and width in pixels.
     """
-    return jax.vmap(lambda key: jax.random.gumbel(_split(key, num_scales)[-1], size))(keys)
+
+    def draw(key: Key[Array, ""]) -> Array:
+        # The model has drawn from the same keys, but from other parts of their split.
+        return jax.random.gumbel(_split(jax.random.clone(key), num_scales)[-1], size)
+
+    return jax.vmap(draw)(keys)
 
 
 def _split(key: Key[Array, ""], num_scales: int) -> Key[Array, " n"]:

@@ -1,1 +1,1 @@
-"""What training minimises."""
+"""Loss functions of training."""

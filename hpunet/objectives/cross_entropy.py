@@ -1,4 +1,4 @@
-"""How far logits are from a segmentation, over all pixels or over the worst of them."""
+"""Cross-entropy of logits and a segmentation, over all pixels or over the top k."""
 
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ class Reconstruction(NamedTuple):
     """Cross-entropy of this device's images.
 
     Attributes:
-        sum: Over the kept pixels, in nats.
+        sum: Sum over the kept pixels of all images of this device, in nats.
         num_pixels: Number of kept pixels.
-        kept: 1 at kept pixels, else 0.
+        kept: 1 for kept pixels and 0 for others.
     """
 
     sum: Float[Array, ""]
@@ -28,11 +28,11 @@ class Reconstruction(NamedTuple):
 def cross_entropy(
     logits: Float[Array, "B H W K"], segmentation: Float[Array, "B H W K"]
 ) -> Float[Array, "B H W"]:
-    """Cross-entropy of every pixel, in nats.
+    """Computes the cross-entropy of every pixel, in nats.
 
     Args:
         logits: Logits of every class.
-        segmentation: One-hot.
+        segmentation: One-hot segmentation.
     """
     return -jnp.sum(segmentation * jax.nn.log_softmax(logits), axis=-1)
 
@@ -45,14 +45,14 @@ def reconstruction(
     index: Int[Array, " B"] | None = None,
     collectives: Collectives = SINGLE_DEVICE,
 ) -> Reconstruction:
-    """Sums the cross-entropy of the pixels that count.
+    """Sums the cross-entropy of the pixels that contribute to the loss.
 
     Args:
         pixelwise: Cross-entropy of this device's pixels, in nats.
-        mask: 1 where a pixel may count, else 0; None lets all count.
-        top_k: Keeps only the worst pixels of the whole batch; None keeps all.
-        gumbel: Standard Gumbel noise, needed unless `top_k` is deterministic.
-        index: Each image's place in the batch of all devices; None if there is one device.
+        mask: 1 for pixels that may be kept and 0 for ignored pixels; None allows all pixels.
+        top_k: Keeps only the top k pixels of the batch of all devices; None keeps all pixels.
+        gumbel: Standard Gumbel noise; required unless `top_k` is None or deterministic.
+        index: Position of each image in the batch of all devices; None on a single device.
         collectives: The devices that share the batch.
 
     Reference: Kohl et al. 2019, section 2.2; `ce_loss` and `topk_mask` in the reference.
@@ -72,11 +72,15 @@ def top_k_mask(
     index: Int[Array, " B"] | None,
     collectives: Collectives = SINGLE_DEVICE,
 ) -> Float[Array, "B H W"]:
-    """Marks the k = floor(fraction * pixels) pixels of the whole batch with the best scores.
+    """Marks the k pixels with the highest scores in the batch of all devices.
 
-    The score is log(CE / sum CE), plus Gumbel noise if there is any, plus log(mask): adding the
-    noise and taking the best draws without replacement in proportion to the cross-entropy.
-    Carries no gradient. Arguments as in `reconstruction`.
+    k is floor(fraction * number of pixels), and at least 1. The score is
+    log(CE / sum CE) + gumbel + log(mask), without the noise if `gumbel` is None. With the noise,
+    this draws k pixels without replacement, with probabilities in proportion to the cross-entropy.
+    The mask carries no gradient. The arguments are those of `reconstruction`.
+
+    Returns:
+        1 for marked pixels of this device and 0 for others, times `mask`.
 
     Reference: Kool et al. 2019, arXiv 1903.06059; `topk_mask` in the reference.
     """
@@ -87,7 +91,7 @@ def top_k_mask(
         scores = scores + gumbel
     place = jnp.arange(len(scores)) if index is None else index
     everyone, places = collectives.gather((scores, place))
-    # In the batch's own order, so that ties fall alike however the devices share it.
+    # Sorted by position in the batch, so that ties do not depend on the number of devices.
     ordered = jnp.zeros_like(everyone).at[places].set(everyone)
     _, best = lax.top_k(ordered.ravel(), _num_kept(top_k.fraction, ordered.size))
     kept = jnp.zeros(ordered.size).at[best].set(1.0).reshape(ordered.shape)

@@ -1,4 +1,4 @@
-"""The evidence lower bound, with a weight on its KL."""
+"""The evidence lower bound with a weight on the KL."""
 
 from jax import lax
 
@@ -7,7 +7,7 @@ from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, s
 
 
 def build_elbo(config: ElboConfig) -> Objective:
-    """The objective `rec_loss_sum + beta * kl_sum`, to be minimised.
+    """Builds the objective `rec_loss_sum + beta * kl_sum`, which is minimised.
 
     Reference: Higgins et al. 2017 for beta; `elbo` in the reference's loss.
     """

@@ -1,4 +1,4 @@
-"""GECO: the KL is minimised while the reconstruction is held at a target."""
+"""GECO: minimises the KL under a constraint on the reconstruction."""
 
 import math
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, s
 
 
 class GecoState(NamedTuple):
-    """What GECO carries from step to step.
+    """The state of GECO between steps.
 
     Attributes:
-        rec_loss_ema: Average of `rec_loss_sum`, in nats an image.
-        started: False until the first batch, whose value the average starts at.
+        rec_loss_ema: Exponential moving average of `rec_loss_sum`, in nats per image.
+        started: False before the first batch, whose loss initialises the average.
     """
 
     rec_loss_ema: Float[Array, ""]
@@ -25,9 +25,9 @@ class GecoState(NamedTuple):
 
 
 def build_geco(config: GecoConfig) -> Objective:
-    """The objective `multiplier * (rec_loss_ema - kappa * num_pixels) + kl_sum`.
+    """Builds the objective `multiplier * (rec_loss_ema - kappa * num_pixels) + kl_sum`.
 
-    It is minimised over the weights and maximised over the multiplier.
+    The objective is minimised over the weights and maximised over the multiplier.
 
     Reference: Rezende and Viola 2018, algorithm 1; `geco_loss` in the reference's loss.
     """
@@ -39,7 +39,7 @@ def build_geco(config: GecoConfig) -> Objective:
         state = update_average(state, whole.rec_loss, config.decay)
         constraint = state.rec_loss_ema - config.kappa * whole.num_pixels
         multiplier = multiplier_of(_reversed(variable, config.rate))
-        # Its value is this device's part of the constraint, its gradient the newest loss's.
+        # The value is this device's share of the constraint, the gradient that of the newest loss.
         part = _with_gradient_of(constraint / collectives.num_devices, terms.rec_loss)
         share = multiplier * part + sum(terms.kl)
         loss = multiplier * constraint + sum(whole.kl)
@@ -55,19 +55,19 @@ def build_geco(config: GecoConfig) -> Objective:
 
 
 def init_geco() -> tuple[Float[Array, ""], GecoState]:
-    """The variable behind the multiplier, at which the multiplier is 1, and an empty average."""
+    """Returns the initial variable, for which the multiplier is 1, and an empty average."""
     variable = jnp.float32(math.log(math.e - 1))
     return variable, GecoState(jnp.float32(0.0), jnp.zeros((), bool))
 
 
 def update_average(state: GecoState, rec_loss: Float[Array, ""], decay: float) -> GecoState:
-    """Moves the average towards the newest loss, or starts it there."""
+    """Updates the moving average with the newest loss; the first loss initialises it."""
     moved = decay * state.rec_loss_ema + (1 - decay) * rec_loss
     return GecoState(jnp.where(state.started, moved, rec_loss), jnp.ones((), bool))
 
 
 def multiplier_of(variable: Float[Array, ""]) -> Float[Array, ""]:
-    """The Lagrange multiplier, `softplus(variable)**2`: positive, without an upper bound."""
+    """Computes the Lagrange multiplier `softplus(variable)**2`, which is positive."""
     return jnp.square(jax.nn.softplus(variable))
 
 

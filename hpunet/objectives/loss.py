@@ -1,4 +1,4 @@
-"""The loss of a Hierarchical Probabilistic U-Net at one batch."""
+"""The loss of a batch: an objective plus L2 regularisation."""
 
 from typing import Any, NamedTuple
 
@@ -24,9 +24,10 @@ class Loss(NamedTuple):
     """The loss of one batch.
 
     Attributes:
-        share: This device's share: its gradients, summed over the devices, are the loss's.
-        state: What the objective carries on.
-        scalars: What to log, the same on every device.
+        share: This device's share of the loss, in nats. The gradient of the loss is the sum of the
+            gradients of the shares over the devices.
+        state: The objective's state after this batch.
+        scalars: Values for the log, equal on all devices.
     """
 
     share: Float[Array, ""]
@@ -35,7 +36,7 @@ class Loss(NamedTuple):
 
 
 def build_objective(config: LossConfig) -> Objective:
-    """The objective that the settings name."""
+    """Builds the objective that the settings select."""
     if isinstance(config.objective, GecoConfig):
         return build_geco(config.objective)
     return build_elbo(config.objective)
@@ -53,18 +54,18 @@ def loss_of_pass(
     index: Int[Array, " B"] | None = None,
     collectives: Collectives = SINGLE_DEVICE,
 ) -> Loss:
-    """The objective of a pass through the network, plus the L2 regularisation.
+    """Computes the objective of a forward pass plus the L2 regularisation.
 
     Args:
         output: Logits and distributions of this device's images.
-        segmentation: One-hot.
-        gumbel: Standard Gumbel noise, which draws the pixels that count; None where none are drawn.
-        params: The weights to be regularised.
-        variables: What the objective learns along with the weights.
-        state: What the objective carries from step to step.
-        config: What is minimised.
-        mask: 1 where a pixel may count, else 0; None lets all count.
-        index: Each image's place in the batch of all devices; None if there is one device.
+        segmentation: One-hot segmentation.
+        gumbel: Standard Gumbel noise to draw the kept pixels; None if no pixels are drawn.
+        params: The weights to regularise.
+        variables: Variables that the objective learns together with the weights.
+        state: The objective's state before this batch.
+        config: The settings of the loss.
+        mask: 1 for pixels that may be kept and 0 for ignored pixels; None allows all pixels.
+        index: Position of each image in the batch of all devices; None on a single device.
         collectives: The devices that share the batch.
 
     Reference: Kohl et al. 2019, section 2.2; `loss` in the reference's model.

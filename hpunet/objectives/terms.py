@@ -1,4 +1,4 @@
-"""What an objective weighs against each other, and what every objective provides."""
+"""The terms of an objective, and the interface of every objective."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,16 +11,16 @@ Scalars = dict[str, Float[Array, ""]]
 
 
 class Collectives(NamedTuple):
-    """What an objective needs from the devices that share its batch.
+    """Collective operations over the devices that share a batch.
 
-    However many arrays the tree holds, a call is one operation between the devices. No gradient may
-    pass through it: its argument carries none.
+    A call is one operation between the devices, for any number of arrays in the tree. The argument
+    must not carry a gradient.
 
     Attributes:
-        gather: Maps each `[b, ...]` of a tree, of 32 bits a number, to `[B, ...]` of all devices,
-            in their order.
-        sum: Adds a tree of floating-point arrays over the devices.
-        num_devices: How many there are.
+        gather: Concatenates each array `[b, ...]` of a tree over the devices, in their order, to
+            `[B, ...]`. The dtypes have 32 bits.
+        sum: Sums a tree of floating-point arrays over the devices.
+        num_devices: Number of devices.
     """
 
     gather: Callable[[Any], Any]
@@ -32,13 +32,14 @@ SINGLE_DEVICE = Collectives(gather=lambda tree: tree, sum=lambda tree: tree, num
 
 
 class Terms(NamedTuple):
-    """One device's share of a batch's terms: summed over the devices, they are the batch's.
+    """One device's share of the terms of a batch; the sum over the devices is the whole.
 
     Attributes:
-        rec_loss: Cross-entropy summed over an image's kept pixels, averaged over the batch, nats.
-        num_pixels: Kept pixels of an image, averaged over the batch.
-        kl: KL of each scale, coarsest first, summed over an image's latents, averaged over the
-            batch, in nats.
+        rec_loss: Cross-entropy in nats, summed over the kept pixels of an image and averaged over
+            the batch.
+        num_pixels: Number of kept pixels of an image, averaged over the batch.
+        kl: KL of each scale in nats, coarsest first, summed over the latents of an image and
+            averaged over the batch.
     """
 
     rec_loss: Float[Array, ""]
@@ -47,13 +48,13 @@ class Terms(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """An objective at one batch.
+    """The value of an objective for one batch.
 
     Attributes:
-        share: This device's share of the objective, in nats; its gradients, summed over the
-            devices, are the objective's.
-        state: The objective's averages after this batch.
-        scalars: What to log, the same on every device.
+        share: This device's share of the objective, in nats. The gradient of the objective is the
+            sum of the gradients of the shares over the devices.
+        state: The objective's state after this batch.
+        scalars: Values for the log, equal on all devices.
     """
 
     share: Float[Array, ""]
@@ -62,11 +63,11 @@ class Evaluation(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What training minimises, as pure functions.
+    """An objective as pure functions.
 
     Attributes:
-        init: `() -> (variables, state)`: what is learned along with the weights, and what is
-            carried from step to step.
+        init: `() -> (variables, state)`. The variables are learned together with the weights; the
+            state is carried from step to step.
         evaluate: `(terms, variables, state, collectives) -> Evaluation`.
     """
 
@@ -75,16 +76,18 @@ class Objective(NamedTuple):
 
 
 def l2_regularisation(params: Any, factor: float) -> Float[Array, ""]:
-    """`factor` times the sum of the squares of all kernels and biases.
+    """Computes `factor` times the sum of the squares of all kernels and biases.
 
-    Reference: the L2 regularisers of the reference's network; twice this is a weight decay.
+    It corresponds to a weight decay of twice the factor.
+
+    Reference: the L2 regularisers of the reference's network.
     """
     return factor * _sum_of_squares(jax.tree.leaves(params))
 
 
 @jax.custom_jvp
 def _sum_of_squares(arrays: list[Array]) -> Float[Array, ""]:
-    # Of one vector: a sum a weight makes a step of training slower to compile and to load.
+    # A single vector: one sum per weight makes a training step slower to compile and to load.
     return jnp.sum(jnp.square(jnp.concatenate([array.reshape(-1) for array in arrays])))
 
 
@@ -96,7 +99,7 @@ def _sum_of_squares_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
 
 
 def scalars_of(terms: Terms) -> Scalars:
-    """The terms of the whole batch under the names of the log."""
+    """Names the terms of the whole batch as in the log."""
     scalars = {
         "rec_loss_sum": terms.rec_loss,
         "rec_loss_mean": terms.rec_loss / jnp.maximum(terms.num_pixels, 1e-30),

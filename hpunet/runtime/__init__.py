@@ -1,1 +1,1 @@
-"""Settings of the process that make a command start and run faster."""
+"""Process settings that make commands start and run faster."""

@@ -141,7 +141,7 @@ def test_gray_levels_of_few_bits_are_labels(tmp_path):
 @pytest.mark.parametrize(
     ("name", "pixels", "expected"),
     [
-        ("m.png", mask(3), "holds 3, which is no class; allowed are 0 to 2"),
+        ("m.png", mask(3), "holds 3, which is not a class; allowed are 0 to 2"),
         ("m.png", picture(), "as photographs do"),
         ("m.jpg", mask(1), "JPEG alters values"),
         ("m.png", picture(size=(HEIGHT, WIDTH, 3)), "is in colour"),
@@ -149,7 +149,7 @@ def test_gray_levels_of_few_bits_are_labels(tmp_path):
         ("m.npy", np.full((HEIGHT, WIDTH), np.nan), "holds nan to nan; allowed are whole numbers"),
         ("m.npy", np.full((HEIGHT, WIDTH), np.inf), "holds inf to inf; allowed are whole numbers"),
         ("m.npy", np.full((HEIGHT, WIDTH), 2**63, np.uint64), "holds 9.22337e+18"),
-        ("m.npy", mask(1).astype(np.int16) - 1, "holds -1, which is no class"),
+        ("m.npy", mask(1).astype(np.int16) - 1, "holds -1, which is not a class"),
         ("m.npy", mask(1).astype(str), "allowed are whole numbers"),
         ("m.png", mask(1, (HEIGHT, WIDTH + 1)), f"is {HEIGHT}x{WIDTH + 1} pixels, but its image"),
     ],

@@ -118,8 +118,8 @@ def test_jax_arrays_inside_of_jit_give_what_numpy_arrays_give(params, key):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mean": [True, False], "latents": LATENTS}, r"scales \[0\] are named by both"),
-        ({"mean": True, "latents": [None, LATENTS[1]]}, r"scales \[1\] are named by both"),
+        ({"mean": [True, False], "latents": LATENTS}, r"scales \[0\] are set by both"),
+        ({"mean": True, "latents": [None, LATENTS[1]]}, r"scales \[1\] are set by both"),
         ({"mean": [True]}, "mean has 1 entries: allowed are 2"),
         ({"latents": LATENTS[:1]}, "1 latents given: allowed are 2"),
         ({"latents": LATENTS[::-1]}, r"latents\[0\] has shape \(3, 4, 4, 1\): allowed are \(3, 2"),
@@ -188,7 +188,7 @@ def test_what_is_no_shape_of_a_network_is_refused(config):
         (IMAGE[0], r"image has shape \(8, 8, 1\): allowed is \[B, H, W, C\]"),
         (IMAGE[:, :7], r"height 7 \(nearest: 4 or 8\).* multiples of 4"),
         (IMAGE[:, :, :2], r"width 2 \(nearest: 4\)"),
-        (np.repeat(IMAGE, 3, -1), "image has 3 channels: the weights are for 1"),
+        (np.repeat(IMAGE, 3, -1), "image has 3 channels: the weights expect 1"),
         (np.zeros((1, 8, 8, 1), np.uint8), "dtype uint8: allowed are floating-point"),
     ],
 )
@@ -213,7 +213,7 @@ def test_segmentation_that_does_not_fit_is_refused(params):
         ({"latent_dims": (1, 1, 1)}, "fewer scales than the 3 levels"),
         ({"latent_dims": ()}, "a list of one or more whole numbers"),
         ({"channels_per_block": (4, 0, 4)}, "whole numbers from 1 to"),
-        ({"down_channels_per_block": (2, 2)}, "as many widths"),
+        ({"down_channels_per_block": (2, 2)}, "allowed is one width for each"),
         ({"num_classes": 1}, "num_classes=1: allowed is whole numbers from 2 to"),
     ],
 )
@@ -248,7 +248,7 @@ def test_temperature_is_a_factor_on_the_priors_deviations(params, key):
 
 @pytest.mark.parametrize("temperature", [-1, -0.5, float("nan"), float("inf"), True])
 def test_temperature_that_is_no_factor_is_refused(params, key, temperature):
-    with pytest.raises(ValueError, match=r"temperature=.*allowed are finite numbers from 0 up"):
+    with pytest.raises(ValueError, match=r"temperature=.*allowed are finite numbers of at least 0"):
         MODEL.sample(params, key, IMAGE, temperature=temperature)
 
 

@@ -25,19 +25,20 @@ def build_network(
     remat: bool = False,
     convolution: str = "fast",
 ) -> Network:
-    """Turns the Haiku modules into functions that share one tree of parameters.
+    """Builds the functions of the network, which share one tree of parameters.
 
     Args:
-        config: The network's shape.
-        precision: What features and convolutions are computed in. Parameters, distributions,
-            latents and logits are float32 whatever it is, and so are the gradients.
-        remat: Keeps of each level its inputs alone when `forward` is differentiated, and computes
-            the level once more when its gradient is: an eighth of what the gradient keeps, for one
-            pass forward more. On a CPU XLA before jax 0.12 merges the two computations again.
+        config: The settings of the network.
+        precision: Number format of features and convolutions. Parameters, distributions, latents,
+            logits and gradients are always float32.
+        remat: Keeps only the inputs of each level for the backward pass of `forward`, and
+            recomputes the level there. This takes an eighth of the memory for activations and one
+            more forward pass. On a CPU, XLA before jax 0.12 merges the two computations, which
+            cancels the effect.
         convolution: A key of `hpunet.models.convolution.FORMS`.
 
     Raises:
-        ValueError: If `precision` or `convolution` is none of the allowed values.
+        ValueError: If `precision` or `convolution` is not an allowed value.
     """
     check.precision(precision)
     check.convolution(convolution)
@@ -81,12 +82,12 @@ def _recompute_level(
     computes = context.method_name in ("__call__", "of_upper")
     if not isinstance(context.module, Level) or not computes:
         return method(*args, **kwargs)
-    # A number of channels belongs to the shapes.
+    # A number of channels determines shapes, so it must be static.
     numbers = tuple(i for i, argument in enumerate(args) if isinstance(argument, int))
     return hk.remat(method, static_argnums=numbers)(*args, **kwargs)
 
 
-# Tracing the LIDC network takes half a second, and a command asks several times.
+# Tracing the LIDC network takes half a second, and a command calls this several times.
 @functools.cache
 def _list_parameters(config: HierarchicalConfig, image_channels: int) -> list[Parameter]:
     side = config.size_multiple
@@ -103,20 +104,20 @@ def _list_parameters(config: HierarchicalConfig, image_channels: int) -> list[Pa
 def in_reference_order(
     parameters: Sequence[Parameter], config: HierarchicalConfig
 ) -> list[Parameter]:
-    """Sorts parameters as a pass through the reference's network comes to them.
+    """Sorts parameters in the order in which the reference's network creates them.
 
-    The reference has an encoder's features at hand when it builds the block that they go into;
-    here a block's share of them is computed before the latents, so that it is built earlier.
+    The orders differ because the encoder's contribution to a decoder's block is computed here
+    before the latents, so that part of the block is created earlier.
 
     Args:
-        parameters: All of a network's, in any order of parts and levels, but kernels before biases,
-            blocks and a block's 3x3 convolutions in their own.
-        config: The network's shape.
+        parameters: All parameters of a network. Parts and levels may be in any order. Kernels
+            precede biases, and blocks and the 3x3 convolutions of a block are in ascending order.
+        config: The settings of the network.
 
     Reference: `HierarchicalProbUNet` and `res_block` in the reference's model.
     """
     parts = _children_of_parts(config)
-    # Widths may make either one needless.
+    # Either one is missing if the widths make it unnecessary.
     ends = ("skip", "expand")
 
     def place(parameter: Parameter) -> tuple[int, ...]:

@@ -21,16 +21,16 @@ PerScale = Sequence[Float[Array, "B _h _w _L"] | None]
 
 
 class Encoder(hk.Module):
-    """The contracting path: residual blocks at each level, 2x2 mean pooling between levels."""
+    """The contracting path: residual blocks at each level, with 2x2 mean pooling in between."""
 
     def __init__(self, config: HierarchicalConfig, form: str, name: str) -> None:
-        """Sets the network's shape and the form of its convolutions."""
+        """Sets the settings of the network and the form of its convolutions."""
         super().__init__(name=name)
         self._config = config
         self._form = form
 
     def __call__(self, inputs: Float[Array, "B H W C"]) -> list[Float[Array, "B _h _w _D"]]:
-        """Features of every level, level 0 (full resolution) first."""
+        """Computes the features of every level, level 0 (full resolution) first."""
         features = []
         for level in range(self._config.num_levels):
             inputs = build_level(self._config, level, self._form)(
@@ -41,7 +41,7 @@ class Encoder(hk.Module):
 
 
 def build_level(config: HierarchicalConfig, level: int, form: str) -> Level:
-    """The residual blocks that a network of this shape has at a level."""
+    """Builds the residual blocks of a level."""
     return Level(
         config.channels_per_block[level],
         config.inner_channels[level],
@@ -53,12 +53,12 @@ def build_level(config: HierarchicalConfig, level: int, form: str) -> Level:
 
 
 class DecoderOutput(NamedTuple):
-    """What a hierarchical decoder computes.
+    """The result of a hierarchical decoder.
 
     Attributes:
         distributions: Distribution of the latent at each scale, coarsest first, each `[B, h, w, L]`
             and conditioned on the latents of the coarser scales.
-        latents: The latents that were used, likewise.
+        latents: The latents that were drawn or given, in the same order and shape.
         features: Features `[B, h, w, C]` one level above the finest latent.
     """
 
@@ -70,23 +70,23 @@ class DecoderOutput(NamedTuple):
 class HierarchicalDecoder(hk.Module):
     """The part of the expanding path that draws latents.
 
-    At each scale a 1x1 convolution gives the latent's distribution; the latent is put in front of
-    the features, both are upsampled, the encoder's features of the next level go behind them, and
-    the residual blocks of that level follow. What the encoder's features contribute there does not
-    depend on the latents, and is computed apart.
+    At each scale, a 1x1 convolution computes the distribution of the latent. The latent and the
+    features are concatenated in this order, upsampled, and concatenated with the encoder's features
+    of the next level. The residual blocks of that level follow. The contribution of the encoder's
+    features does not depend on the latents, so `of_upper` computes it separately.
 
     Reference: Kohl et al. 2019, figure 2; `_HierarchicalCore` in the reference's model.
     """
 
     def __init__(self, config: HierarchicalConfig, form: str, name: str) -> None:
-        """Sets the network's shape and the form of its convolutions."""
+        """Sets the settings of the network and the form of its convolutions."""
         super().__init__(name=name)
         self._config = config
         self._form = form
 
     @hk.name_like("__call__")
     def of_upper(self, encoded: Sequence[Float[Array, "B _h _w _C"]]) -> list[Upper]:
-        """Share of the encoder's features at the level above each scale, coarsest first.
+        """Computes the contribution of the encoder to the level above each scale, coarsest first.
 
         Args:
             encoded: The encoder's features of every level, level 0 first.
@@ -109,13 +109,13 @@ class HierarchicalDecoder(hk.Module):
         noise: PerScale,
         given: PerScale,
     ) -> DecoderOutput:
-        """Draws the latents, or takes those that are given.
+        """Computes distributions, latents and features of all scales.
 
         Args:
             coarsest: The encoder's features of the coarsest level.
-            uppers: What `of_upper` gave.
-            noise: Standard normal noise for each scale, coarsest first; None takes the mean.
-            given: The latent itself for each scale, or None where it is to be drawn.
+            uppers: Result of `of_upper`.
+            noise: Standard normal noise for each scale, coarsest first; None selects the mean.
+            given: The latent of each scale, or None to draw it.
         """
         distributions, latents = [], []
         features = coarsest
@@ -152,14 +152,14 @@ class StitchingDecoder(hk.Module):
     """
 
     def __init__(self, config: HierarchicalConfig, form: str, name: str) -> None:
-        """Sets the network's shape and the form of its convolutions."""
+        """Sets the settings of the network and the form of its convolutions."""
         super().__init__(name=name)
         self._config = config
         self._form = form
 
     @hk.name_like("__call__")
     def of_upper(self, encoded: Sequence[Float[Array, "B _h _w _C"]]) -> list[Upper]:
-        """Share of the encoder's features at each of the remaining levels, coarsest first.
+        """Computes the contribution of the encoder to each remaining level, coarsest first.
 
         Args:
             encoded: The prior encoder's features of every level, level 0 first.
@@ -175,11 +175,11 @@ class StitchingDecoder(hk.Module):
     def __call__(
         self, features: Float[Array, "B h w D"], uppers: Sequence[Upper]
     ) -> Float[Array, "B H W K"]:
-        """Logits of every class.
+        """Computes the logits of every class.
 
         Args:
             features: The prior decoder's last features.
-            uppers: What `of_upper` gave.
+            uppers: Result of `of_upper`.
         """
         for level, upper in zip(self._levels, uppers, strict=True):
             features = build_level(self._config, level, self._form)(features, upper)
@@ -191,12 +191,12 @@ class StitchingDecoder(hk.Module):
 
 
 class Encoded(NamedTuple):
-    """What decoding needs of an image: the share of its features that no latent changes.
+    """An encoded image: the encoder's contributions, which no latent changes.
 
     Attributes:
         coarsest: Features of the coarsest level.
-        prior_decoder: Shares at the level above each scale, coarsest first.
-        stitching_decoder: Shares at the remaining levels, coarsest first.
+        prior_decoder: Contributions to the level above each scale, coarsest first.
+        stitching_decoder: Contributions to the remaining levels, coarsest first.
     """
 
     coarsest: Float[Array, "B h w C"]
@@ -212,15 +212,15 @@ class Encoded(NamedTuple):
 
 
 class HierarchicalUNet:
-    """The Hierarchical Probabilistic U-Net: two cores with weights of their own, and a decoder.
+    """The Hierarchical Probabilistic U-Net: prior and posterior cores, and a stitching decoder.
 
-    It is not a Haiku module itself, so that its five parts are at the top of the parameter tree.
+    The class is not a Haiku module, so its five parts are at the top of the parameter tree.
 
     Reference: Kohl et al. 2019, section 2; `HierarchicalProbUNet` in the reference's model.
     """
 
     def __init__(self, config: HierarchicalConfig, form: str) -> None:
-        """Builds the parts; inside a Haiku transform."""
+        """Builds the parts; call it inside a Haiku transform."""
         self._none: list[None] = [None] * config.num_scales
         self._prior_encoder = Encoder(config, form, name="prior_encoder")
         self._prior_decoder = HierarchicalDecoder(config, form, name="prior_decoder")
@@ -229,7 +229,7 @@ class HierarchicalUNet:
         self._stitching_decoder = StitchingDecoder(config, form, name="stitching_decoder")
 
     def encode(self, image: Float[Array, "B H W C"]) -> Encoded:
-        """All that sampling needs to know of an image."""
+        """Encodes an image for `decode`."""
         features = self._prior_encoder(image)
         return Encoded(
             features[-1],
@@ -238,7 +238,7 @@ class HierarchicalUNet:
         )
 
     def decode(self, encoded: Encoded, noise: PerScale, given: PerScale) -> Float[Array, "B H W K"]:
-        """Logits of one sample, its latents drawn from the prior, at its mean, or given."""
+        """Computes the logits of one sample, with latents from the prior or given."""
         decoded = self._prior_decoder(encoded.coarsest, encoded.prior_decoder, noise, given)
         return self._stitching_decoder(decoded.features, encoded.stitching_decoder)
 
@@ -253,7 +253,7 @@ class HierarchicalUNet:
         Args:
             image: The image.
             segmentation: One-hot segmentation of the image.
-            noise: The posterior's standard normal noise at each scale; zeros take the mean.
+            noise: Standard normal noise of the posterior at each scale; zeros select the mean.
         """
         pair = self._posterior_encoder(jnp.concatenate([segmentation, image], axis=-1))
         uppers = self._posterior_decoder.of_upper(pair)
