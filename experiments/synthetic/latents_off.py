@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import hpunet
-from hpunet.data.synthetic.builder import SyntheticConfig, open_dataset
-from hpunet.evaluation.truth_report import compare_with_truth
+from hpunet.config.groups import SyntheticConfig
+from hpunet.data.synthetic.builder import open_dataset
+from hpunet.evaluation.truth import compare_with_truth
 
 NUM_SAMPLES = 16
 

@@ -5,7 +5,7 @@ import pytest
 
 from hpunet.inference.preprocessing import CroppedImages
 from hpunet.training.validation import ValidationScores, sample_figure
-from tests.figures.looking import beside, labels, pictures, titles
+from tests.figures.contents import beside, labels, pictures, titles
 
 IMAGES = CroppedImages(
     np.random.default_rng(0).random((5, 8, 8, 1)), labels(4, 5, 8, 8).astype(np.uint8), np.arange(5)

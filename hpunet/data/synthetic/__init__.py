@@ -1,1 +1,1 @@
-"""Images made up with a lesion, and annotations from a distribution that is known."""
+"""Synthetic images with a lesion, annotated from a known distribution."""

@@ -1,9 +1,10 @@
 """The synthetic data set: CT-like images whose annotations come from a known distribution.
 
-It needs no download and takes seconds. Four annotators outline a lesion near the centre of each
-image, each making independent choices: to draw it at all, how far it extends, and which protrusions
-belong to it. All of it is visible in every image and the choices are independent of the image, so
-what remains to be learned is the distribution itself, and `Truth` says what a perfect model scores.
+It needs no download and is generated in seconds. Four annotators outline a lesion near the centre
+of each image. Each makes independent choices: whether to draw the lesion, how far it extends, and
+which protrusions belong to it. Every part is visible in every image and the choices do not depend
+on the image, so a model has to learn the distribution itself. `Truth` gives the scores of a perfect
+model.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from hpunet.config.groups import SyntheticConfig
 from hpunet.data.dataset import Dataset
 from hpunet.data.prepare import (
     LocalInfo,
@@ -23,35 +25,31 @@ from hpunet.data.prepare import (
     encode_png,
     example_features,
     prepare,
-    progress,
 )
-from hpunet.data.synthetic.config import SyntheticConfig
 from hpunet.data.synthetic.lesion import mode_masks
 from hpunet.data.synthetic.scene import draw_scenes
 from hpunet.data.synthetic.truth import Truth
-
-__all__ = ["Synthetic", "SyntheticConfig", "SyntheticSource", "Truth", "open_dataset"]
+from hpunet.io.progress import progress
 
 VERSION = "1.0.0"
-# Under which a setting entered the digest first: data and runs made before it was renamed stay
-# valid.
+# The digest uses the first name of a renamed setting, so that existing data and runs stay valid.
 OLD_NAMES = {"num_annotators": "num_graders"}
 SPLITS = ("train", "val", "test")
-CHUNK_SIZE = 16  # images rendered at a time; part of what the seed means, as VERSION is
+CHUNK_SIZE = 16  # images rendered at a time; the images of a seed depend on it
 IMAGE_STREAM, ANNOTATOR_STREAM = 0, 1
 
 
 def open_dataset(config: SyntheticConfig, prepared_dir: str | pathlib.Path) -> Dataset:
-    """Opens the data set with these settings, generating it at the first time.
+    """Opens the data set with the given settings, and generates it if necessary.
 
     Args:
-        config: What to generate.
-        prepared_dir: Folder of prepared data sets. The copy's folder in it is named by a digest of
-            settings and code, so other settings never meet it.
+        config: Settings of the data set.
+        prepared_dir: Folder of prepared data sets. The data are in a subfolder named by a digest of
+            settings and code version, so different settings never share it.
 
     Returns:
-        Splits `train`, `val` and `test`, whose examples also hold `modes`, the masks of all modes,
-        uint8 0 or 1 `[M, H, W]`; `truth` is a `Truth`.
+        Splits `train`, `val` and `test`, whose examples also contain `modes`, the masks of all
+        modes, uint8 0 or 1 `[M, H, W]`; `truth` is a `Truth`.
 
     Raises:
         UserError: If the folder cannot be written.
@@ -62,21 +60,24 @@ def open_dataset(config: SyntheticConfig, prepared_dir: str | pathlib.Path) -> D
 
 
 def digest(config: SyntheticConfig) -> str:
-    """Hexadecimal digest of all that the data set depends on: settings and the code's version."""
+    """Hexadecimal SHA-256 digest of the settings and the version of the code."""
     settings = {OLD_NAMES.get(k, k): v for k, v in dataclasses.asdict(config).items()}
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(f"{VERSION} {text}".encode()).hexdigest()
 
 
 def generate(config: SyntheticConfig, split: str) -> Iterator[dict[str, Any]]:
-    """Generates the examples of a split, one after the other.
+    """Generates the examples of a split one at a time.
 
-    Images come from another random stream than the annotators' choices, which do not depend on
-    them.
+    Images and the choices of annotators come from separate random streams.
+
+    Args:
+        config: Settings of the data set.
+        split: `train`, `val` or `test`.
 
     Yields:
-        `image` uint8 `[H, W]`, `annotations` uint8 0 or 1 `[G, H, W]`, `parts` uint8 `[H, W]` as
-        from `lesion_parts`, `patient` and `name`.
+        A dict of `image` uint8 `[H, W]`, `annotations` uint8 0 or 1 `[G, H, W]`, `parts` uint8
+        `[H, W]` as from `lesion_parts`, `patient` and `name`.
     """
     truth, total = Truth(config), config.num_images[split]
     for start in range(0, total, CHUNK_SIZE):
@@ -109,7 +110,12 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version(VERSION)
 
     def __init__(self, config: SyntheticConfig, data_dir: str | pathlib.Path) -> None:
-        """Takes the settings and the folder of prepared data sets."""
+        """Creates the builder.
+
+        Args:
+            config: Settings of the data set.
+            data_dir: Folder of prepared data sets.
+        """
         self._settings = config
         folder = pathlib.Path(data_dir).expanduser() / f"synthetic-{digest(config)[:16]}"
         super().__init__(data_dir=str(folder))
@@ -136,14 +142,20 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
 
 
 class SyntheticSource(RecordSource):
-    """One split of the synthetic data set; an example also holds the masks of all modes."""
+    """A split of the synthetic data set; examples also contain the masks of all modes."""
 
     def __init__(self, builder: Synthetic, split: str, num_sites: int) -> None:
-        """Takes a prepared builder, the name of a split and the number of protrusions."""
+        """Opens a split.
+
+        Args:
+            builder: Prepared builder.
+            split: `train`, `val` or `test`.
+            num_sites: Number of protrusions.
+        """
         super().__init__(builder, split)
         self._num_sites = num_sites
 
     def _example(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Adds `modes`, uint8 0 or 1 `[M, H, W]`, in the truth's order."""
+        """Adds `modes`, uint8 0 or 1 `[M, H, W]`, in the order of `Truth`."""
         modes = mode_masks(record["parts"], self._num_sites).astype(np.uint8)
         return {**super()._example(record), "modes": modes}

@@ -1,20 +1,18 @@
-"""The lesion of a synthetic image: a core, a halo around it and protrusions that leave it.
+"""The lesion of a synthetic image: a core, a halo around it and protrusions.
 
-Lengths are fractions of the image's width, so that a smaller image is the same scene seen by larger
+Lengths are fractions of the width of the image, so a smaller image shows the same scene with larger
 pixels. Shapes are signed distances: negative inside, positive outside.
 """
 
-from typing import NamedTuple
-
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-
-NUM_WAVES = 3  # of the outlines' bumps: 2, 3 and 4 a turn
-FIRST_SITE_ANGLE = 0.6  # radians; middle of the directions of the first protrusion
-MIN_SITE_SPACING = 1.25  # radians between two protrusions, which otherwise merge
+NUM_WAVES = 3  # orders of the bumps of outlines: 2, 3 and 4 per turn
+FIRST_SITE_ANGLE = 0.6  # radians; mean direction of the first protrusion
+MIN_SITE_SPACING = 1.25  # radians; closer protrusions would merge
 
 
 class Lesions(NamedTuple):
@@ -23,13 +21,13 @@ class Lesions(NamedTuple):
     Attributes:
         centre: Position (y, x).
         core_radius: Mean radius of the core.
-        core_wave: Relative bumps of its outline, cosine and sine of each order.
-        halo_width: Mean distance from the core's outline to the halo's.
-        halo_wave: Its relative bumps.
+        core_wave: Relative bumps of its outline: cosine and sine coefficients of each order.
+        halo_width: Mean distance between the outlines of core and halo.
+        halo_wave: Relative bumps of this distance, as of `core_wave`.
         angle: Directions of the protrusions, radians.
-        reach: How far they stand out of the halo.
-        base_width: Their half-width where they leave the core.
-        tip_width: Their half-width at the tip.
+        reach: Lengths of the protrusions beyond the halo.
+        base_width: Half-widths of the protrusions at the core.
+        tip_width: Half-widths of the protrusions at the tip.
         core_density: Grey value of the core, in [0, 1].
         halo_density: Grey value of the halo.
         protrusion_density: Grey value of the protrusions.
@@ -50,7 +48,7 @@ class Lesions(NamedTuple):
 
 
 class LesionDistances(NamedTuple):
-    """Signed distances to the three kinds of outline, fractions of the image's width."""
+    """Signed distances to the outlines, in fractions of the width of the image."""
 
     core: Float[np.ndarray, "N H W"]
     halo: Float[np.ndarray, "N H W"]
@@ -78,10 +76,9 @@ def draw_lesions(rng: np.random.Generator, num: int, num_sites: int) -> Lesions:
 def _draw_site_angles(
     rng: np.random.Generator, num: int, num_sites: int
 ) -> Float[np.ndarray, "N P"]:
-    """Evenly spaced directions, each moved as far as the next one allows.
+    """Evenly spaced directions with as much jitter as the spacing allows.
 
-    Every protrusion keeps to a sector of its own, by which a network can tell the first from the
-    second.
+    Each protrusion stays in a sector of its own, so that a network can distinguish them.
     """
     spacing = 2 * np.pi / max(num_sites, 1)
     jitter = (spacing - MIN_SITE_SPACING) / 2
@@ -90,7 +87,7 @@ def _draw_site_angles(
 
 
 def lesion_distances(lesions: Lesions, size: int) -> LesionDistances:
-    """Signed distances from every pixel's centre to the outlines, at `size` x `size` pixels."""
+    """Signed distances from the centre of each pixel to the outlines, `size` x `size` pixels."""
     axis = (np.arange(size) + 0.5) / size
     y, x = np.broadcast_arrays(
         axis[:, None] - lesions.centre[:, 0, None, None],
@@ -106,7 +103,7 @@ def lesion_distances(lesions: Lesions, size: int) -> LesionDistances:
 
 
 def _core_outline(lesions: Lesions, direction: np.ndarray) -> np.ndarray:
-    """Radius of the core in `direction` `[N, ...]`, a complex number of modulus 1."""
+    """Radius of the core in `direction` `[N, ...]`, complex numbers of modulus 1."""
     return _per_lesion(lesions.core_radius, direction) * (1 + _wave(lesions.core_wave, direction))
 
 
@@ -115,7 +112,7 @@ def _halo_width(lesions: Lesions, direction: np.ndarray) -> np.ndarray:
 
 
 def _per_lesion(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Gives `values` `[N]` as many trailing axes as `like` `[N, ...]` has."""
+    """Appends axes to `values` `[N]` until they have as many as `like` `[N, ...]`."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
@@ -130,7 +127,7 @@ def _wave(coefficients: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def _protrusion(lesions: Lesions, site: int, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Distance to a rounded cone from inside the core to beyond the halo."""
+    """Signed distance to a rounded cone from inside the core to beyond the halo."""
     angle = lesions.angle[:, site, None]
     core = _core_outline(lesions, np.exp(1j * angle))
     halo_width = _halo_width(lesions, np.exp(1j * angle))
@@ -149,9 +146,9 @@ def _protrusion(lesions: Lesions, site: int, y: np.ndarray, x: np.ndarray) -> np
 
 
 def lesion_parts(distances: LesionDistances) -> UInt8[np.ndarray, "N H W"]:
-    """The parts every pixel's centre lies in, one bit each.
+    """Parts of the lesion that contain the centre of each pixel, as bits.
 
-    Bit 0 is the core, bit 1 core or halo, bit 2 + k the protrusion k.
+    Bit 0 is the core, bit 1 the core or halo, and bit 2 + k the protrusion k.
     """
     inside = np.concatenate(
         [distances.core[:, None], distances.halo[:, None], distances.protrusions], axis=1
@@ -161,10 +158,10 @@ def lesion_parts(distances: LesionDistances) -> UInt8[np.ndarray, "N H W"]:
 
 
 def mode_masks(parts: UInt8[np.ndarray, "*N H W"], num_sites: int) -> Bool[np.ndarray, "*N M H W"]:
-    """The masks of all modes, in the order of `mode_choices`.
+    """Masks of all M modes, in the order of `mode_choices`.
 
     Args:
-        parts: As from `lesion_parts`.
+        parts: Parts as from `lesion_parts`.
         num_sites: Number of protrusions.
     """
     masks = []
@@ -175,14 +172,14 @@ def mode_masks(parts: UInt8[np.ndarray, "*N H W"], num_sites: int) -> Bool[np.nd
 
 
 def mode_choices(num_sites: int) -> Bool[np.ndarray, "M C"]:
-    """The choices behind each distinct annotation, in the order used everywhere.
+    """Choices of each distinct annotation, in the order of all arrays of modes.
 
     Args:
         num_sites: Number of protrusions P.
 
     Returns:
-        One row for each of the M = 1 + 2 * 2^P modes; columns are drawn, halo, protrusion 1, ... P.
-        The first row is "not drawn"; the halo varies slowest, the first protrusion fastest.
+        One row for each of the M = 1 + 2 * 2^P modes, with the columns drawn, halo and protrusions
+        1 to P. The first row is "not drawn"; the halo varies slowest, the first protrusion fastest.
     """
     rows = [(False,) * (2 + num_sites)]
     for halo in (False, True):

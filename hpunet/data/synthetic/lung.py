@@ -1,7 +1,7 @@
-"""What surrounds the lesion of a synthetic image: lung, vessels and chest wall.
+"""Surroundings of the lesion of a synthetic image: lung, vessels and chest wall.
 
-Lengths are fractions of the image's width and grey values lie in [0, 1]. Vessels and wall keep
-clear of the lesion, so that nothing but the lesion itself is bright around its centre.
+Lengths are fractions of the width of the image and grey values lie in [0, 1]. Vessels and chest
+wall avoid the lesion, so that only the lesion is bright around its centre.
 """
 
 from typing import NamedTuple
@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-CLEAR_RADIUS = 0.37  # around the lesion's centre; the longest protrusion ends before
-FADE_WIDTH = 0.08  # over which a vessel leaves the slice near the lesion
+CLEAR_RADIUS = 0.37  # around the centre of the lesion; exceeds the longest protrusion
+FADE_WIDTH = 0.08  # over which a vessel fades out near the lesion
 NUM_TREES = 2
 NUM_BRANCHES = 4
 NUM_CROSS_SECTIONS = 8
-WALL_SHARE = 0.65  # of the images show the chest wall
+WALL_SHARE = 0.65  # share of the images with a chest wall
 VESSEL = 0.55
 BONE = 0.92
 MARROW = 0.68
@@ -24,11 +24,11 @@ class Tubes(NamedTuple):
     """One vessel in each of N images: a tapering tube along a slightly bent line.
 
     Attributes:
-        origin: Where it starts, (y, x).
-        angle: Direction it takes, radians.
-        length: From start to end.
-        half_width: At its start.
-        bend: How far its middle lies beside the straight line.
+        origin: Start (y, x).
+        angle: Direction at the start, radians.
+        length: Distance from start to end.
+        half_width: Half-width at the start.
+        bend: Distance of its middle from the straight line.
     """
 
     origin: Float[np.ndarray, "N 2"]
@@ -43,12 +43,12 @@ def render_lungs(
     centre: Float[np.ndarray, "N 2"],
     texture: Float[np.ndarray, "N H W"],
 ) -> Float[np.ndarray, "N H W"]:
-    """Draws and renders the surroundings of lesions that are still to be added.
+    """Draws and renders the surroundings of lesions, without the lesions.
 
     Args:
-        rng: Draws the shapes, as many numbers at every size.
-        centre: Positions (y, x) to keep clear.
-        texture: Of the tissue, standard deviation 1.
+        rng: Generator of the shapes; the numbers it draws do not depend on the image size.
+        centre: Centres (y, x) of the lesions.
+        texture: Texture of the tissue, standard deviation 1.
     """
     num, size = len(texture), texture.shape[1]
     lung, muscle = _columns(rng.uniform(0.05, 0.1, num), rng.uniform(0.44, 0.56, num))
@@ -61,14 +61,14 @@ def blend(
     density: Float[np.ndarray, "N H W"] | float,
     weight: Float[np.ndarray, "N H W"],
 ) -> Float[np.ndarray, "N H W"]:
-    """Replaces the share `weight` of `image` by `density`."""
+    """Blends `image` with `density`, whose share is `weight`."""
     return image + weight * (density - image)
 
 
 def coverage(distance: Float[np.ndarray, "N H W"], size: int) -> Float[np.ndarray, "N H W"]:
-    """Share of each pixel inside an outline, given its signed distance to it.
+    """Share of each pixel inside an outline, from its signed distance.
 
-    Edges are as wide as a pixel or as the scanner blurs them, whichever is more.
+    The width of an edge is that of a pixel or of the blur of the scanner, whichever is larger.
     """
     return np.clip(0.5 - distance / max(1 / size, 0.016), 0, 1)
 
@@ -76,7 +76,7 @@ def coverage(distance: Float[np.ndarray, "N H W"], size: int) -> Float[np.ndarra
 def pixel_offsets(
     point: Float[np.ndarray, "N 2"], size: int
 ) -> tuple[Float[np.ndarray, "N H 1"], Float[np.ndarray, "N 1 W"]]:
-    """Vertical and horizontal way from `point` to the pixels' centres, float32."""
+    """Vertical and horizontal offsets of the centres of pixels from `point`, float32."""
     axis = (np.arange(size) + 0.5) / size
     y = axis[:, None] - point[:, 0, None, None]
     x = axis[None, :] - point[:, 1, None, None]
@@ -84,7 +84,7 @@ def pixel_offsets(
 
 
 def _turned(point: np.ndarray, angle: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Way from `point` to the pixels, along the direction `angle` `[N]` and across it."""
+    """Offsets of pixels from `point`, along the direction `angle` `[N]` and across it."""
     y, x = pixel_offsets(point, size)
     sine, cosine = _columns(np.sin(angle), np.cos(angle))
     return y * sine + x * cosine, y * cosine - x * sine
@@ -95,7 +95,7 @@ def _columns(*values: np.ndarray) -> list[np.ndarray]:
 
 
 def _vessels(rng: np.random.Generator, centre: np.ndarray, size: int) -> np.ndarray:
-    """Coverage by vessels, fading where they would come near the lesion."""
+    """Coverage by vessels, which fade out near the lesion."""
     num = len(centre)
     total = np.zeros((num, size, size), np.float32)
     for _ in range(NUM_TREES):
@@ -108,7 +108,7 @@ def _vessels(rng: np.random.Generator, centre: np.ndarray, size: int) -> np.ndar
 
 
 def _draw_tree(rng: np.random.Generator, num: int) -> list[Tubes]:
-    """A trunk that enters from outside, its branches, and a twig on each."""
+    """Draws a trunk that enters from outside, its branches, and a twig on each branch."""
     around = rng.uniform(0, 2 * np.pi, num)
     trunk = Tubes(
         origin=0.5 + 0.72 * np.stack([np.sin(around), np.cos(around)], axis=1),
@@ -123,7 +123,7 @@ def _draw_tree(rng: np.random.Generator, num: int) -> list[Tubes]:
 
 
 def _draw_branch(rng: np.random.Generator, parent: Tubes, start: float) -> Tubes:
-    """A thinner vessel that leaves its parent around the share `start` of its length."""
+    """Draws a thinner vessel that leaves its parent near the share `start` of its length."""
     num = len(parent.angle)
     share = np.clip(start + rng.uniform(-0.15, 0.15, num), 0, 1)
     along, across = share * parent.length, parent.bend * _arch(share)
@@ -139,7 +139,7 @@ def _draw_branch(rng: np.random.Generator, parent: Tubes, start: float) -> Tubes
 
 
 def _arch(share: np.ndarray) -> np.ndarray:
-    """Parabola from 0 over 1 in the middle to 0."""
+    """Parabola with value 0 at both ends and 1 in the middle."""
     return 4 * share * (1 - share)
 
 
@@ -152,12 +152,12 @@ def _tube_coverage(tubes: Tubes, size: int) -> np.ndarray:
 
 
 def _thin_coverage(distance: np.ndarray, half_width: np.ndarray, size: int) -> np.ndarray:
-    """Share of a pixel inside a band, right also where the band is thinner than the pixel."""
+    """Share of a pixel inside a band, also correct for bands thinner than a pixel."""
     return coverage(distance - half_width, size) - coverage(distance + half_width, size)
 
 
 def _cross_section_coverage(rng: np.random.Generator, num: int, size: int) -> np.ndarray:
-    """Vessels that cross the slice: small ellipses anywhere."""
+    """Coverage by vessels that cross the slice: small ellipses at random positions."""
     along, across = _turned(rng.uniform(0, 1, (num, 2)), rng.uniform(0, np.pi, num), size)
     radius, stretch = _columns(rng.uniform(0.004, 0.013, num), rng.uniform(1, 2.5, num))
     return _thin_coverage(np.hypot(along / stretch, across), radius, size)
@@ -166,7 +166,7 @@ def _cross_section_coverage(rng: np.random.Generator, num: int, size: int) -> np
 def _add_chest_wall(
     rng: np.random.Generator, image: np.ndarray, muscle: np.ndarray, centre: np.ndarray
 ) -> np.ndarray:
-    """Adds, to some of the images, the wall on one side, with a rib in it."""
+    """Adds the chest wall with a rib to one side of some of the images."""
     num, size = len(image), image.shape[1]
     present = (rng.uniform(0, 1, num) < WALL_SHARE)[:, None, None]
     depth, along = _wall_coordinates(rng, centre, size)
@@ -182,7 +182,7 @@ def _add_chest_wall(
 def _wall_coordinates(
     rng: np.random.Generator, centre: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Depth below the lung's surface, a wide circle, and the way along it from the middle."""
+    """Depth below the surface of the lung, a wide circle, and position along the surface."""
     num = len(centre)
     angle, radius = rng.uniform(0, 2 * np.pi, num), rng.uniform(0.6, 1.5, num)
     gap = CLEAR_RADIUS + rng.uniform(0, 0.12, num)

@@ -13,15 +13,14 @@ from hpunet.data.synthetic.lesion import (
     lesion_parts,
 )
 from hpunet.data.synthetic.lung import blend, coverage, render_lungs
-from hpunet.data.synthetic.noise import grain, texture
 
 
 class Scenes(NamedTuple):
-    """N images and where the parts of their lesions lie.
+    """N images and the parts of their lesions.
 
     Attributes:
         images: Grey values.
-        parts: The parts of the lesion at each pixel, as from `lesion_parts`.
+        parts: Parts of the lesion at each pixel, as from `lesion_parts`.
     """
 
     images: UInt8[np.ndarray, "N H W"]
@@ -31,8 +30,8 @@ class Scenes(NamedTuple):
 def draw_scenes(rng: np.random.Generator, num: int, size: int, num_sites: int) -> Scenes:
     """Draws `num` images of `size` x `size` pixels, each with `num_sites` protrusions.
 
-    Core, halo and every protrusion are visible in every image: what an annotator will draw is not
-    in it. The same generator gives the same scenes at every size, up to texture and noise.
+    Core, halo and every protrusion are visible in every image; the choices of annotators do not
+    affect it. The same generator gives the same scenes at every size, up to texture and noise.
     """
     shape_rng, noise_rng = rng.spawn(2)
     lesions = draw_lesions(shape_rng, num, num_sites)
@@ -59,3 +58,31 @@ def _add_lesions(
     images = blend(images, halo, coverage(distances.halo, size))
     images = blend(images, protrusion, coverage(nearest_protrusion, size))
     return blend(images, core, coverage(distances.core, size))
+
+
+def texture(rng: np.random.Generator, num: int, size: int) -> Float[np.ndarray, "N H W"]:
+    """Texture of tissue: smooth patches of about a tenth of the image, standard deviation 1."""
+    frequency = _frequencies(size) * size
+    spectrum = np.where(frequency > 0, 1 / (1 + (frequency / 10) ** 2), 0)
+    return _filtered_noise(rng, num, spectrum)
+
+
+def grain(rng: np.random.Generator, num: int, size: int) -> Float[np.ndarray, "N H W"]:
+    """Noise of a reconstruction from projections, standard deviation 1.
+
+    Neighbouring pixels are correlated; the ramp filter removes low frequencies.
+    """
+    frequency = _frequencies(size)
+    return _filtered_noise(rng, num, frequency * np.exp(-((frequency / 0.3) ** 2)))
+
+
+def _frequencies(size: int) -> np.ndarray:
+    """Frequency of each coefficient of the real Fourier transform, in cycles per pixel."""
+    return np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+
+
+def _filtered_noise(rng: np.random.Generator, num: int, spectrum: np.ndarray) -> np.ndarray:
+    size = len(spectrum)
+    white = rng.standard_normal((num, size, size), np.float32)
+    noise = np.fft.irfft2(np.fft.rfft2(white) * spectrum, s=(size, size))
+    return (noise / noise.std(axis=(1, 2), keepdims=True)).astype(np.float32)

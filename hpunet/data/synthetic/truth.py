@@ -1,6 +1,6 @@
-"""The distribution behind the synthetic annotations, and what a perfect model of it scores.
+"""The distribution of the synthetic annotations, and the scores of a perfect model of it.
 
-Masks are 0 or 1 (or False or True) of any dtype.
+Masks have the values 0 and 1 (or False and True) and any dtype.
 """
 
 import numpy as np
@@ -11,19 +11,19 @@ from hpunet.data.synthetic.lesion import mode_choices
 
 
 class Truth:
-    """Which annotations an image can have, and how likely each is.
+    """Distribution of the annotations of an image over its modes.
 
-    Every image has the same M modes with the same probabilities; what differs are their masks,
-    which an example carries as `modes` `[M, H, W]`.
+    Every image has the same M modes with the same probabilities. Their masks depend on the image;
+    examples contain them as `modes` `[M, H, W]`.
 
     Attributes:
-        choices: What an annotator chose, mode by mode, as from `mode_choices`.
-        probabilities: Of the modes, in the same order; they sum to 1.
-        names: Readable names of the modes.
+        choices: Choices of an annotator for each mode, as from `mode_choices`.
+        probabilities: Probability of each mode; they sum to 1.
+        names: Readable name of each mode.
     """
 
     def __init__(self, config: SyntheticConfig) -> None:
-        """Takes the settings that the annotations were drawn with."""
+        """Derives the distribution from the settings of the data set."""
         self._chances = np.array([config.p_drawn, config.p_halo, *config.p_protrusion])
         self.choices: Bool[np.ndarray, "M C"] = mode_choices(config.num_sites)
         self.probabilities: Float[np.ndarray, " M"] = self._mode_probabilities()
@@ -36,11 +36,14 @@ class Truth:
     def draw_modes(
         self, rng: np.random.Generator, shape: tuple[int, ...]
     ) -> Int[np.ndarray, "..."]:
-        """Draws the modes of independent annotators, each choice on its own.
+        """Draws the modes of independent annotators with independent choices.
 
         Args:
-            rng: Source of the choices.
-            shape: Of the result.
+            rng: Generator of the choices.
+            shape: Shape of the result.
+
+        Returns:
+            Indices of modes.
         """
         chosen = rng.random((*shape, len(self._chances))) < self._chances
         weights = np.concatenate([[len(self.choices) // 2], 1 << np.arange(len(self._chances) - 2)])
@@ -49,12 +52,12 @@ class Truth:
     def draw(
         self, rng: np.random.Generator, modes: Shaped[np.ndarray, "*B M H W"], num_samples: int
     ) -> Shaped[np.ndarray, "S *B H W"]:
-        """Draws what a perfect model would: independent samples of each image.
+        """Draws independent samples of each image, as a perfect model does.
 
         Args:
-            rng: Source of the choices.
+            rng: Generator of the choices.
             modes: Masks of all modes of each image.
-            num_samples: Samples S of each image.
+            num_samples: Number S of samples of each image.
         """
         modes = np.asarray(modes)
         index = self.draw_modes(rng, (num_samples, *modes.shape[:-3]))
@@ -66,16 +69,16 @@ class Truth:
         annotations: Shaped[np.ndarray, "G H W"],
         num_samples: int,
     ) -> float:
-        """Expected GED^2 between independent draws from the truth and these annotations.
+        """Expected GED^2 of samples of a perfect model against the given annotations.
 
-        With p the probabilities, n the samples, D the distances 1 - IoU among the modes and E those
-        between modes and annotations, it is exactly
+        With the probabilities p, the number of samples n, the distances 1 - IoU among modes D and
+        between modes and annotations E, the expectation is
         `2 mean_g (p^T E)_g - (1 - 1/n) p^T D p - mean d(Y, Y')`.
 
         Args:
             modes: Masks of all modes of one image.
-            annotations: The annotators' masks.
-            num_samples: Samples n that a model is scored with.
+            annotations: Masks of the annotators.
+            num_samples: Number n of samples with which a model is scored.
 
         Reference: Kohl et al. 2018, section 3; pairs of a sample with itself are included.
         """
@@ -87,11 +90,14 @@ class Truth:
     def frequencies(
         self, samples: Shaped[np.ndarray, "S *B H W"], modes: Shaped[np.ndarray, "*B M H W"]
     ) -> Float[np.ndarray, " M"]:
-        """Share of the samples of all images that is nearest to each mode.
+        """Share of the samples of all images that are nearest to each mode.
 
         Args:
-            samples: Masks drawn from a model, S of each image.
+            samples: Masks sampled from a model, S of each image.
             modes: Masks of all modes of each image.
+
+        Returns:
+            Shares that sum to 1.
         """
         height, width = np.shape(samples)[-2:]
         per_image = np.reshape(samples, (len(samples), -1, height, width))
@@ -124,30 +130,30 @@ def assign(
 ) -> Int[np.ndarray, " S"]:
     """Index of the mode with the largest IoU with each sample.
 
-    Of modes with the same IoU, as where a sample meets none, the one with the fewest differing
-    pixels is taken. So an empty sample is "not drawn", and a few stray pixels are as well.
+    At equal IoU, for example if a sample overlaps no mode, the mode with the fewest differing
+    pixels is nearest. An empty sample or one of a few stray pixels is therefore "not drawn".
     """
     samples, modes = np.asarray(samples), np.asarray(modes)
     difference = (samples[:, None] != modes[None]).mean(axis=(2, 3))
-    # An IoU is a fraction of pixel counts: two that differ do so by more than 1 / pixels**2.
+    # An IoU is a ratio of pixel counts: distinct values differ by more than 1 / pixels**2.
     tie_break = difference / (2 * modes[0].size ** 2)
     return np.argmin(iou_distance(samples, modes) + tie_break, axis=1)
 
 
 def total_variation(p: Float[np.ndarray, " M"], q: Float[np.ndarray, " M"]) -> float:
-    """Total variation distance of two distributions over the same modes, from 0 to 1."""
+    """Total variation distance of two distributions over the same modes, in [0, 1]."""
     return float(np.abs(np.asarray(p) - np.asarray(q)).sum() / 2)
 
 
 def thresholded_mean(annotations: Shaped[np.ndarray, "G *B H W"]) -> UInt8[np.ndarray, "*B H W"]:
-    """The pixels that at least half of the annotators drew."""
+    """Pixels that at least half of the annotators marked."""
     return (2 * np.asarray(annotations, np.int64).sum(axis=0) >= len(annotations)).astype(np.uint8)
 
 
 def thresholded_mean_ged(annotations: Shaped[np.ndarray, "G H W"]) -> float:
-    """GED^2 of a model that gives the annotators' thresholded mean every time.
+    """GED^2 of a model whose samples are all the thresholded mean of the annotators.
 
-    Its samples do not differ, so the score is the same for any number of them.
+    The score does not depend on the number of samples.
     """
     mean = thresholded_mean(annotations)[None]
     between = iou_distance(mean, annotations).mean()
