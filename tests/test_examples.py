@@ -5,7 +5,7 @@ import pytest
 
 import hpunet
 from hpunet.io.errors import UserError
-from tests.evaluation import judging
+from tests.evaluation import tiny_network
 
 CHANGES = {
     "data.synthetic.num_train": 4,
@@ -40,7 +40,7 @@ def test_fewer_images_are_spread_over_the_split(changes):
 
 
 def test_a_runs_folder_gives_the_data_it_was_trained_on(changes, tmp_path):
-    run = judging.write_workdir(tmp_path / "run", changes["data.prepared_dir"], num_test=5)
+    run = tiny_network.write_workdir(tmp_path / "run", changes["data.prepared_dir"], num_test=5)
     of_run = hpunet.load_examples(run)
     by_name = hpunet.load_examples("synthetic", changes=changes)
     np.testing.assert_array_equal(of_run.image, by_name.image)

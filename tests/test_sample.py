@@ -15,7 +15,7 @@ from hpunet import sample
 from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
 from tests import tiny
-from tests.evaluation import judging
+from tests.evaluation import tiny_network
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -26,7 +26,7 @@ HEADER = {"crop": 8, "pixel_spacing_mm": 0.5, "intensity_range": [0, 255]}
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, judging.parameters(), tiny.CONFIG, HEADER)
+    save_weights(path, tiny_network.parameters(), tiny.CONFIG, HEADER)
     return path
 
 
@@ -130,7 +130,9 @@ def test_samples_are_those_of_the_python_interface(drawn, tmp_path):
     pixels = np.asarray(Image.open(tmp_path / "a.png"), np.float32)[..., None]
     key = jax.random.fold_in(jax.random.key(5), zlib.crc32(pixels.tobytes()))
     model = build_model(tiny.CONFIG)
-    logits = model.sample(judging.parameters(), key[None], pixels[None] / 255, num_samples=SAMPLES)
+    logits = model.sample(
+        tiny_network.parameters(), key[None], pixels[None] / 255, num_samples=SAMPLES
+    )
     np.testing.assert_array_equal(np.load(out / "a/samples.npy"), np.argmax(logits[:, 0], axis=-1))
 
 
@@ -282,7 +284,7 @@ def test_what_the_network_saw_is_told(drawn, picture, weights, tmp_path):
     assert "resampled to 0.5 mm" in told("--spacing=0.7")
     assert "not resampled, as asked for" in told("--spacing=0.7", "--noresample")
     unknown = tmp_path / "unknown.safetensors"
-    save_weights(unknown, judging.parameters(), tiny.CONFIG, {})
+    save_weights(unknown, tiny_network.parameters(), tiny.CONFIG, {})
     text = told(f"--weights={unknown}", "--spacing=0.7")
     assert "the weights do not say from which pixel size they learned" in text
 
@@ -300,7 +302,7 @@ def test_files_in_a_folder_that_are_no_images_are_named(run_command, weights, tm
 
 
 def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
-    judging.write_workdir(tmp_path / "run", tmp_path / "prepared", num_test=2)
+    tiny_network.write_workdir(tmp_path / "run", tmp_path / "prepared", num_test=2)
     picture = write_picture(tmp_path / "a.png", (32, 32))
     one = drawn(f"--workdir={tmp_path / 'run'}", picture, out="one")
     file = tmp_path / "run" / "weights.safetensors"

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from hpunet import evaluate
-from tests.evaluation import judging
+from tests.evaluation import tiny_network
 from tests.evaluation.folder_files import open_in
 
 
@@ -19,7 +19,7 @@ def opened(tmp_path):
 def trained(tmp_path_factory):
     """A run's folder; its data are prepared at the first use."""
     folder = tmp_path_factory.mktemp("trained")
-    return judging.write_workdir(folder / "run", folder / "prepared")
+    return tiny_network.write_workdir(folder / "run", folder / "prepared")
 
 
 @pytest.fixture

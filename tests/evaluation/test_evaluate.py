@@ -13,10 +13,9 @@ from hpunet import metrics
 from hpunet.cli import command
 from hpunet.config import settings as config
 from hpunet.config.files import config_of_run
-from hpunet.evaluation import judged
-from hpunet.evaluation.store import Store
-from hpunet.open_data import open_data
-from hpunet.training.devices import Devices
+from hpunet.data.open import open_data
+from hpunet.evaluation.store import PredictionStore
+from hpunet.training import devices
 from hpunet.weights.file import save_weights
 from hpunet.weights.published import load
 
@@ -77,10 +76,10 @@ def test_workdir_leaves_a_result_that_says_all_of_itself(workdir, evaluated):
 
 
 def test_number_of_devices_changes_no_digit(workdir, evaluated, monkeypatch):
-    results = []
+    results, all_devices = [], devices.Devices
     for num_devices in (1, 4):
         few = jax.devices()[:num_devices]
-        monkeypatch.setattr(judged, "Devices", lambda few=few: Devices(few))
+        monkeypatch.setattr(devices, "Devices", lambda few=few: all_devices(few))
         out = workdir / f"on_{num_devices}.json"
         evaluated(f"--workdir={workdir}", f"--out={out}", "--num_samples=3")
         results.append(scores_of(read(out)))
@@ -104,13 +103,13 @@ def test_stopped_halfway_it_leaves_no_result_and_goes_on_to_the_same(
         written.append(name)
         return kept_write(self, name, *arrays)
 
-    kept_write = Store.write
-    monkeypatch.setattr(Store, "write", write)
+    kept_write = PredictionStore.write
+    monkeypatch.setattr(PredictionStore, "write", write)
     assert evaluated(*words)[0] == command.INTERRUPTED
     assert not (workdir / "scores.json").exists()
     assert not (workdir / "scores.csv").exists()
     written.clear()
-    monkeypatch.setattr(Store, "write", lambda *a: (written.append(a[1]), kept_write(*a)))
+    monkeypatch.setattr(PredictionStore, "write", lambda *a: (written.append(a[1]), kept_write(*a)))
     assert evaluated(*words)[0] == 0
     # Four of them were a whole unit, the fifth is drawn again with its own.
     assert len(written) == NUM_IMAGES - 4

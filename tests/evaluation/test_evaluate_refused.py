@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpunet.weights.file import save_weights
-from tests.evaluation import judging
+from tests.evaluation import tiny_network
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -63,11 +63,11 @@ def test_missing_checkpoint_is_refused_with_those_there_are(refused, workdir):
 @pytest.mark.parametrize(
     ("network", "channels", "crop", "part"),
     [
-        (judging.CONFIG, 3, 32, "takes images of 3 channels"),
-        (judging.CONFIG, 1, 64, "crops of 64 x 64 pixels, --config has data.crop=32"),
-        (dataclasses.replace(judging.CONFIG, num_classes=3), 1, 32, "3 classes"),
-        (judging.CONFIG, 1, "32", "crop='32'"),
-        (judging.CONFIG, 1, 30, "30"),
+        (tiny_network.CONFIG, 3, 32, "takes images of 3 channels"),
+        (tiny_network.CONFIG, 1, 64, "crops of 64 x 64 pixels, --config has data.crop=32"),
+        (dataclasses.replace(tiny_network.CONFIG, num_classes=3), 1, 32, "3 classes"),
+        (tiny_network.CONFIG, 1, "32", "crop='32'"),
+        (tiny_network.CONFIG, 1, 30, "30"),
     ],
     ids=["channels", "size", "classes", "text as crop", "crop"],
 )
@@ -75,7 +75,7 @@ def test_weights_whose_network_does_not_fit_are_refused(
     refused, workdir, tmp_path, network, channels, crop, part
 ):
     path = tmp_path / "other.safetensors"
-    params = judging.parameters(network, channels=channels)
+    params = tiny_network.parameters(network, channels=channels)
     save_weights(path, params, network, {"crop": crop})
     data = {
         k: v

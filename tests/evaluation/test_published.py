@@ -5,8 +5,7 @@ import pytest
 
 from hpunet import metrics
 from hpunet.evaluation import provenance, table
-from hpunet.evaluation.estimates import ALL, SUBSET_B, Group
-from hpunet.evaluation.judged import Judged
+from hpunet.evaluation.estimates import ALL, SUBSET_B, ImageGroup
 from hpunet.evaluation.published import (
     LIDC_V1,
     LIDC_V2,
@@ -16,12 +15,13 @@ from hpunet.evaluation.published import (
     compare,
 )
 from hpunet.evaluation.scoring import ImageScores
+from hpunet.evaluation.scoring_set import ScoringSet
 
 
 def group(num_images=8, num_patients=4, value=0.5):
     estimate = metrics.Estimate(value, 0.25, 0.75, num_images, num_patients)
     scores = dict.fromkeys(metrics.SCORES, estimate)
-    return Group(num_images, num_patients, {4: scores, 16: scores})
+    return ImageGroup(num_images, num_patients, {4: scores, 16: scores})
 
 
 def scored(images=LIDC_V2_IMAGES, patients=LIDC_V2_PATIENTS, num_samples=(1, 16), **changed):
@@ -132,14 +132,14 @@ def test_images_without_anything_to_be_scored_are_warned_of():
 
 
 def test_heading_says_what_was_scored_and_by_how_many_annotators():
-    judged = Judged([], (1,), "x", "weights on x, split test; seed 0", {})
+    scoring_set = ScoringSet([], (1,), "x", "weights on x, split test; seed 0", {})
     annotators = np.array([4, 4, 3])
-    text = table.heading(judged, scored(3, 2, num_annotators=annotators))
+    text = table.heading(scoring_set, scored(3, 2, num_annotators=annotators))
     assert text == (
         "weights on x, split test; seed 0\n"
         "3 images of 2 patients; annotators an image: 3 on 1, 4 on 2"
     )
-    assert table.heading(judged, scored(1, 1)).endswith(
+    assert table.heading(scoring_set, scored(1, 1)).endswith(
         "1 image of 1 patient; annotators an image: 4"
     )
 

@@ -2,25 +2,32 @@ import jax
 import numpy as np
 import pytest
 
-from hpunet.evaluation.drawing import DrawnCases, Images, Way, draw_all
-from hpunet.evaluation.store import Store
+from hpunet.evaluation.dataset_images import (
+    DatasetImages,
+    EvaluationPreprocessing,
+    StoredImages,
+    draw_all,
+)
+from hpunet.evaluation.store import PredictionStore
 from hpunet.inference.predictor import UNIT, Predictor
-from hpunet.inference.sampler import build_sampler
+from hpunet.inference.sampling import build_sampler
 from hpunet.training.devices import Devices
 from tests import tiny
-from tests.evaluation import judging
+from tests.evaluation import tiny_network
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 NUM_IMAGES, NUM_SAMPLES = 10, 3
 
 
 def draw(folder, num_devices=1, images=None, limit=None, seed=0):
-    """Draws all, or stops after `limit` images; gives the cases and how many were predicted."""
-    images = images or Images(tiny.Source(12), range(NUM_IMAGES), Way((tiny.SIZE, tiny.SIZE)))
-    network = judging.network()
+    """Draws all, or stops after `limit` images; gives the images and how many were predicted."""
+    images = images or DatasetImages(
+        tiny.Source(12), range(NUM_IMAGES), EvaluationPreprocessing((tiny.SIZE, tiny.SIZE))
+    )
+    network = tiny_network.network()
     devices = Devices(jax.devices()[:num_devices])
     predictor = Predictor(build_sampler(network.model), NUM_SAMPLES, seed, devices)
-    store = Store(folder, {})
+    store = PredictionStore(folder, {})
     counts = []
 
     def done(count):
@@ -30,7 +37,7 @@ def draw(folder, num_devices=1, images=None, limit=None, seed=0):
 
     draw_all(images, predictor, devices.replicate(network.params), store, done)
     assert sum(counts) == len(images)
-    return [DrawnCases(images, store)[index] for index in range(len(images))], counts
+    return [StoredImages(images, store)[index] for index in range(len(images))], counts
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +68,10 @@ def test_stopped_and_started_again_it_draws_the_rest_and_ends_the_same(
 ):
     with pytest.raises(KeyboardInterrupt):
         draw(tmp_path / "kept", limit=UNIT)
-    cases, counts = draw(tmp_path / "kept", num_devices)
+    stored, counts = draw(tmp_path / "kept", num_devices)
     assert counts[0] == UNIT
     assert sum(counts[1:]) == NUM_IMAGES - UNIT
-    assert same(cases, alone)
+    assert same(stored, alone)
 
 
 def test_another_seed_draws_other_samples_and_the_same_reconstructions(alone, tmp_path):
@@ -75,9 +82,11 @@ def test_another_seed_draws_other_samples_and_the_same_reconstructions(alone, tm
 
 
 def test_sample_depends_on_the_images_place_in_the_split_alone(alone, tmp_path):
-    some = Images(tiny.Source(12), [0, 1, 2, 3, 8], Way((tiny.SIZE, tiny.SIZE)))
-    cases, _ = draw(tmp_path / "kept", images=some)
-    assert (cases[4].samples == alone[8].samples).all()
+    some = DatasetImages(
+        tiny.Source(12), [0, 1, 2, 3, 8], EvaluationPreprocessing((tiny.SIZE, tiny.SIZE))
+    )
+    stored, _ = draw(tmp_path / "kept", images=some)
+    assert (stored[4].samples == alone[8].samples).all()
 
 
 def test_images_with_different_numbers_of_annotators_keep_their_own(alone, tmp_path):
@@ -87,14 +96,16 @@ def test_images_with_different_numbers_of_annotators_keep_their_own(alone, tmp_p
             number = 1 + index % 2
             return {**example, "annotations": example["annotations"][:number]}
 
-    images = Images(Uneven(12), range(NUM_IMAGES), Way((tiny.SIZE, tiny.SIZE)))
-    cases, _ = draw(tmp_path / "kept", images=images)
-    assert [len(case.reconstructions) for case in cases] == [1, 2] * 5
-    for case, full in zip(cases, alone, strict=True):
-        assert (case.reconstructions == full.reconstructions[: len(case.annotations)]).all()
+    images = DatasetImages(
+        Uneven(12), range(NUM_IMAGES), EvaluationPreprocessing((tiny.SIZE, tiny.SIZE))
+    )
+    stored, _ = draw(tmp_path / "kept", images=images)
+    assert [len(image.reconstructions) for image in stored] == [1, 2] * 5
+    for image, full in zip(stored, alone, strict=True):
+        assert (image.reconstructions == full.reconstructions[: len(image.annotations)]).all()
 
 
-def test_case_carries_name_patient_and_picture(alone):
+def test_image_carries_name_patient_and_picture(alone):
     example = tiny.Source(12)[3]
     assert alone[3].name == "p3/e3"
     assert alone[3].patient == "p3"

@@ -5,11 +5,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from hpunet import figures
-from hpunet.evaluation.case import Case
 from hpunet.evaluation.estimates import estimate_all
-from hpunet.evaluation.judged import Judged
-from hpunet.evaluation.pictures import ranks, spread_over, write_figures
-from hpunet.evaluation.scoring import Conventions, score_cases
+from hpunet.evaluation.figures import ranks, spread_over, write_figures
+from hpunet.evaluation.scoring import Conventions, SampledImage, score_images
+from hpunet.evaluation.scoring_set import ScoringSet
 
 
 def test_best_median_and_worst_are_by_ged():
@@ -31,25 +30,25 @@ def test_shown_images_are_spread_over_all(count, places):
     assert spread_over(range(10), count) == (list(range(10)) if places is None else places)
 
 
-def case(name, size, num_annotators, drawn):
+def image(name, size, num_annotators, drawn):
     annotations = np.zeros((num_annotators, size, size), np.uint8)
     annotations[:, 1, 1] = drawn
-    return Case(name, name, annotations[:1], annotations)
+    return SampledImage(name, name, annotations[:1], annotations)
 
 
 def test_grid_shows_images_drawn_on_of_the_commonest_shape_and_ranks_all_of_them(
     tmp_path, monkeypatch
 ):
-    cases = [
-        case("small", 4, 2, True),
-        *(case(f"empty {n}", 6, 2, False) for n in range(2)),
-        *(case(f"drawn {n}", 6, 2, True) for n in range(2)),
-        case("more annotators", 6, 3, True),
+    images = [
+        image("small", 4, 2, True),
+        *(image(f"empty {n}", 6, 2, False) for n in range(2)),
+        *(image(f"drawn {n}", 6, 2, True) for n in range(2)),
+        image("more annotators", 6, 3, True),
     ]
-    scores = score_cases(cases, (1,), Conventions(draws=10), lambda count: None)
+    scores = score_images(images, (1,), Conventions(draws=10), lambda count: None)
     shown = []
 
-    def grid(images, annotations, samples, *, reconstructions, captions):
+    def grid(shown_images, annotations, samples, *, reconstructions, captions):
         shown.append(captions)
         return Figure()
 
@@ -57,8 +56,8 @@ def test_grid_shows_images_drawn_on_of_the_commonest_shape_and_ranks_all_of_them
     monkeypatch.setattr(figures, "ged_by_samples", lambda *a, **b: Figure())
     monkeypatch.setattr(figures, "calibration_plot", lambda *a, **b: Figure())
     monkeypatch.setattr(figures, "save_for_print", lambda figure, path: None)
-    judged = Judged(cases, (1,), "folder", "", {})
-    write_figures(tmp_path, judged, scores, estimate_all(scores, Conventions(draws=10)))
+    scoring_set = ScoringSet(images, (1,), "folder", "", {})
+    write_figures(tmp_path, scoring_set, scores, estimate_all(scores, Conventions(draws=10)))
     samples, ranked = shown
     assert samples == ["drawn 0", "drawn 1"]
     of = "of 4 images alike in size and annotators: GED² 0.000"

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from hpunet.data.synthetic.builder import SyntheticConfig, Truth, generate
+from hpunet.config.groups import SyntheticConfig
+from hpunet.data.synthetic.builder import generate
 from hpunet.data.synthetic.lesion import mode_masks
-from hpunet.data.synthetic.truth import thresholded_mean
-from hpunet.evaluation.truth_report import compare_with_truth
+from hpunet.data.synthetic.truth import Truth, thresholded_mean
+from hpunet.evaluation.truth import compare_with_truth
 
 CONFIG = SyntheticConfig(image_size=32, num_train=1, num_val=1, num_test=100)
 NUM_SAMPLES = 16

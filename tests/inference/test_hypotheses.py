@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from hpunet.inference.groups import group_samples
+from hpunet.inference.hypotheses import group_samples
 
 
 def box(top, left, bottom, right, label=1):

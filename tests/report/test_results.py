@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from hpunet.inference.output import FORMAT, PAGE, RESULTS, check_replaceable
 from hpunet.io.atomic import whole_folder
 from hpunet.io.errors import UserError
+from hpunet.report.results import FORMAT, PAGE, RESULTS, check_replaceable
 
 
 def write_results(folder, text=""):

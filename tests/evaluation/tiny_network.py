@@ -8,9 +8,10 @@ import numpy as np
 from hpunet.config.files import override
 from hpunet.config.settings import default_config, flatten
 from hpunet.data.dataset import Dataset
+from hpunet.inference.preprocessing import Preprocessing
+from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.checksums import params_checksum
 from hpunet.models.model import build_model
-from hpunet.training.trained import TrainedNetwork
 from hpunet.weights.file import save_weights
 from tests import tiny
 
@@ -19,16 +20,19 @@ CONFIG = tiny.CONFIG
 
 def parameters(config=CONFIG, seed=0, channels=1):
     model = build_model(config)
-    side = 2 ** (config.num_levels - 1)
+    side = config.size_multiple
     image = np.zeros((1, side, side, channels), np.float32)
     segmentation = np.zeros((1, side, side, config.num_classes), np.float32)
     return model.init(jax.random.key(seed), image, segmentation)
 
 
 def network(**changed):
-    values = {"place": "weights", "crop": tiny.SIZE, "origin": {"weights": "here"}}
-    values |= {"params": parameters()} | changed
-    return TrainedNetwork(build_model(CONFIG), checksum=params_checksum(values["params"]), **values)
+    """A network with changed weights (`params`) or preprocessing (all other names)."""
+    params = changed.pop("params", None) or parameters()
+    preprocessing = Preprocessing(crop=(tiny.SIZE, tiny.SIZE))._replace(**changed)
+    origin = {"weights": "here"}
+    checksum = params_checksum(params)
+    return TrainedNetwork(build_model(CONFIG), params, preprocessing, "weights", origin, checksum)
 
 
 def dataset(num_images=10):
