@@ -73,12 +73,12 @@ def _draw_pixels(axis: Axes, below: Axes, sums: Calibration) -> None:
 def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
     """Plots the shares of samples and held-out annotators against the chosen share."""
     _square(axis, "modes (each annotator held out in turn)", "share nearest to the mode")
-    places = np.array([mode.chosen for mode in modes])
+    positions = np.array([mode.chosen for mode in modes])
     drawn, held_out = [mode.drawn for mode in modes], [mode.held_out for mode in modes]
     expected = "held-out annotators\n(expected of a perfect sampler)"
     if modes:
-        known = _draw_shares(axis, places - _OFFSET, drawn, _SAMPLES, "samples")
-        known += _draw_shares(axis, places + _OFFSET, held_out, _ANNOTATORS, expected)
+        known = _draw_shares(axis, positions - _OFFSET, drawn, _SAMPLES, "samples")
+        known += _draw_shares(axis, positions + _OFFSET, held_out, _ANNOTATORS, expected)
         title = "mean and interval over patients" if known else "mean"
         legend = axis.legend(title=title, loc="best", fontsize=SMALL, title_fontsize=SMALL)
         legend.set(alignment="left")
@@ -86,32 +86,32 @@ def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
     else:
         axis.text(0.02, 0.98, "no modes", va="top", fontsize=SMALL)
     counts = np.array([mode.num_modes for mode in modes])
-    _draw_counts(below, places, counts, 0.06)
-    for place, count in zip(places, counts, strict=True):
-        below.text(place, count, f"{count}", ha="center", va="bottom", fontsize=SMALL)
+    _draw_counts(below, positions, counts, 0.06)
+    for position, count in zip(positions, counts, strict=True):
+        below.text(position, count, f"{count}", ha="center", va="bottom", fontsize=SMALL)
     below.set_xlabel("share of the other annotators who chose the mode", fontsize=SMALL + 1)
     below.set_ylabel("modes", fontsize=SMALL + 1)
 
 
 def _draw_shares(
-    axis: Axes, places: NDArray, shares: Sequence[Estimate], style: dict[str, Any], label: str
+    axis: Axes, positions: NDArray, shares: Sequence[Estimate], style: dict[str, Any], label: str
 ) -> int:
     """Plots means with their known intervals and returns the number of these."""
     known = [n for n, share in enumerate(shares) if np.isfinite(share[1:3]).all()]
     for n in known:
         # Not drawn as error bars: the mean may lie outside its interval.
         ends = shares[n].low, shares[n].high
-        bar = axis.plot([places[n]] * 2, ends, "_-", color=style["color"], linewidth=1.2)
+        bar = axis.plot([positions[n]] * 2, ends, "_-", color=style["color"], linewidth=1.2)
         bar[0].set(markersize=6)
     means = [share.value for share in shares]
-    axis.plot(places, means, linestyle="", markersize=4.5, label=label, **style)
+    axis.plot(positions, means, linestyle="", markersize=4.5, label=label, **style)
     return len(known)
 
 
-def _draw_counts(axis: Axes, places: NDArray, counts: NDArray, width: float) -> None:
+def _draw_counts(axis: Axes, positions: NDArray, counts: NDArray, width: float) -> None:
     """Draws counts as bars on a logarithmic axis."""
     _plain(axis)
-    axis.bar(places, counts, width, color=_BARS)
+    axis.bar(positions, counts, width, color=_BARS)
     axis.set_yscale("log")
     # Leaves room for a number above the highest bar.
     axis.set_ylim(0.7, 8.0 * max(counts, default=1))

@@ -31,16 +31,16 @@ class Page:
     def write(self, x: float, y: float, text: str, **style: Any) -> Text:
         """Writes a text that is vertically centred at `y` unless the style overrides it."""
         width, height = self._size
-        place = x / width, 1 - y / height
-        written = self.figure.text(*place, text, fontsize=SMALL, va="center", parse_math=False)
+        position = x / width, 1 - y / height
+        written = self.figure.text(*position, text, fontsize=SMALL, va="center", parse_math=False)
         written.set(**style)
         return written
 
     def axes(self, x: float, y: float, wide: float, tall: float) -> Axes:
         """Adds axes that fill the rectangle with the given upper left corner and size."""
         width, height = self._size
-        place = (x / width, 1 - (y + tall) / height, wide / width, tall / height)
-        return self.figure.add_axes(place)
+        position = (x / width, 1 - (y + tall) / height, wide / width, tall / height)
+        return self.figure.add_axes(position)
 
 
 def writable(text: str) -> str:

@@ -45,14 +45,14 @@ def class_colouring(labels: NDArray) -> tuple[Colouring, list[tuple[int, str]]]:
         The colouring, and label and colour of each class for the legend; no entries for a single
         class or more than seven classes.
     """
-    found = np.unique(labels)
-    most = max(1, int(found[-1]))
-    if len(found[found > 0]) <= 1:
+    distinct = np.unique(labels)
+    most = max(1, int(distinct[-1]))
+    if len(distinct[distinct > 0]) <= 1:
         colours = ["#000000"] * most + ["#FFFFFF"]
         return Colouring(ListedColormap(colours), Normalize(0, most)), []
     if most <= len(CLASSES):
         colours = ["#000000", *CLASSES[:most]]
-        used = [(int(label), colours[label]) for label in found if label > 0]
+        used = [(int(label), colours[label]) for label in distinct if label > 0]
         return Colouring(ListedColormap(colours), Normalize(0, most)), used
     return Colouring(colormaps["cividis"], Normalize(0, most)), []
 

@@ -151,7 +151,7 @@ def estimate_modes(
         >>> [(e.chosen, e.drawn.value, e.num_modes) for e in metrics.estimate_modes(modes, ["p1"])]
         [(0.5, 0.5, 4), (1.0, 1.0, 1)]
     """
-    chosen, *found = _as_shares(modes)
+    chosen, *estimated = _as_shares(modes)
     settings = Draws.of(draws, seed, level)
     as_patients(patients, chosen.shape[1])
     there = ~np.isnan(chosen)
@@ -161,7 +161,7 @@ def estimate_modes(
     for here in (group == number for number in np.unique(group[there])):
         drawn, held_out = (
             estimate(_sums_over_modes(shares, here), patients, settings, mean_of_sums)
-            for shares in found
+            for shares in estimated
         )
         result.append(ModeEstimate(float(chosen[here].mean()), drawn, held_out, int(here.sum())))
     return result
@@ -191,9 +191,9 @@ class OthersModes(NamedTuple):
             annotators: Indices of the A annotators among all annotators.
             num_annotators: Number G of all annotators.
         """
-        places = np.arange(len(self.chosen))
-        drawn = (self.nearest[:count, :, None] == places).mean(axis=0)
-        shares = np.stack([self.chosen, drawn, self.met[:, None] == places])
+        indices = np.arange(len(self.chosen))
+        drawn = (self.nearest[:count, :, None] == indices).mean(axis=0)
+        shares = np.stack([self.chosen, drawn, self.met[:, None] == indices])
         result = np.full((3, num_annotators, num_annotators), np.nan)
         result[:, annotators[:, None], annotators] = np.where(np.isnan(self.chosen), np.nan, shares)
         return result.reshape(3, num_annotators * num_annotators)
@@ -251,9 +251,9 @@ def _sums_over_modes(shares: NDArray[np.float64], here: NDArray[np.bool_]) -> ND
 
 def _equally_chosen(chosen: NDArray[np.float64]) -> NDArray[np.intp]:
     """Index of the group of each share `[M]`, in ascending order of the shares."""
-    distinct, place = np.unique(chosen, return_inverse=True)
+    distinct, index = np.unique(chosen, return_inverse=True)
     number = np.cumsum(np.diff(distinct, prepend=-1.0) > _ROUNDING)
     if len(np.unique(number)) > _MOST_SHARES:
         part = np.floor(distinct * _MOST_SHARES + _ROUNDING)
         number = np.minimum(part, _MOST_SHARES - 1).astype(np.intp)
-    return np.asarray(number[place])
+    return np.asarray(number[index])

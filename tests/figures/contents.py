@@ -25,12 +25,12 @@ def pictures(figure):
 
 
 def notes(figure):
-    """What is written on panels."""
+    """Texts on the panels."""
     return [text.get_text() for axis in figure.axes if axis.images for text in axis.texts]
 
 
 def beside(figure):
-    """What is written beside the panels."""
+    """Texts beside the panels."""
     return [text.get_text() for text in figure.texts if text.get_text()]
 
 

@@ -1,4 +1,4 @@
-"""Augmentations beside what they were made from."""
+"""The grid of images and their augmentations."""
 
 import numpy as np
 import pytest

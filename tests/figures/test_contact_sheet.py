@@ -1,4 +1,4 @@
-"""The contact sheet: outlines, captions, legend, and what fits where."""
+"""The contact sheet: outlines, captions, legend and layout."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The reference's grid: its panels, the window they show, the colours of classes."""
+"""The hypothesis grid: panels, windows and colours of classes."""
 
 import numpy as np
 import pytest

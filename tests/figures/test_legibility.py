@@ -1,4 +1,4 @@
-"""What is printed can be read at the size of a page."""
+"""Printed figures are legible at the size of a page."""
 
 import numpy as np
 import pytest

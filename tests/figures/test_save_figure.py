@@ -1,4 +1,4 @@
-"""Files of figures are whole."""
+"""Figures are written atomically."""
 
 import contextlib
 import zlib

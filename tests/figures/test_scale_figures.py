@@ -1,4 +1,4 @@
-"""Samples of several ways of drawing, as a page and as an animation."""
+"""Samples of several settings as a grid and as an animation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scores as figures: GED² by number of samples, calibration of pixels and of modes."""
+"""Figures of scores: GED² by number of samples, calibration of pixels and modes."""
 
 import numpy as np
 import pytest

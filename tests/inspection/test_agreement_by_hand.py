@@ -1,4 +1,4 @@
-"""How far annotators agree, worked out by hand and by the metrics."""
+"""Agreement of annotators, compared with values worked by hand and with the metrics."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hpunet import metrics
 from hpunet.data.labels import IGNORED
 from hpunet.inspection.agreement import Agreement
 from hpunet.inspection.text_report import agreement_tables
-from tests.inspection.own_folder import example
+from tests.inspection.annotated_folder import example
 
 # 4 pixels, 2 of them, and none.
 WIDE, NARROW, NONE = ([[1, 1, 1, 1]], [[1, 1, 0, 0]], [[0, 0, 0, 0]])

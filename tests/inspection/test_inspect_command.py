@@ -1,4 +1,4 @@
-"""The command on folders, sound and broken."""
+"""The inspect command on valid and faulty annotated folders."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hpunet import inspect
-from tests.inspection.own_folder import configuration, picture, sound, square, write
+from tests.inspection.annotated_folder import configuration, picture, sound, square, write
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_crop_that_the_network_cannot_take_is_no_reason_not_to_look(inspected):
 
 
 def break_everything(root):
-    """Gives a part of each problem, by the file that has it."""
+    """Adds a fault of each kind and returns a part of each message by file."""
     write(root / "annotations/anna/p1/scan0.png", picture())
     write(root / "annotations/ben/p1/scan1.png", square(height=30))
     write(root / "annotations/ben/p1/orphan.png", square())

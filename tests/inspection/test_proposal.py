@@ -1,4 +1,4 @@
-"""A crop and a network that fit the images, and are accepted."""
+"""The proposed crop and network fit the images and are accepted."""
 
 import itertools
 import math

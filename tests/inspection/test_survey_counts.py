@@ -1,4 +1,4 @@
-"""What is counted: annotators, classes, sizes, extents and regions."""
+"""Statistics of a survey: annotators, classes, sizes, extents and regions."""
 
 import math
 
@@ -10,7 +10,7 @@ from hpunet.inspection.dataset_reader import prepared_reader
 from hpunet.inspection.json_report import as_json
 from hpunet.inspection.survey import survey_dataset
 from hpunet.inspection.text_report import annotators_table, as_text, classes_table, sizes_table
-from tests.inspection.own_folder import example, reader, square
+from tests.inspection.annotated_folder import example, reader, square
 
 EMPTY = np.zeros((4, 4))
 HALF = np.repeat([1, 0], 8).reshape(4, 4)

@@ -1,4 +1,4 @@
-"""The scores from their formulas: loops over sets of pixels in exact fractions, image by image."""
+"""Reference implementation of the scores: loops over sets of pixels in exact fractions."""
 
 import itertools
 import math
@@ -82,7 +82,7 @@ def ged(samples, annotations, weights, classes=None, unbiased=False):
 
 
 def hungarian_iou(samples, annotations, weights, classes=None):
-    """The best of all matchings, tried one by one, of masks repeated until they go round."""
+    """The best of all matchings, tried one by one, of masks repeated to equal numbers."""
     whole = math.lcm(len(samples), *(weight.denominator for weight in weights))
     rows = [s for s in samples for _ in range(whole // len(samples))]
     columns = [a for a, w in zip(annotations, weights, strict=True) for _ in range(int(w * whole))]

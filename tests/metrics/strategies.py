@@ -1,4 +1,4 @@
-"""Small random masks and conventions for hypothesis, and strips for cases worked by hand."""
+"""Strategies for small random masks and conventions, and strips for cases worked by hand."""
 
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ TENTHS = [0.0, 0.1, 0.2, 0.3, 0.5, 1.0]
 
 
 class Scored(NamedTuple):
-    """What is scored, and by which conventions."""
+    """Masks to score, and the conventions."""
 
     samples: np.ndarray
     annotations: np.ndarray

@@ -1,4 +1,4 @@
-"""Every score against slow loops over sets of pixels, under every convention."""
+"""Every score against the slow reference implementation, under every convention."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What modes say of samplers whose distribution is known."""
+"""Modes of samplers with a known distribution."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How much memory scores take: that of an image, not of all."""
+"""Scores take the memory of a single image."""
 
 import tracemalloc
 

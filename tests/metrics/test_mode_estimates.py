@@ -1,4 +1,4 @@
-"""How often modes are drawn by how often annotators chose them."""
+"""Estimates of the shares of modes, grouped by the chosen share."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Modes of cases worked out by hand."""
+"""Modes of cases worked by hand."""
 
 import math
 

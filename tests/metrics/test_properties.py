@@ -1,4 +1,4 @@
-"""What must hold for every set of masks, whatever the scores are."""
+"""Properties of the scores that hold for all sets of masks."""
 
 import numpy as np
 import pytest

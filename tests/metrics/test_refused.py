@@ -1,4 +1,4 @@
-"""What does not fit is refused in a message that names it."""
+"""Invalid arguments raise errors that name them."""
 
 import inspect
 

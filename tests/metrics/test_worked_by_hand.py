@@ -1,4 +1,4 @@
-"""Scores of cases small enough to be worked out in a comment."""
+"""Scores of cases small enough to work by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Names and captions of users are written as they are, whatever is in them."""
+"""Names and captions of users are written literally, with any characters."""
 
 import matplotlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""Folders of one's own images, and examples, made by hand."""
+"""Small annotated folders and examples made by hand."""
 
 import numpy as np
 from PIL import Image
@@ -39,7 +39,7 @@ def square(corner=8, side=10, height=40, width=48):
 
 
 def sound(root, patients=6):
-    """Two images a patient; anna marks all, ben nothing in odd ones and leaves out patient 0."""
+    """Two images per patient; anna marks all, ben no pixel of odd images and not patient 0."""
     for n in range(2 * patients):
         name = f"p{n // 2}/scan{n % 2}.png"
         write(root / "images" / name, picture(seed=n))
