@@ -117,6 +117,14 @@ def quick_compilation():
     del os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]
 
 
+@pytest.fixture(scope="module")
+def coarse_figures():
+    """Figures for print have a twentieth of their pixels, which take most of a test's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("hpunet.figures.saving"), "PRINT_RESOLUTION", 60)
+        yield
+
+
 @pytest.fixture
 def run_command(monkeypatch, capsys):
     """Runs a command's module in this process and gives exit code, stdout and stderr."""

@@ -15,9 +15,9 @@ from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
 from tests.commands import ROOT, run_here, run_process
-from tests.evaluation import judging
+from tests.evaluation import tiny_network
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
+pytestmark = pytest.mark.usefixtures("quick_compilation", "coarse_figures")
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -51,6 +51,12 @@ TINY = {
     "model.blocks_per_level": 1,
     "evaluation.num_images": 2,
     "evaluation.num_samples": 2,
+}
+
+SMALLER = {
+    "(8, 16, 32, 64, 64, 64, 64)": "(4, 4, 4)",
+    "(1, 1, 1)": "(1, 1)",
+    "range(120)": "range(24)",
 }
 
 
@@ -167,7 +173,7 @@ def scored_dir(lidc_dir):
     """What the README's commands of scoring read: runs and another tool's folders."""
     folder = lidc_dir.parent / "scored"
     for name in ("synthetic", "lidc"):
-        judging.write_workdir(folder / "runs" / name, folder / "prepared", num_test=2)
+        tiny_network.write_workdir(folder / "runs" / name, folder / "prepared", num_test=2)
     shutil.copytree(lidc_dir, folder / "DATA")
     shutil.copytree(lidc_dir / "val" / "gt", folder / "ANNOTATIONS")
     shutil.copytree(lidc_dir / "val" / "gt", folder / "PREDICTIONS")
@@ -198,7 +204,7 @@ def test_scoring_command_leaves_what_the_readme_says(command, scored_dir):
 
 @pytest.mark.parametrize("command", SAMPLING, ids=range(len(SAMPLING)))
 def test_sampling_command_leaves_what_the_readme_says(command, tmp_path):
-    judging.write_workdir(tmp_path / "runs" / "synthetic", tmp_path / "prepared", num_test=2)
+    tiny_network.write_workdir(tmp_path / "runs" / "synthetic", tmp_path / "prepared", num_test=2)
     write_png(tmp_path / "nodule.png", np.arange(21 * 34, dtype=np.uint8).reshape(21, 34))
     own = tmp_path / "runs" / "synthetic" / "weights.safetensors"
     # The published weights have a test of their own.
@@ -220,11 +226,11 @@ def test_commands_on_ones_own_images_leave_what_the_readme_says(tmp_path):
     commands = [name for line in OWN for name in re.findall(r"^python (?:-m )?(\S+)", line)]
     names = ("inspect", "train", "evaluate", "sample")
     assert commands == ["make_own.py", *(f"hpunet.{name}" for name in names)]
+    assert all(any(large in text for text in FILES.values()) for large in SMALLER)
     for name, text in FILES.items():
-        small = text.replace("(8, 16, 32, 64, 64, 64, 64)", "(4, 4, 4)").replace(
-            "(1, 1, 1)", "(1, 1)"
-        )
-        (tmp_path / name).write_text(small)
+        for large, small in SMALLER.items():
+            text = text.replace(large, small)
+        (tmp_path / name).write_text(text)
     few = {"num_steps": 2, "log_every": 1, "evaluate_every": 2, "data.num_workers": 0}
     few |= {"evaluation.num_images": 2, "evaluation.num_samples": 2}
     few |= {"model.convs_per_block": 1, "model.blocks_per_level": 1}
