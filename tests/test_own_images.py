@@ -11,8 +11,8 @@ from PIL import Image
 
 import hpunet
 from hpunet import evaluate, sample, train
-from hpunet.config import settings_of
 from hpunet.config.files import config_of_run
+from hpunet.config.settings import settings_of
 from hpunet.data.open import open_data
 from hpunet.evaluation.dataset_images import DatasetImages
 from hpunet.evaluation.scoring_set import evaluation_preprocessing
