@@ -64,6 +64,13 @@ def scale_animation(
     Raises:
         ValueError: If shapes, numbers of samples, window or seconds are invalid.
         OSError: If the folder is missing or the disk is full.
+
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import figures
+        >>> masks = np.eye(8, dtype=int)[None, None]
+        >>> figures.scale_animation(np.zeros((1, 8, 8)), {"samples": masks}, "scales.gif").name
+        'scales.gif'
     """
     if not samples_by_label:
         raise ValueError("samples_by_label is empty; it must hold at least one name and samples")

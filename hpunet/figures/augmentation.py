@@ -32,6 +32,14 @@ def augmentation_grid(
 
     Raises:
         ValueError: If the shapes do not match.
+
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import figures
+        >>> images, labels = np.zeros((2, 8, 8)), np.ones((2, 8, 8), int)
+        >>> figure = figures.augmentation_grid(images, labels, images[None], labels[None])
+        >>> [axes.get_title() for axes in figure.axes[:2]]
+        ['original', 'augmented 1']
     """
     images, results = np.asarray(images), np.asarray(augmented_images)
     masks = as_masks("labels", np.asarray(labels)[None], images.shape)[0]

@@ -41,6 +41,19 @@ def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) ->
 
     Raises:
         ValueError: If shapes do not match or there is no pixel.
+
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import figures, metrics
+        >>> samples, annotations = np.random.default_rng(0).integers(0, 2, (2, 4, 3, 8, 8))
+        >>> sums = metrics.calibration(samples, annotations)
+        >>> modes = metrics.held_out_frequencies(samples, annotations)
+        >>> figure = figures.calibration_plot(
+        ...     metrics.Calibration(*(part.sum(axis=0) for part in sums)),
+        ...     metrics.estimate_modes(modes, ["p1", "p1", "p2"]),
+        ... )
+        >>> print(figure.get_figwidth(), "inches")
+        7.0 inches
     """
     sums = Calibration(*(np.asarray(part, dtype=np.float64) for part in calibration))
     shapes = {part.shape for part in sums}

@@ -57,6 +57,16 @@ def contact_sheet(pictures: Sequence[Thumbnail], classes: Sequence[str] = ()) ->
 
     Raises:
         ValueError: If there is no image, or a mask does not match its image.
+
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import figures
+        >>> from hpunet.figures.contact_sheet import Thumbnail
+        >>> masks = {"anna": np.eye(8, dtype=int), "ben": np.zeros((8, 8), int)}
+        >>> thumbnail = Thumbnail("scan", "8 x 8 px", np.ones((8, 8, 1)), masks)
+        >>> figure = figures.contact_sheet([thumbnail])
+        >>> [text.get_text() for text in figure.texts]
+        ['scan', '8 x 8 px', 'ben: empty']
     """
     _check(pictures)
     annotators = sorted({name for picture in pictures for name in picture.masks}, key=_natural)

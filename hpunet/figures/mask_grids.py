@@ -57,6 +57,14 @@ def hypothesis_grid(
     Raises:
         ValueError: If shapes, captions or window are invalid.
 
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import figures
+        >>> masks = np.eye(8, dtype=int)[None, None]
+        >>> figure = figures.hypothesis_grid(np.zeros((1, 8, 8)), masks, masks)
+        >>> print(figure.get_figwidth(), "inches")
+        7.0 inches
+
     Reference: Kohl et al. 2019, notebook of the reference implementation.
     """
     sets = {"annotations": annotations, "samples": samples}
@@ -108,6 +116,15 @@ def scale_grid(
 
     Raises:
         ValueError: If shapes, captions or window are invalid, or `samples_by_label` is empty.
+
+    Example:
+        >>> import numpy as np
+        >>> from hpunet import figures
+        >>> masks = np.eye(8, dtype=int)[None, None]
+        >>> samples = {"full hierarchy": masks, "most local latent only": masks}
+        >>> figure = figures.scale_grid(np.zeros((1, 8, 8)), masks, samples)
+        >>> print(figure.get_figwidth(), "inches")
+        7.0 inches
     """
     if not samples_by_label:
         raise ValueError("samples_by_label is empty; it must hold at least one name and samples")

@@ -55,6 +55,12 @@ def ged_by_samples(
     Raises:
         ValueError: If `ged` is empty or an array is not of shape `[B]`.
 
+    Example:
+        >>> from hpunet import figures
+        >>> figure = figures.ged_by_samples({1: [0.8, 0.9], 16: [0.3, 0.4]}, {"other": {16: 0.3}})
+        >>> figure.axes[0].get_ylabel()
+        'GED² (lower is better)'
+
     Reference: Kohl et al. 2018, figure of GED² against the number of samples.
     """
     values = {n: np.asarray(ged[n], dtype=np.float64) for n in sorted(ged)}

@@ -20,6 +20,10 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If matplotlib does not support the format of the suffix.
         OSError: If the folder is missing or the disk is full.
+
+    Example:
+        >>> from hpunet import figures
+        >>> figures.save(figures.ged_by_samples({16: [0.3, 0.4]}), "ged.png")
     """
     with written_whole(path) as file:
         suffix = Path(path).suffix.lstrip(".")
@@ -40,6 +44,12 @@ def save_for_print(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, 
 
     Raises:
         OSError: If the folder is missing or the disk is full.
+
+    Example:
+        >>> from hpunet import figures
+        >>> paths = figures.save_for_print(figures.ged_by_samples({16: [0.3, 0.4]}), "ged")
+        >>> [path.name for path in paths]
+        ['ged.png', 'ged.pdf']
     """
     path = Path(path)
     png, pdf = (path.with_name(path.name + suffix) for suffix in (".png", ".pdf"))

@@ -52,6 +52,12 @@ def training_curves(metrics: Sequence[Mapping[str, Any]], *, kappa: float | None
     Raises:
         ValueError: If no line has a finite value of any of these keys.
 
+    Example:
+        >>> from hpunet import figures
+        >>> lines = [{"step": 1, "kl_sum": 2.0, "kl_0": 0.5}, {"step": 2, "kl_sum": 1.5}]
+        >>> [axes.get_title() for axes in figures.training_curves(lines).axes]
+        ['KL of all scales', 'KL of scale 0 (coarsest)']
+
     Reference: Kohl et al. 2019, figure of the training curves of ten runs.
     """
     keys = {key for line in metrics for key in line}
