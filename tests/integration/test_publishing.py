@@ -1,7 +1,6 @@
 """What is published: the wheel, the sdist and the public names."""
 
 import email
-import os
 import pydoc
 import re
 import shutil
@@ -9,19 +8,15 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
 import hpunet
+from tests.commands import ROOT, run_process
 
 pytest.importorskip("setuptools", minversion="77")
 
-ROOT = Path(__file__).parents[2]
 VERSION = hpunet.__version__
-# What is in a working tree and in no release.
-LEFT_OUT = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "*.part")
-LEFT_OUT += ("build", "dist", "runs")
 # Packages that users ask for by the name of an extra.
 EXTRAS = {
     "cuda": {"jax"},
@@ -45,11 +40,24 @@ TINY = {
 }
 
 
+def names_of_the_repository():
+    """The files that git tracks, or those that an unpacked sdist lists, whatever lies beside."""
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        words = ["git", "-C", str(ROOT), "ls-files", "-z"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return [name for name in done.stdout.split("\0") if (ROOT / name).is_file()]
+    listed = (ROOT / "hpunet.egg-info" / "SOURCES.txt").read_text(encoding="utf-8").splitlines()
+    return [name for name in listed if ".egg-info/" not in name and (ROOT / name).is_file()]
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A copy of the repository without what git ignores; building leaves files behind."""
+    """A copy of the repository; building leaves files behind."""
     copy = tmp_path_factory.mktemp("source") / "hpunet"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for name in names_of_the_repository():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
     return copy
 
 
@@ -141,22 +149,16 @@ def test_installed_elsewhere_the_wheel_trains_a_configuration_by_name(wheel, tmp
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     words = [f"--config.{name}={value}" for name, value in TINY.items()]
-    elsewhere = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "XLA_FLAGS": ""}
-    elsewhere["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
-    command = "import hpunet.train as t; from hpunet import command; print(t.__file__); "
+    words.append("--config.data.prepared_dir=prepared")
+    command = "import hpunet.train as t; from hpunet.cli import command; print(t.__file__); "
     command += "command.run(t.main)"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", command, "--config=synthetic", "--workdir=run", *words),
-            "--config.data.prepared_dir=prepared",
-        ],
-        cwd=tmp_path,
-        env=elsewhere,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_process(
+        ["-c", command, "--config=synthetic", "--workdir=run", *words],
+        tmp_path,
+        PYTHONPATH=str(tmp_path / "site"),
+        JAX_DISABLE_MOST_OPTIMIZATIONS="true",
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path / "site"))
     assert (tmp_path / "run" / "weights.safetensors").is_file()
 
