@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from hpunet.inference.sampling import NOT_FINITE, Sampler
 from hpunet.io.errors import UserError
 
+# Stands for IoU_rec of a model without a posterior.
+NO_RECONSTRUCTION = "IoU_rec: this model has no posterior and cannot reconstruct"
 # Images that a device draws at a time. Rounding may depend on it, so the number of devices does not
 # change it.
 UNIT = 4

@@ -40,11 +40,11 @@ def build_sampler(model: Model) -> Sampler:
     """The most likely class of every pixel of a model's samples and reconstructions."""
 
     def sample(
-        params: PyTree, keys: Key[Array, " B"], image: Array, num_samples: int, mean: Any = False
+        params: PyTree, keys: Key[Array, " B"], image: ArrayLike, num_samples: int, mean: Any = False
     ) -> Array:
         return _labels(model.sample(params, keys, image, num_samples=num_samples, mean=mean))
 
-    def reconstruct(params: PyTree, image: Array, labels: Array) -> Array:
+    def reconstruct(params: PyTree, image: ArrayLike, labels: ArrayLike) -> Array:
         segmentation = jax.nn.one_hot(labels, model.config.num_classes)
         return _labels(model.reconstruct(params, None, image, segmentation, mean=True))
 

@@ -247,7 +247,7 @@ class Model:
             >>> model = hpunet.build_model(config)
             >>> image, segmentation = np.zeros((1, 8, 8, 1), "f"), np.zeros((1, 8, 8, 2), "f")
             >>> params = model.init(jax.random.key(0), image, segmentation)
-            >>> encoded = model.network.encode(params, image)
+            >>> encoded = model.network.encode(params, jax.numpy.asarray(image))
             >>> keys = jax.random.split(jax.random.key(1), 1)
             >>> model.decode_sample(params, keys, encoded, 0, mean=[False]).shape
             (1, 8, 8, 2)

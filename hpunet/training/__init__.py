@@ -1,1 +1,1 @@
-"""How weights are learned."""
+"""Training: state, steps, loop, checkpoints, validation and logs."""

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: the last ones, to resume from, and the best one."""
+"""Checkpoints on disk: the last ones, for resuming, and the best one."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,22 +10,22 @@ from jaxtyping import PyTree
 
 from hpunet.io.errors import UserError
 from hpunet.training.state import TrainState
-from hpunet.training.workdir import BEST, LAST, saved_steps
+from hpunet.training.workdir import BEST, LAST, NEW_RUN, saved_steps
 
 NUM_LAST = 2
-# Two, because the newest best may be later than the last checkpoint and is then undone.
+# Two, because resuming from the last checkpoint removes a later best one.
 NUM_BEST = 2
-# What Orbax raises at folders that lack parts, were cut short or hold something else.
+# Raised by Orbax for folders that are incomplete, truncated or contain something else.
 UNREADABLE = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
 class LoopState(NamedTuple):
-    """What the loop carries beside the train state.
+    """The state of the loop, in addition to the train state.
 
     Attributes:
         best_ged: Lowest validation GED^2 so far, or None.
-        best_step: The step it was reached at, or None.
-        low_kl_steps: Steps in a row, up to now, with hardly any KL.
+        best_step: Step of the lowest GED^2, or None.
+        low_kl_steps: Number of consecutive steps, up to the current one, with almost no KL.
     """
 
     best_ged: float | None = None
@@ -34,13 +34,13 @@ class LoopState(NamedTuple):
 
 
 class Checkpoints:
-    """Writes states in the background; each appears whole or not at all."""
+    """Writes checkpoints in the background; each is complete or absent."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens `folder/last` and `folder/best`, making them if they are missing.
+        """Opens `folder/last` and `folder/best`, and creates missing folders.
 
         Raises:
-            UserError: If they cannot be made or read.
+            UserError: If the folders cannot be created or read.
         """
         self._last = _manager(folder / LAST, NUM_LAST)
         self._best = _manager(folder / BEST, NUM_BEST)
@@ -51,22 +51,23 @@ class Checkpoints:
         return self._last.latest_step()
 
     def save(self, state: TrainState, progress: LoopState) -> None:
-        """Starts to write a checkpoint to resume from, once an earlier one is written.
+        """Starts writing a checkpoint for resuming, after an earlier one is complete.
 
         Args:
-            state: One host's copy.
-            progress: The loop's.
+            state: One host's copy of the train state.
+            progress: The state of the loop.
 
         Raises:
-            RuntimeError: If there is one of this or a later step.
+            RuntimeError: If a checkpoint of this or a later step exists.
         """
         _save(self._last, state, progress)
 
     def save_best(self, state: TrainState, progress: LoopState) -> None:
-        """Writes the best checkpoint; returns when it is on disk.
+        """Writes the best checkpoint and returns when it is on disk.
 
-        A later `save` may then rely on it. An earlier `save` is finished first: until then the one
-        before it is what a killed run resumes from, and that may need the best one replaced here.
+        A later `save` may then refer to it. The method first waits for an earlier `save`: until
+        that is complete, a killed run resumes from the checkpoint before it, which may refer to the
+        best checkpoint that is replaced here.
         """
         self._last.wait_until_finished()
         self.forget_after(int(state.step) - 1)
@@ -77,35 +78,36 @@ class Checkpoints:
         """Reads a checkpoint.
 
         Args:
-            like: A state of the shapes that are expected.
-            step: Which; None for the newest.
+            like: A train state with the expected shapes.
+            step: Step of the checkpoint; None for the newest.
 
         Raises:
-            UserError: If it cannot be read, saying from which other step the run can resume.
+            UserError: If the checkpoint cannot be read. The message names the other step from which
+                the run can resume.
         """
         step = self.last_step if step is None else step
         others = [s for s in self._last.all_steps() if s != step]
-        advice = f"resume from step {max(others)}" if others else "start anew"
+        advice = f"resume from step {max(others)}" if others else "start from the beginning"
         return _restore(self._last, step, like, f"remove it to {advice}")
 
     def restore_best(self, like: TrainState, step: int) -> TrainState:
         """Reads the best checkpoint.
 
         Raises:
-            UserError: If it cannot be read.
+            UserError: If the checkpoint cannot be read.
         """
-        return _restore(self._best, step, like, "another --workdir starts anew")[0]
+        return _restore(self._best, step, like, f"use {NEW_RUN}")[0]
 
     def forget_after(self, step: int) -> None:
-        """Removes best checkpoints of steps that are to be done again, after `step`.
+        """Removes best checkpoints of steps after `step`, which the run will repeat.
 
-        Orbax would keep them, and refuse to save any of an earlier step.
+        Orbax would keep them, and would not save checkpoints of earlier steps.
         """
         for later in [s for s in self._best.all_steps() if s > step]:
             self._best.delete(later)
 
     def close(self) -> None:
-        """Waits until all is written."""
+        """Waits until all checkpoints are written."""
         self._last.close()
         self._best.close()
 
@@ -159,42 +161,42 @@ def _restore(
 
 
 def _check_shapes(state: PyTree, expected: PyTree) -> None:
-    """Refuses what Orbax lets pass: arrays of other shapes than are expected."""
+    """Raises ValueError for arrays of unexpected shapes, which Orbax accepts."""
     for (path, value), like in zip(
         jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(expected), strict=True
     ):
         if value.shape != like.shape or value.dtype != like.dtype:
             raise ValueError(
-                f"{jax.tree_util.keystr(path)} is {value.dtype} {value.shape}, expected is "
+                f"{jax.tree_util.keystr(path)} is {value.dtype} {value.shape}, expected "
                 f"{like.dtype} {like.shape}"
             )
 
 
 def to_numpy(state: TrainState) -> TrainState:
-    """The state in NumPy arrays, its key as key data."""
+    """Converts a state to NumPy arrays, and its key to key data."""
     if jax.numpy.issubdtype(state.key.dtype, jax.dtypes.prng_key):
         state = state._replace(key=jax.random.key_data(state.key))
     return jax.tree.map(np.asarray, state)
 
 
 def all_finite(tree: PyTree) -> bool:
-    """Whether every number of a NumPy tree is finite."""
+    """Returns whether all floating-point numbers of a NumPy tree are finite."""
     leaves: list[Any] = jax.tree.leaves(tree)
     return all(bool(np.isfinite(leaf).all()) for leaf in leaves if leaf.dtype.kind == "f")
 
 
 def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
-    """The weights of a checkpoint; nothing is written, so the run may be training.
+    """Reads the weights of a checkpoint, without writing; the run may still be training.
 
     Args:
-        folder: As for `Checkpoints`.
-        which: `best`, `last` or the number of a step.
+        folder: The folder of `Checkpoints`.
+        which: `best`, `last` or a step.
 
     Returns:
         The step, and Haiku's tree of NumPy arrays.
 
     Raises:
-        UserError: If there is no such checkpoint, or it cannot be read.
+        UserError: If the checkpoint does not exist or cannot be read.
     """
     steps = {name: saved_steps(folder / name) for name in (BEST, LAST)}
     wanted = int(which) if which.isdecimal() else max(steps[which], default=None)
@@ -208,4 +210,4 @@ def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
         return wanted, jax.tree.map(np.asarray, state["params"])
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{home / str(wanted)}: it cannot be read ({reason})") from error
+        raise UserError(f"{home / str(wanted)}: cannot be read ({reason})") from error

@@ -1,4 +1,4 @@
-"""The one place that knows that there is more than one device."""
+"""Devices and collective operations; no other module depends on the number of devices."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -19,17 +19,17 @@ AXIS = "devices"
 
 
 class Devices:
-    """The devices, of all hosts, that share each batch.
+    """The devices of all hosts, which share each batch.
 
     Attributes:
-        local: Those of this host.
-        num_devices: How many there are on all hosts.
-        host: Number of this host.
-        num_hosts: How many hosts there are.
+        local: Devices of this host.
+        num_devices: Number of devices of all hosts.
+        host: Index of this host.
+        num_hosts: Number of hosts.
     """
 
     def __init__(self, local: Sequence[jax.Device] | None = None) -> None:
-        """Takes all devices, or, on a single host, those given."""
+        """Uses all devices, or the given devices of a single host."""
         self.local = list(jax.local_devices() if local is None else local)
         self.num_devices = jax.device_count() if local is None else len(self.local)
         self.host = jax.process_index()
@@ -37,11 +37,11 @@ class Devices:
 
     @property
     def is_main(self) -> bool:
-        """Whether this host writes what is written once."""
+        """Whether this host writes the files of the run."""
         return self.host == 0
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Refuses a batch that the devices do not divide."""
+        """Raises UserError unless the devices can share the batch equally."""
         if batch_size % self.num_devices:
             below = batch_size // self.num_devices * self.num_devices
             near = f"{below} or " if below else ""
@@ -51,7 +51,7 @@ class Devices:
             )
 
     def collectives(self) -> Collectives:
-        """Gather and sum over all devices, inside of what `pmap` compiles; nothing on one."""
+        """Returns gather and sum over all devices, for use inside `pmap`; no-ops on one device."""
         if self.num_devices == 1:
             return SINGLE_DEVICE
         return Collectives(gather=_gather, sum=_sum, num_devices=self.num_devices)
@@ -59,63 +59,63 @@ class Devices:
     def pmap(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """Compiles `(state, batch) -> (state, scalars)` for all devices.
 
-        The state is given up to the step, but on CPUs; the scalars, equal on all devices, come
-        back once.
+        The state is donated, except on CPUs. The scalars are equal on all devices and are returned
+        without an axis of devices.
         """
         return jax.pmap(
             step,
             axis_name=AXIS,
             devices=self._explicit(),
-            # A CPU copies what it is given before it writes there: a gift costs more than it saves.
+            # A CPU copies donated arrays before it writes to them, so donation only costs time.
             donate_argnums=() if self.local[0].platform == "cpu" else 0,
             out_axes=(0, None),
         )
 
     def pmap_examples(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiles a function of a replicated tree and of one share of examples a device."""
+        """Compiles a function of a replicated tree and of examples that `split` has distributed."""
         return jax.pmap(function, devices=self.local)
 
     def _explicit(self) -> list[jax.Device] | None:
         return None if self.num_hosts > 1 else self.local
 
     def replicate(self, tree: Tree) -> Tree:
-        """A copy on each device of this host."""
+        """Copies a tree to each device of this host."""
         copies = jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * len(self.local)), tree)
         if self.num_hosts > 1:
             return copies
-        # As a step leaves them: laid out otherwise, the second step would be compiled anew.
+        # The sharding of a step's result. With any other, the second step would compile again.
         return jax.device_put(copies, NamedSharding(Mesh(self.local, (AXIS,)), PartitionSpec(AXIS)))
 
     def split(self, tree: Tree) -> Tree:
-        """Deals this host's examples out to its devices, in order."""
+        """Distributes this host's examples over its devices, in order."""
         return jax.tree.map(lambda x: x.reshape(len(self.local), -1, *x.shape[1:]), tree)
 
     def merge(self, tree: Tree) -> Tree:
-        """The examples of this host's devices, in order, as NumPy arrays; undoes `split`."""
+        """Concatenates the examples of this host's devices as NumPy arrays; inverts `split`."""
         return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree)
 
     def gather_hosts(self, tree: Tree) -> Tree:
-        """NumPy arrays of all hosts, stacked along a new first axis, on every host."""
+        """Stacks the arrays of all hosts along a new first axis, as NumPy arrays on every host."""
         if self.num_hosts == 1:
             return jax.tree.map(lambda x: np.asarray(x)[None], tree)
-        # As words of 32 bits: JAX would round what is wider.
+        # Viewed as 32-bit words, because JAX would convert wider dtypes to 32 bits.
         words = jax.tree.map(lambda x: np.array(x, order="C")[None].view(_word(x)), tree)
         gathered = multihost_utils.process_allgather(words)
         return jax.tree.map(lambda x, w: np.asarray(w).view(x.dtype)[:, 0], tree, gathered)
 
     def largest(self, number: int) -> int:
-        """The largest of all hosts' numbers; all hosts must ask at the same step."""
+        """Returns the maximum over all hosts; every host must call this at the same step."""
         return int(np.max(self.gather_hosts(np.asarray(number, np.int32))))
 
 
 def _sum(tree: Tree) -> Tree:
-    # As one vector: XLA joins only so many arrays, and so many bytes, of its own accord.
+    # A single vector, because XLA combines only a limited number of arrays and bytes by itself.
     flat, unravel = ravel_pytree(tree)
     return unravel(lax.psum(flat, AXIS))
 
 
 def _gather(tree: Tree) -> Tree:
-    # As one array of words of 32 bits, a row an example.
+    # A single array of 32-bit words, with one row per example.
     leaves, structure = jax.tree.flatten(tree)
     words = [lax.bitcast_convert_type(x, jnp.uint32).reshape(len(x), -1) for x in leaves]
     everyone = lax.all_gather(jnp.concatenate(words, axis=1), AXIS, tiled=True)
@@ -132,5 +132,5 @@ def _word(array: np.ndarray) -> np.dtype:
 
 
 def first(tree: Tree) -> Tree:
-    """The copy on this host's first device, as NumPy arrays."""
+    """Returns the copy on this host's first device, as NumPy arrays."""
     return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data)[0], tree)

@@ -1,4 +1,4 @@
-"""How training fails: a loss that is not finite, collapsed latents, too little memory."""
+"""Failures of training: losses that are not finite, collapsed latents, too little memory."""
 
 import contextlib
 import math
@@ -16,10 +16,10 @@ class TrainingDivergedError(UserError):
     """The loss or a weight is no longer finite."""
 
     def __init__(self, what: str, last_checkpoint: int | None) -> None:
-        """Says what is not finite, what is left, and what may help.
+        """Builds the message.
 
         Args:
-            what: The quantity and its step.
+            what: The quantity that is not finite, and its step.
             last_checkpoint: Step of the last good checkpoint, or None.
         """
         left = "none" if last_checkpoint is None else f"step {last_checkpoint}"
@@ -30,15 +30,16 @@ class TrainingDivergedError(UserError):
 
 
 def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int | None) -> None:
-    """Stops at a loss that is not finite.
+    """Checks that the loss of a step is finite.
 
     Args:
-        step: The step that gave it.
-        scalars: Its terms.
+        step: The step.
+        scalars: The loss and its terms.
         last_checkpoint: Step of the last good checkpoint, or None.
 
     Raises:
-        TrainingDivergedError: Naming step, terms and checkpoint.
+        TrainingDivergedError: If the loss is not finite. The message names step, terms and
+            checkpoint.
     """
     if math.isfinite(scalars["loss"]):
         return
@@ -48,13 +49,16 @@ def check_finite(step: int, scalars: Mapping[str, float], last_checkpoint: int |
 
 
 def count_low_kl(scalars: Mapping[str, float], steps_before: int) -> int:
-    """Steps in a row with hardly any KL at any scale, this one included; 0 without scales."""
+    """Counts consecutive steps, including this one, with almost no KL at every scale.
+
+    The count is 0 for models without latents.
+    """
     kls = [v for name, v in scalars.items() if name.startswith("kl_") and name != "kl_sum"]
     return steps_before + 1 if kls and max(kls) < COLLAPSED_KL else 0
 
 
 def collapse_report(step: int) -> str:
-    """The warning for latents that carry nothing."""
+    """Returns the warning for collapsed latents."""
     return (
         f"step {step}: the latents have collapsed: the KL of every scale has been below "
         f"{COLLAPSED_KL} nats for {COLLAPSED_STEPS} steps, so all samples look alike. Lower "
@@ -65,15 +69,16 @@ def collapse_report(step: int) -> str:
 
 @contextlib.contextmanager
 def explain_exhaustion(batch_size: int, precision: str, remat: bool) -> Iterator[None]:
-    """Turns a device's lack of memory into a one-line error; other errors pass through.
+    """Converts a device's out-of-memory error to a one-line error.
 
     Args:
-        batch_size: Images of a step.
-        precision: What the features are computed in.
-        remat: Whether the levels are computed twice instead of kept.
+        batch_size: Images per step.
+        precision: Number format of features.
+        remat: Whether levels are recomputed in the backward pass.
 
     Raises:
-        UserError: Naming the three values and what would need less.
+        UserError: If the device runs out of memory. The message names the three values and settings
+            that need less memory.
     """
     try:
         yield
@@ -81,10 +86,10 @@ def explain_exhaustion(batch_size: int, precision: str, remat: bool) -> Iterator
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         other = "" if precision == "bfloat16" else "--config.precision=bfloat16 or "
-        remedy = f"in another --workdir {other}--config.batch_size below {batch_size}"
+        remedy = f"{other}--config.batch_size below {batch_size}, in another --workdir"
         if not remat:
-            remedy = f"--config.remat=True, with which this run may resume, or {remedy}"
+            remedy = f"--config.remat=True, with which this run can resume; or {remedy}"
         raise UserError(
             f"config.batch_size={batch_size}, config.precision={precision}, config.remat={remat}: "
-            f"the device's memory does not suffice; less takes {remedy}"
+            f"the device is out of memory; these need less: {remedy}"
         ) from None

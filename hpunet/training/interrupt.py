@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag that the loop reads between two steps."""
+"""Records Ctrl-C and SIGTERM for the loop, which checks for them between steps."""
 
 import signal
 import sys
@@ -8,21 +8,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """While entered, notes the first signal; Ctrl-C after that breaks off at once.
+    """Context manager that records the first signal; a later Ctrl-C interrupts immediately.
 
     Attributes:
-        signal: The signal that came, or None.
+        signal: The first signal, or None.
     """
 
     def __init__(self) -> None:
-        """Notes nothing yet."""
+        """Starts without a signal."""
         self.signal: signal.Signals | None = None
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interrupt":
-        """Begins to note signals."""
+        """Installs the signal handlers."""
         for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+            self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -31,11 +31,11 @@ class Interrupt:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leaves signals as they were."""
+        """Restores the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.signal is None:
             self.signal = signal.Signals(number)

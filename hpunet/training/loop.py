@@ -1,4 +1,4 @@
-"""The training loop: one for all models."""
+"""The training loop, for all models."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,17 +28,17 @@ from hpunet.training.task import Task
 from hpunet.training.validation import Scorer, sample_figure
 from hpunet.training.workdir import CHECKPOINTS
 
-# Steps between two looks of several hosts at whether one of them was told to stop.
+# Steps between checks of several hosts whether one of them has received a signal.
 SIGNAL_EVERY = 10
 
 
 class Outcome(NamedTuple):
-    """How training ended.
+    """The result of training.
 
     Attributes:
-        state: The last state, one host's copy in NumPy arrays.
-        progress: Best score and its step.
-        signal: Number of the signal that ended it early, or None.
+        state: One host's copy of the last train state, as NumPy arrays.
+        progress: The state of the loop, with the best score and its step.
+        signal: Number of the signal that stopped training early, or None.
     """
 
     state: TrainState
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
 
 class Run:
-    """One run of training in one working directory."""
+    """A training run in a workdir."""
 
     def __init__(
         self,
@@ -62,19 +62,19 @@ class Run:
         schedule: optax.Schedule,
         init_params: PyTree | None = None,
     ) -> None:
-        """Takes up the last checkpoint of the directory, or starts anew.
+        """Restores the last checkpoint in the workdir, or initialises a new run.
 
         Args:
-            task: What is trained.
-            optimizer: Its updates.
-            config: How long, and when to do what.
+            task: The model and its loss.
+            optimizer: Computes updates of weights and objective variables.
+            config: Length of training and its intervals.
             workdir: Folder of the run; the same on all hosts.
-            devices: What to train on.
-            seed: Of weights and steps.
+            devices: The devices to train on.
+            seed: Seed of initial weights and steps.
             scorer: Scores the weights.
-            val_images: What it scores; None for no validation.
-            schedule: The learning rate, to be logged.
-            init_params: Weights to start from instead of fresh ones.
+            val_images: Images to score; None for no validation.
+            schedule: The learning rate of each step, for the log.
+            init_params: Weights to start from; None draws them.
         """
         self._config = config
         self._devices = devices
@@ -106,17 +106,17 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """Number of completed steps."""
         return self._step
 
     def train(self, batches: Iterator[Batch]) -> Outcome:
-        """Trains to the end, or until a signal comes, and leaves a checkpoint.
+        """Trains to the last step or until a signal, and saves a checkpoint.
 
         Args:
-            batches: This host's share of the batches from `step` on.
+            batches: This host's share of the batches, starting at `step`.
 
         Raises:
-            TrainingDivergedError: If a loss is not finite.
+            TrainingDivergedError: If a loss or a weight is not finite.
         """
         with Interrupt() as interrupt:
             try:
@@ -133,14 +133,14 @@ class Run:
         return Outcome(self._host_state(), self._progress, self._signal)
 
     def best_params(self) -> PyTree:
-        """The weights with the best validation score, or the last ones if there was none."""
+        """Returns the weights with the best validation score; without validation, the last ones."""
         state = self._host_state()
         if self._progress.best_step is None:
             return state.params
         return self._checkpoints.restore_best(state, self._progress.best_step).params
 
     def _steps(self, batches: Iterator[Batch], interrupt: Interrupt) -> None:
-        # The first step compiles: it says nothing of the speed.
+        # The first step includes compilation, so it is not part of the throughput.
         speed: Throughput | None = None
         while self._step < self._config.num_steps:
             batch = self._next(batches, interrupt)
@@ -150,7 +150,7 @@ class Run:
             self._step += 1
             self._bar()
             self._unread.append((self._step, scalars))
-            wait = self._must_wait(interrupt)
+            wait = self._must_read_all(interrupt)
             values = self._read(leave=0 if wait else 1)
             if speed is not None:
                 speed.count(len(batch.position) * self._devices.num_hosts)
@@ -165,13 +165,13 @@ class Run:
     def _next(self, batches: Iterator[Batch], interrupt: Interrupt) -> Batch | None:
         try:
             return next(batches)
-        # A signal to the whole group of processes ends the readers, too: the state is kept anyway.
+        # A signal to the process group also stops the reading processes; save the state anyway.
         except Exception:
             if interrupt.signal is None or self._devices.num_hosts > 1:
                 raise
             return None
 
-    def _must_wait(self, interrupt: Interrupt) -> bool:
+    def _must_read_all(self, interrupt: Interrupt) -> bool:
         config = self._config
         every = [config.log_every, config.checkpoint_every, config.evaluate_every]
         if self._devices.num_hosts > 1:
@@ -179,15 +179,19 @@ class Run:
         return interrupt.signal is not None or any(self._due(e) for e in every)
 
     def _read(self, leave: int) -> dict[str, float]:
-        """Watches the scalars of all steps but the newest ones; gives those of the last it read.
+        """Reads and checks the scalars of all steps except the newest `leave` ones.
 
-        Reading a step's scalars waits for it. One is left while the device goes on.
+        Reading the scalars of a step waits for the step. Leaving one step unread lets the device
+        compute meanwhile.
+
+        Returns:
+            The scalars of the last step that was read.
         """
         values: dict[str, float] = {}
         while len(self._unread) > leave:
             step, scalars = self._unread.pop(0)
             values = {name: float(v) for name, v in jax.device_get(scalars).items()}
-            self._watch(step, values)
+            self._check_scalars(step, values)
         return values
 
     def _after_step(self, interrupt: Interrupt) -> bool:
@@ -205,12 +209,12 @@ class Run:
     def _must_stop(self, interrupt: Interrupt) -> bool:
         number = int(interrupt.signal or 0)
         if self._devices.num_hosts > 1:
-            # Hosts must agree on step and signal, and asking costs time.
+            # Hosts must agree on step and signal, and each exchange takes time.
             number = self._devices.largest(number) if self._due(SIGNAL_EVERY) else 0
         self._signal = number or None
         return self._signal is not None
 
-    def _watch(self, step: int, values: Mapping[str, float]) -> None:
+    def _check_scalars(self, step: int, values: Mapping[str, float]) -> None:
         check_finite(step, values, self._last_saved)
         low = count_low_kl(values, self._progress.low_kl_steps)
         self._progress = self._progress._replace(low_kl_steps=low)

@@ -1,4 +1,4 @@
-"""What training reports: `metrics.jsonl`, TensorBoard's events and the text beside the bar."""
+"""Logs of training: `metrics.jsonl`, TensorBoard events and the text of the progress bar."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from hpunet.io.atomic import write_whole
 from hpunet.io.errors import UserError
 
 FILE = "metrics.jsonl"
-# Scalars that are shown while training goes on, and how they are called there.
-SHOWN = {"loss": "loss", "kl_sum": "KL", "lagrange_multiplier": "multiplier"}
+# Scalars in the text of the progress bar, with their labels.
+PROGRESS_SCALARS = {"loss": "loss", "kl_sum": "KL", "lagrange_multiplier": "multiplier"}
 
 
 class Throughput:
-    """Images per second since it was made."""
+    """Measures images per second since its creation."""
 
     def __init__(self) -> None:
         """Starts the clock."""
@@ -29,17 +29,17 @@ class Throughput:
         self._images = 0
 
     def count(self, images: int) -> None:
-        """Counts the images of one step more."""
+        """Adds the images of a step."""
         self._images += images
 
     def scalars(self) -> dict[str, float]:
-        """The rate under its name in the log."""
+        """Returns the rate by its name in the log."""
         return {"images_per_second": self._images / (time.perf_counter() - self._started)}
 
 
 def as_text(scalars: Mapping[str, float]) -> str:
-    """The newest scalars of a step in one line."""
-    known = {label: scalars[name] for name, label in SHOWN.items() if name in scalars}
+    """Formats the scalars of a step in one line."""
+    known = {label: scalars[name] for name, label in PROGRESS_SCALARS.items() if name in scalars}
     text = ", ".join(f"{label} {value:.4g}" for label, value in known.items())
     speed = scalars.get("images_per_second")
     return text if speed is None else f"{text}, {speed:.1f} images/s"
@@ -49,14 +49,14 @@ class MetricsLog:
     """Writes scalars to `metrics.jsonl` and TensorBoard, figures to TensorBoard."""
 
     def __init__(self, workdir: Path, first_step: int) -> None:
-        """Opens the log and cuts it back to what was done before `first_step`.
+        """Opens the log and removes the lines of steps that will be repeated.
 
         Args:
             workdir: Folder of the run.
-            first_step: The next step; lines of later steps are dropped, they will be done again.
+            first_step: Number of completed steps; lines of later steps are removed.
 
         Raises:
-            UserError: If there is a file of this name that is no log, or it cannot be written.
+            UserError: If the file exists and is not a log, or it cannot be written.
         """
         self._path = workdir / FILE
         try:
@@ -67,7 +67,7 @@ class MetricsLog:
         self._board = SummaryWriter(str(workdir), purge_step=first_step + 1)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Adds one line; what is not finite is written as null."""
+        """Adds a line; values that are not finite become null."""
         finite = {k: float(v) if math.isfinite(v) else None for k, v in scalars.items()}
         self._lines.write(json.dumps({"step": step, **finite}) + "\n")
         self._lines.flush()
@@ -82,32 +82,33 @@ class MetricsLog:
         self._board.add_image(name, np.asarray(canvas.buffer_rgba())[..., :3], step, None, "HWC")
 
     def close(self) -> None:
-        """Writes out what is buffered."""
+        """Flushes and closes the files."""
         self._lines.close()
         self._board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line that was cut short is left out.
+    """Reads the lines of a `metrics.jsonl`; an incomplete last line is skipped.
 
     Raises:
-        UserError: Naming file and line, if it cannot be read or a line is no object with a step.
+        UserError: If the file cannot be read, or a line is not a JSON object with a step. The
+            message names file and line.
     """
     try:
         *lines, last = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     metrics = [_read_line(path, number, line) for number, line in enumerate(lines, 1)]
-    # Written whole, the last line ends, too; a part of an object is never JSON.
+    # A complete file ends with a line break, and a part of an object is never valid JSON.
     return metrics + ([_read_line(path, len(lines) + 1, last)] if _is_json(last) else [])
 
 
 def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     value = json.loads(line) if _is_json(line) else None
     if not isinstance(value, dict) or type(value.get("step")) is not int:
-        shown = line[:40].decode(errors="replace")
+        start = line[:40].decode(errors="replace")
         raise UserError(
-            f"{path}, line {number}: {shown!r}; allowed are JSON objects with a whole number step"
+            f"{path}, line {number}: {start!r}; allowed are JSON objects with a whole number step"
         )
     return value
 
@@ -121,7 +122,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def cut_back(path: Path, last_step: int) -> None:
-    """Drops the lines of steps after `last_step`, and a line that was cut short."""
+    """Removes the lines of steps after `last_step`, and an incomplete last line."""
     if not path.exists():
         return
     kept = [line for line in read_metrics(path) if line["step"] <= last_step]

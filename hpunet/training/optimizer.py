@@ -1,4 +1,4 @@
-"""Adam, and how its rate changes over the course of training."""
+"""Adam and its learning rate schedules."""
 
 import optax
 
@@ -6,7 +6,7 @@ from hpunet.config.groups import OptimizerConfig
 
 
 def build_schedule(config: OptimizerConfig) -> optax.Schedule:
-    """The learning rate as a function of the step."""
+    """Builds the learning rate as a function of the step."""
     rate = config.learning_rate
     schedule = optax.constant_schedule(rate)
     if config.schedule == "piecewise":
@@ -22,10 +22,10 @@ def build_schedule(config: OptimizerConfig) -> optax.Schedule:
 
 
 def build_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
-    """Adam at the scheduled rate, on all weights as one vector.
+    """Builds Adam with the scheduled learning rate, applied to all weights as one vector.
 
-    The same numbers as array by array, but a few large operations instead of thousands of small
-    ones, which take longer to compile, to load and, on any device, to start.
+    The results equal those of separate arrays. A few large operations replace thousands of small
+    ones, which take longer to compile, to load and to launch.
 
     Reference: Kingma and Ba 2015; `optax.adam`.
     """

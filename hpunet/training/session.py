@@ -1,4 +1,4 @@
-"""Builds a run from its settings, trains, and leaves its results in the working directory."""
+"""Builds a run from its configuration, trains, and writes the results to the workdir."""
 
 import re
 import sys
@@ -40,13 +40,13 @@ class Session(NamedTuple):
     """The parts of a run.
 
     Attributes:
-        settings: Of the run.
-        dataset: What it learns from.
-        model: Draws the samples.
-        task: What is trained.
-        devices: What it is trained on.
+        settings: Settings of the run.
+        dataset: The data set.
+        model: The model.
+        task: The model and its loss.
+        devices: The devices to train on.
         scorer: Scores the weights.
-        val_images: Images that are scored in training, or None without validation.
+        val_images: Images to score during training, or None without validation.
     """
 
     settings: Settings
@@ -59,18 +59,18 @@ class Session(NamedTuple):
 
 
 def train(config: ConfigDict, workdir_name: str, init_weights: str | None = None) -> int:
-    """Trains, or resumes training, and leaves weights, figures and, if known, the truth.
+    """Trains a model, or resumes training, and writes weights, figures and a report.
 
     Args:
         config: The configuration.
         workdir_name: Folder of the run.
-        init_weights: Weights file or name to start from instead of fresh weights.
+        init_weights: Weights file, or name of published weights, to start from; None draws them.
 
     Returns:
         The exit code: 0, or 128 + n after signal n.
 
     Raises:
-        UserError: If something that the user gave is wrong.
+        UserError: If configuration, workdir, weights or data are not valid.
     """
     settings = settings_of(config)
     compilation_cache.use()
@@ -99,15 +99,16 @@ def train(config: ConfigDict, workdir_name: str, init_weights: str | None = None
 
 
 def connect(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Joins the other processes of a run, if there are any.
+    """Connects the processes of a distributed run.
 
     Args:
-        coordinator: `HOST:PORT` of process 0, `auto` to ask the cluster, or None for one process.
+        coordinator: `HOST:PORT` of process 0, `auto` to detect it from the cluster, or None for a
+            single process.
         num_processes: Number of processes.
-        process_id: Number of this process.
+        process_id: Index of this process, from 0.
 
     Raises:
-        UserError: If the three do not fit each other, or the processes cannot be joined.
+        UserError: If the arguments are inconsistent, or the processes cannot be connected.
     """
     if coordinator is None:
         if num_processes is not None or process_id is not None:
@@ -134,7 +135,7 @@ def _initialize(coordinator: str, arguments: tuple[Any, ...]) -> None:
 def _open(settings: Settings, devices: Devices) -> Session:
     dataset = open_data(settings)
     if "train" not in dataset.splits:
-        raise UserError(f"data.dir={settings.data.dir}: it has no split train to learn from")
+        raise UserError(f"data.dir={settings.data.dir}: the data have no split train")
     model = build_model(settings.model)
     channels = dataset.splits["train"][0]["image"].shape[-1]
     task = build_task(
@@ -167,7 +168,7 @@ def _init_params(model: Model, init_weights: str) -> Params:
 
 
 def _record_data(dataset: Dataset, workdir: Path, flat: dict[str, Any]) -> None:
-    """Records which data the run is on, and prints the notes on them."""
+    """Records the data of the run in the workdir, and prints notes on them."""
     folder.claim(workdir, flat, dataset.checksum, dataset.intensities)
     if dataset.split_table:
         write_whole(workdir / folder.SPLITS, dataset.split_table.encode())

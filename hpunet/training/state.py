@@ -1,4 +1,4 @@
-"""All that training carries from step to step, and one step of it."""
+"""The train state, and a training step."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,15 +13,16 @@ from hpunet.training.task import Task
 
 
 class TrainState(NamedTuple):
-    """All that training carries.
+    """Everything that training carries from step to step.
 
     Attributes:
-        step: Steps done.
+        step: Number of completed steps.
         params: The weights.
-        variables: What the objective learns along with them, such as GECO's multiplier.
-        objective: What the objective carries, such as GECO's average.
-        optimizer: The optimiser's state, for the tree (params, variables).
-        key: Randomness of a step is this key, folded with the step and an example's index.
+        variables: Variables that the objective learns with the weights, such as GECO's multiplier.
+        objective: State of the objective, such as GECO's moving average.
+        optimizer: State of the optimizer for the tree `(params, variables)`.
+        key: Key of all steps. An example's key is this key folded with the step, then with the
+            position of the example in the batch.
     """
 
     step: Int[Array, ""]
@@ -33,7 +34,7 @@ class TrainState(NamedTuple):
 
 
 def keys_of(seed: int) -> tuple[Key[Array, ""], Key[Array, ""], Key[Array, ""]]:
-    """The keys of a run: of first weights, of the steps, and of the samples that are scored."""
+    """Returns the keys of a run: of initial weights, of the steps, and of validation samples."""
     init_key, step_key, score_key = jax.random.split(jax.random.key(seed), 3)
     return init_key, step_key, score_key
 
@@ -44,13 +45,13 @@ def init_state(
     seed: int,
     params: PyTree | None = None,
 ) -> TrainState:
-    """The state before the first step.
+    """Creates the state before the first step.
 
     Args:
-        task: What is trained.
-        optimizer: Its updates.
-        seed: Of the weights and of every step's randomness.
-        params: Weights to start from instead of fresh ones.
+        task: The model and its loss.
+        optimizer: Computes updates of weights and objective variables.
+        seed: Seed of the initial weights and of all steps.
+        params: Weights to start from; None draws them.
     """
     init_key, key, _ = keys_of(seed)
     variables, objective = task.init_objective()
@@ -62,11 +63,11 @@ def init_state(
 def build_step(
     task: Task, optimizer: optax.GradientTransformation, collectives: Collectives
 ) -> Callable[[TrainState, Any], tuple[TrainState, Scalars]]:
-    """A step of training as a pure function `(state, batch) -> (state, scalars)`.
+    """Builds a training step, a pure function `(state, batch) -> (state, scalars)`.
 
     Args:
-        task: What is trained.
-        optimizer: Turns gradients of (params, variables) into updates.
+        task: The model and its loss.
+        optimizer: Computes updates from the gradients of `(params, variables)`.
         collectives: The devices that share the batch.
     """
 

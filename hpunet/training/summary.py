@@ -1,4 +1,4 @@
-"""What a finished run leaves: weights, figures and, where it is known, how close to the truth."""
+"""The results of a finished run: weights, figures and a report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from hpunet.data.dataset import Dataset
 from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
 from hpunet.evaluation.truth import TruthReport, compare_with_truth
+from hpunet.inference.predictor import NO_RECONSTRUCTION
 from hpunet.inference.preprocessing import CroppedImages
 from hpunet.io.atomic import write_json
 from hpunet.models.base import ModelConfig
@@ -33,34 +34,34 @@ def write_summary(
     preprocessing: Mapping[str, Any],
     kappa: float | None,
 ) -> None:
-    """Writes the weights and the course of training.
+    """Writes the weights and the training curves.
 
     Args:
         workdir: Folder of the run.
-        params: The weights to keep.
-        network: Their network's shape.
-        preprocessing: How images become the network's input.
-        kappa: The target to be drawn into the course, or None.
+        params: The weights.
+        network: The settings of the model.
+        preprocessing: How images become the network's input, for the header of the weights file.
+        kappa: Target of the reconstruction loss, to draw into the curves, or None.
     """
     save_weights(workdir / folder.WEIGHTS, params, network, preprocessing)
-    course = figures.training_curves(read_metrics(workdir / FILE), kappa=kappa)
-    figures.save(course, workdir / folder.COURSE)
+    curves = figures.training_curves(read_metrics(workdir / FILE), kappa=kappa)
+    figures.save(curves, workdir / folder.TRAINING_CURVES)
 
 
 def write_augmented(
     workdir: Path, examples: Sequence[dict[str, Any]], crop: tuple[int, int], config: AugmentConfig
 ) -> None:
-    """Writes a figure of images and masks beside what augmentation makes of them.
+    """Writes a figure of images and masks with augmented versions of them.
 
     Args:
         workdir: Folder of the run.
-        examples: Of the training split, all of one size; each one's largest mask is shown.
-        crop: Height and width that the network sees, in pixels.
+        examples: Training examples of equal size; the figure shows the largest mask of each.
+        crop: Height and width of the network's input, in pixels.
         config: Ranges of the deformations.
     """
     image = np.stack([example["image"] for example in examples]).astype(np.float32)
-    shown = [without_ignored(example["annotations"])[0] for example in examples]
-    labels = np.stack([max(masks, key=np.count_nonzero) for masks in shown])
+    all_masks = [without_ignored(example["annotations"])[0] for example in examples]
+    labels = np.stack([max(masks, key=np.count_nonzero) for masks in all_masks])
     keys = jax.random.split(jax.random.key(0), (AUGMENTED_COLUMNS, len(examples)))
     deform = jax.vmap(lambda key, x, y: augment(key, x, y, crop, config), (0, None, None))
     images, masks = jax.jit(deform)(keys, image, labels)
@@ -69,24 +70,24 @@ def write_augmented(
 
 
 def write_samples(workdir: Path, images: CroppedImages, scored: ValidationScores) -> None:
-    """Writes the figure of images, annotators' masks, samples and their standard deviation."""
+    """Writes a figure of images, annotators' masks, samples and their standard deviation."""
     figures.save(sample_figure(images, scored), workdir / folder.SAMPLES)
 
 
 def write_report(
     workdir: Path, dataset: Dataset, split: str, images: CroppedImages, scored: ValidationScores
 ) -> str:
-    """Writes the scores, and how far they are from the truth if that is known, as JSON.
+    """Writes the scores as JSON, with a comparison to the true distribution if it is known.
 
     Args:
         workdir: Folder of the run.
-        dataset: What was scored on.
+        dataset: The data set.
         split: Split of the images.
-        images: The images that were scored, `spread` over the split.
-        scored: Samples and scores of them.
+        images: The scored images, `spread` over the split.
+        scored: Samples and scores of the images.
 
     Returns:
-        The same as a text to be printed.
+        The report as text for the terminal.
     """
     means, num_samples = scored.means(), len(scored.samples)
     report = {
@@ -97,9 +98,10 @@ def write_report(
     }
     text = (
         f"Split {split}, {len(images.position)} images, {num_samples} samples: "
-        f"GED^2 {means['ged']:.4f}, Hungarian-matched IoU {means['hungarian_iou']:.4f}, "
-        f"IoU_rec {means['reconstruction_iou']:.4f}"
+        f"GED^2 {means['ged']:.4f}, Hungarian-matched IoU {means['hungarian_iou']:.4f}"
     )
+    rebuilt = means.get("reconstruction_iou")
+    text += f"\n{NO_RECONSTRUCTION}" if rebuilt is None else f", IoU_rec {rebuilt:.4f}"
     if dataset.truth is not None:
         truth = _compare(dataset, split, images, scored)
         report["truth"] = truth.as_json()

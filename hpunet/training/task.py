@@ -1,4 +1,4 @@
-"""What is trained, as the loop sees it: the loop knows no network."""
+"""A model and its loss, as the training loop uses them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,14 +26,14 @@ LossFunction = Callable[[PyTree, PyTree, PyTree, Batch, Key[Array, " B"], Collec
 
 
 class Task(NamedTuple):
-    """A model with its loss, its way of seeing data and its way of drawing.
+    """A model with its loss, preprocessing and sampler, as pure functions.
 
     Attributes:
         init: `key -> params`.
         init_objective: `() -> (variables, state)` of the objective.
         loss: `(params, variables, objective_state, batch, keys, collectives) -> Loss`, with one
-            key an example.
-        sampler: Draws and rebuilds.
+            key per example.
+        sampler: Draws samples and reconstructions.
     """
 
     init: Callable[[Key[Array, ""]], PyTree]
@@ -42,21 +42,24 @@ class Task(NamedTuple):
     sampler: Sampler
 
 
-def see(
+def preprocess_batch(
     batch: Batch,
     keys: Key[Array, " B"],
     crop: tuple[int, int],
     augmentation: AugmentConfig | None,
     intensities: Intensities = BYTES,
 ) -> tuple[Float[Array, "B h w C"], Int[Array, "B h w"]]:
-    """What the network sees of a batch: intensities and labels, deformed and cropped.
+    """Converts a batch to the network's input: intensities and labels, deformed and cropped.
 
     Args:
-        batch: As read.
-        keys: One key an example, for the deformation.
+        batch: Images as stored, and labels.
+        keys: One key per example, for the deformation.
         crop: Height and width of the result, in pixels.
-        augmentation: Ranges of the random deformations; None takes the central crop.
-        intensities: Which intensities the network sees for stored values.
+        augmentation: Ranges of the random deformations; None for the central crop.
+        intensities: How stored values become the network's intensities.
+
+    Returns:
+        Intensities `[B, h, w, C]` and labels `[B, h, w]`.
     """
     image = jnp.asarray(preprocess(batch.image, intensities))
     labels = jnp.asarray(batch.labels, jnp.int32)
@@ -75,17 +78,17 @@ def build_task(
     network: Network | None = None,
     intensities: Intensities = BYTES,
 ) -> Task:
-    """A model to be trained.
+    """Builds the task of training a model.
 
     Args:
-        model: Gives the first weights, and the samples.
-        loss_config: What is minimised.
-        crop: Height and width that the network sees, in pixels.
-        image_channels: Channels of the images.
-        augmentation: Ranges of the random deformations; None takes the central crop.
-        network: What the loss is computed of, with the weights of `model`: the same network in
-            another precision, for instance; None takes `model.network`.
-        intensities: How values as stored become what the network sees.
+        model: Draws initial weights and samples.
+        loss_config: The settings of the loss.
+        crop: Height and width of the network's input, in pixels.
+        image_channels: Number of channels of the images.
+        augmentation: Ranges of the random deformations; None for the central crop.
+        network: The network of the loss, which shares the weights of `model` but may have another
+            precision; None for `model.network`.
+        intensities: How stored values become the network's intensities.
     """
     num_classes = model.config.num_classes
 
@@ -116,13 +119,14 @@ def _build_loss(
         collectives: Collectives,
     ) -> Loss:
         pairs = jax.vmap(jax.random.split)(keys)
-        image, labels = see(batch, pairs[:, 0], crop, augmentation, intensities)
-        # An ignored pixel is of no class: to the posterior it shows nothing.
+        image, labels = preprocess_batch(batch, pairs[:, 0], crop, augmentation, intensities)
+        # Ignored pixels belong to no class, so the posterior's input is zero there.
         segmentation = jax.nn.one_hot(labels, model_config.num_classes)
-        noise = network.draw_noise(pairs[:, 1], crop)
+        noise_keys = pairs[:, 1]
+        noise = network.draw_noise(noise_keys, crop)
         gumbel = None
         if config.draws_pixels:
-            gumbel = draw_gumbel_noise(pairs[:, 1], model_config.num_scales, crop)
+            gumbel = draw_gumbel_noise(noise_keys, model_config.num_scales, crop)
         output = network.forward(params, image, segmentation, noise)
         return loss_of_pass(
             output,

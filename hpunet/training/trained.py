@@ -1,4 +1,4 @@
-"""The trained network of a run, for later commands."""
+"""Loads the trained network of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,15 @@ from hpunet.weights.file import check_finite, check_params
 
 
 def open_run(workdir: Path, which: str, settings: Settings) -> TrainedNetwork:
-    """The network of a run with the settings that it was trained with.
+    """Loads the network of a run with the run's preprocessing.
 
     Args:
         workdir: Folder of the run.
-        which: `best`, `last` or the number of a step.
-        settings: Of the run.
+        which: `best`, `last` or a step.
+        settings: Settings of the run.
 
     Raises:
-        UserError: If the run has no such weights, or they do not fit its settings.
+        UserError: If the weights do not exist, or do not fit the settings.
     """
     preprocessing = Preprocessing(
         data_intensities(workdir),
@@ -51,23 +51,23 @@ def open_run(workdir: Path, which: str, settings: Settings) -> TrainedNetwork:
 def from_workdir(
     workdir: Path, which: str, config: ModelConfig, preprocessing: Preprocessing
 ) -> TrainedNetwork:
-    """The network of a run.
+    """Loads the network of a run.
 
     Args:
         workdir: Folder of the run.
-        which: `best`, `last` or the number of a step.
-        config: The network's shape.
-        preprocessing: How images become its input.
+        which: `best`, `last` or a step.
+        config: The settings of the model.
+        preprocessing: How images become the network's input.
 
     Raises:
-        UserError: If the run has no such weights, or they do not fit the network.
+        UserError: If the weights do not exist, or do not fit the model.
     """
     model = build_model(config)
     checkpoints, weights = workdir / CHECKPOINTS, workdir / WEIGHTS
     if which == BEST and not saved_steps(checkpoints / BEST):
-        # Without validation, a run ends with its last weights.
+        # Without validation, the results of a run are its last weights.
         which = LAST
-    # The weights file is written when a run ends: a checkpoint is at least as new.
+    # The weights file is written at the end of a run, so checkpoints are at least as recent.
     if which == LAST and not saved_steps(checkpoints / LAST) and weights.is_file():
         place = str(weights)
         found = file.read(weights)

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, and the configuration and data that it belongs to."""
+"""The folder of a run: names of its files, and checks of its configuration and data."""
 
 import json
 import os
@@ -17,17 +17,19 @@ CHECKSUM, INTENSITIES = "data.checksum", "data.intensities"
 SPLITS = "splits.csv"
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"
-COURSE = "course.png"
+TRAINING_CURVES = "course.png"
 AUGMENTED = "augmented.png"
 REPORT = "report.json"
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
+# Advice at the end of messages.
+NEW_RUN = "another --workdir to start a new run"
 
 
 def of(text: str) -> Path:
-    """The folder that `--workdir` names.
+    """Converts the value of `--workdir` to a path; the folder need not exist.
 
     Raises:
-        UserError: If no folder can have that name.
+        UserError: If a folder cannot have this name.
     """
     if not text or "\0" in text:
         raise UserError(f"--workdir={text!r}: allowed is the name of a folder")
@@ -41,22 +43,23 @@ def of(text: str) -> Path:
 
 
 def of_run(text: str) -> Path:
-    """The folder that `--workdir` names, where a run has to be.
+    """Converts the value of `--workdir` to the path of an existing run.
 
     Raises:
-        UserError: If no folder can have that name, or it holds no run's configuration.
+        UserError: If a folder cannot have this name, or does not contain the configuration of a
+            run.
     """
     workdir = of(text)
     if not (workdir / CONFIG).is_file():
-        raise UserError(f"--workdir={workdir}: it is no run's folder, {CONFIG} is missing")
+        raise UserError(f"--workdir={workdir}: not the folder of a run, {CONFIG} is missing")
     return workdir
 
 
 def check_which(which: str) -> None:
-    """Makes sure that a value of `--checkpoint` can name weights of a run.
+    """Checks a value of `--checkpoint`.
 
     Raises:
-        UserError: If it is none of `best`, `last` and a step.
+        UserError: If it is not `best`, `last` or a step.
     """
     if not (which in (BEST, LAST) or which.isdecimal()):
         raise UserError(f"--checkpoint={which}: allowed are best, last and a step")
@@ -67,16 +70,16 @@ def check(
     config: Mapping[str, Any],
     changed_keys: Callable[[dict[str, Any], dict[str, Any]], list[str]],
 ) -> None:
-    """Makes sure that a run may start, or resume, in a folder; writes nothing.
+    """Checks that a run can start or resume in a folder, without writing.
 
     Args:
         workdir: The folder.
-        config: The configuration, by full keys.
-        changed_keys: Keys that differ between two configurations although they may not.
+        config: The configuration, by full names of keys.
+        changed_keys: Returns the keys that differ between two configurations and must not change.
 
     Raises:
-        UserError: If the folder belongs to a run of another configuration, or of one that is not
-            known, or cannot be written.
+        UserError: If the folder belongs to a run with another or an unknown configuration, or is
+            not writable.
     """
     check_writable(workdir, "--workdir")
     try:
@@ -93,8 +96,8 @@ def check(
     if changed:
         listed = ", ".join(f"{k} (was {old.get(k)!r}, now {new.get(k)!r})" for k in changed)
         raise UserError(
-            f"{workdir / CONFIG} is of a run with another configuration: {listed}; only "
-            f"{', '.join(FREE_KEYS)} may change, another --workdir starts anew"
+            f"{workdir / CONFIG} belongs to a run with another configuration: {listed}; only "
+            f"{', '.join(FREE_KEYS)} may change; use {NEW_RUN}"
         )
 
 
@@ -102,42 +105,42 @@ def _check_checkpoints(workdir: Path) -> None:
     top = workdir / CHECKPOINTS
     for folder in (top, top / LAST, top / BEST):
         if os.path.lexists(folder) and not folder.is_dir():
-            raise UserError(f"{folder}: it is no folder; another --workdir starts anew")
+            raise UserError(f"{folder}: is not a folder; use {NEW_RUN}")
     steps = saved_steps(top / LAST)
     if steps and not os.path.lexists(workdir / CONFIG):
         raise UserError(
-            f"{workdir / CONFIG} is missing beside checkpoints up to step {steps[-1]}: which "
-            "configuration the run had is unknown; another --workdir starts anew"
+            f"{workdir / CONFIG} is missing, but there are checkpoints up to step {steps[-1]}: the "
+            f"configuration of the run is unknown; use {NEW_RUN}"
         )
 
 
 def saved_steps(folder: Path) -> list[int]:
-    """Steps of the checkpoints in a folder of them, ascending; empty if there is no folder."""
+    """Returns the steps of the checkpoints in a folder, ascending; empty if it does not exist."""
     if not folder.is_dir():
         return []
-    # Orbax writes under another name and renames what is whole.
+    # Orbax writes under another name and renames complete checkpoints.
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
 
 
 def claim(
     workdir: Path, config: Mapping[str, Any], data_checksum: str, intensities: Intensities = BYTES
 ) -> None:
-    """Records in a folder that was checked which configuration and data it belongs to.
+    """Records the configuration and data of a run in its folder, after `check`.
 
     Args:
-        workdir: The folder; made if missing.
-        config: The configuration, by full keys.
-        data_checksum: Of the prepared data set.
-        intensities: Which intensities the network sees for stored values.
+        workdir: The folder; created if it is missing.
+        config: The configuration, by full names of keys.
+        data_checksum: Checksum of the prepared data set.
+        intensities: How stored values become the network's intensities.
 
     Raises:
-        UserError: If the run started with other data, or the folder cannot be written.
+        UserError: If the run was started with other data, or the folder is not writable.
     """
     old = _read_config(workdir / CONFIG) or {}
     if old.get(CHECKSUM, data_checksum) != data_checksum:
         raise UserError(
-            f"{workdir / CONFIG} is of a run on other data: their checksum was {old[CHECKSUM]}, "
-            f"now it is {data_checksum}; another --workdir starts anew"
+            f"{workdir / CONFIG} belongs to a run with other data: their checksum was "
+            f"{old[CHECKSUM]}, now it is {data_checksum}; use {NEW_RUN}"
         )
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -148,7 +151,7 @@ def claim(
 
 
 def data_checksum(workdir: Path) -> str | None:
-    """Checksum of the data that a run started with, if it is recorded.
+    """Returns the checksum of a run's data, or None if it is not recorded.
 
     Raises:
         UserError: If the run's configuration cannot be read.
@@ -157,16 +160,16 @@ def data_checksum(workdir: Path) -> str | None:
 
 
 def data_intensities(workdir: Path) -> Intensities:
-    """Which intensities the network of a run sees for stored values.
+    """Returns how stored values become the intensities of a run's network.
 
     Raises:
         UserError: If the run's configuration cannot be read.
     """
-    found = (_read_config(workdir / CONFIG) or {}).get(INTENSITIES, BYTES)
+    recorded = (_read_config(workdir / CONFIG) or {}).get(INTENSITIES, BYTES)
     try:
-        return Intensities.from_json(found)
+        return Intensities.from_json(recorded)
     except ValueError:
-        raise UserError(f"{workdir / CONFIG}: it has {INTENSITIES}={found!r}") from None
+        raise UserError(f"{workdir / CONFIG}: {INTENSITIES}={recorded!r} is not valid") from None
 
 
 def _read_config(path: Path) -> dict[str, Any] | None:
@@ -175,9 +178,7 @@ def _read_config(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({reason(error)}); another --workdir starts anew"
-        ) from None
+        raise UserError(f"{path}: cannot be read ({reason(error)}); use {NEW_RUN}") from None
     if not isinstance(config, dict):
-        raise UserError(f"{path}: it holds no JSON object; another --workdir starts anew")
+        raise UserError(f"{path}: is not a JSON object; use {NEW_RUN}")
     return with_current_names(config)

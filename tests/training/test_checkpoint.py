@@ -45,14 +45,16 @@ def test_newest_checkpoint_comes_back(checkpoints):
     assert progress == LoopState(best_step=5)
 
 
-# Orbax abandons its other reads when one fails, and Python says so when they are collected.
+# Orbax abandons its other reads when one fails, and Python warns when they are collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("part", ["progress/metadata", "state/manifest.ocdbt", "state/_METADATA"])
 def test_checkpoint_cut_short_is_named_with_the_one_before_it(checkpoints, tmp_path, part):
     save(checkpoints, 3, 5)
     path = tmp_path / "last" / "5" / part
     path.write_bytes(path.read_bytes()[:-20])
-    refusal(checkpoints, r"last/5: the checkpoint cannot be read .*remove it to go on from step 3$")
+    refusal(
+        checkpoints, r"last/5: the checkpoint cannot be read .*remove it to resume from step 3$"
+    )
 
 
 def test_checkpoint_without_its_parts_is_named_and_if_alone_the_run_starts_anew(
@@ -61,7 +63,9 @@ def test_checkpoint_without_its_parts_is_named_and_if_alone_the_run_starts_anew(
     (tmp_path / "last" / "7").mkdir()
     checkpoints.close()
     again = Checkpoints(tmp_path)
-    refusal(again, r"last/7: the checkpoint cannot be read .*; remove it to start anew$")
+    refusal(
+        again, r"last/7: the checkpoint cannot be read .*; remove it to start from the beginning$"
+    )
     again.close()
 
 
@@ -89,13 +93,13 @@ def test_stale_best_checkpoints_give_way(checkpoints, tmp_path):
     assert [p.name for p in (tmp_path / "best").iterdir()] == ["4"]
 
 
-def test_run_that_starts_anew_forgets_every_best_checkpoint(checkpoints, tmp_path):
+def test_run_that_starts_from_the_beginning_forgets_every_best_checkpoint(checkpoints, tmp_path):
     checkpoints.forget_after(0)
     checkpoints.save_best(state(4), LoopState())
     checkpoints.forget_after(0)
     assert not list((tmp_path / "best").iterdir())
     checkpoints.save_best(state(2), LoopState())
-    with pytest.raises(UserError, match=r"best/4: .*; another --workdir starts anew$"):
+    with pytest.raises(UserError, match=r"best/4: .*; use another --workdir to start a new run$"):
         checkpoints.restore_best(state(0), 4)
 
 

@@ -14,19 +14,20 @@ import pytest
 from hpunet.config.groups import ElboConfig, LoopConfig
 from hpunet.data.pipeline import training_batches
 from hpunet.io.errors import UserError
-from hpunet.training import loop, watch
+from hpunet.training import failures, loop
 from hpunet.training.checkpoint import Checkpoints
 from hpunet.training.devices import Devices
+from hpunet.training.failures import TrainingDivergedError
 from hpunet.training.loop import Run
 from hpunet.training.metrics_log import read_metrics
 from hpunet.training.state import build_step, init_state
 from hpunet.training.validation import Scorer
-from hpunet.training.failures import TrainingDivergedError
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-CONFIG = LoopConfig(num_steps=8, log_every=1, checkpoint_every=2, evaluate_every=3, num_samples=2)
+CONFIG = LoopConfig(num_steps=8, log_every=1, checkpoint_every=2, evaluate_every=3)
+NUM_SAMPLES = 2
 RATE = optax.constant_schedule(1e-2)
 SEED = 3
 
@@ -35,7 +36,7 @@ SEED = 3
 def parts(objective=None):
     task = tiny.task(objective)
     devices = Devices(jax.local_devices()[:1])
-    return task, devices, Scorer(task, CONFIG.num_samples, SEED, devices)
+    return task, devices, Scorer(task, NUM_SAMPLES, SEED, devices)
 
 
 def start(workdir, config=CONFIG, objective=None, validate=True, optimizer=None):
@@ -207,7 +208,7 @@ def broken_from(step):
 
 
 def test_weights_that_are_not_finite_stop_training_before_they_are_scored_or_saved(tmp_path):
-    config = LoopConfig(8, log_every=1, checkpoint_every=2, evaluate_every=3, num_samples=2)
+    config = LoopConfig(8, log_every=1, checkpoint_every=2, evaluate_every=3)
     message = r"weights are not finite after step 3; last good checkpoint: step 2; a lower"
     with pytest.raises(TrainingDivergedError, match=message):
         train(tmp_path, config, optimizer=broken_from(3))
@@ -230,7 +231,7 @@ def test_loss_that_is_not_finite_stops_training_naming_step_terms_and_checkpoint
 
 
 def test_collapse_is_reported_once_and_its_count_outlives_a_restart(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(watch, "COLLAPSED_KL", 1e30)
+    monkeypatch.setattr(failures, "COLLAPSED_KL", 1e30)
     monkeypatch.setattr(loop, "COLLAPSED_STEPS", 6)
     train(tmp_path, LoopConfig(4, 1, 4, 0), validate=False)
     assert "collapsed" not in capsys.readouterr().err

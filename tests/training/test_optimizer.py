@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hpunet.config.groups import OptimizerConfig
-from hpunet.io.errors import UserError
 from hpunet.training.optimizer import build_schedule
 
 TOLERANCE = 1e-6
@@ -51,5 +50,5 @@ def test_warm_up_climbs_in_a_line_to_the_schedules_rate():
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_key(settings, key):
-    with pytest.raises(UserError, match=rf"^optimizer\.{key}="):
+    with pytest.raises(ValueError, match=rf"^{key}="):
         OptimizerConfig(**settings)

@@ -1,4 +1,4 @@
-"""A device without memory left ends training in one line that says what needs less."""
+"""Training on a device without memory ends with one line that names what needs less."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import pytest
 
 from hpunet import train
 from hpunet.io.errors import UserError
+from hpunet.training import session
 from hpunet.training.failures import explain_exhaustion
 from tests import tiny_command
 
@@ -33,7 +34,7 @@ def test_settings_of_the_step_and_all_that_need_less_are_named():
 
 def test_what_is_in_use_already_is_no_remedy():
     message = message_of("bfloat16", True)
-    assert message.endswith("less takes in another --workdir --config.batch_size below 32")
+    assert message.endswith("these need less: --config.batch_size below 32, in another --workdir")
 
 
 def test_other_errors_of_a_device_pass():
@@ -45,7 +46,7 @@ def test_other_errors_of_a_device_pass():
 
 
 def test_train_command_ends_in_the_line(run_command, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "training_batches", lambda *_: (exhaust() for _ in range(1)))
+    monkeypatch.setattr(session, "training_batches", lambda *_: (exhaust() for _ in range(1)))
     settings = tiny_command.SETTINGS | {"data.prepared_dir": tmp_path / "data"}
     changes = [f"--config.{name}={value}" for name, value in settings.items()]
     run = f"--workdir={tmp_path / 'run'}"

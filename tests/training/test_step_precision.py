@@ -10,12 +10,12 @@ import pytest
 
 from hpunet.config.groups import GecoConfig, LossConfig
 from hpunet.config.keys import keys_of
+from hpunet.inference.preprocessing import preprocess
 from hpunet.models.base import PRECISIONS
 from hpunet.models.hierarchical.network import build_network
 from hpunet.models.model import build_model
 from hpunet.objectives.terms import SINGLE_DEVICE
 from hpunet.training.state import build_step, init_state
-from hpunet.inference.preprocessing import preprocess
 from hpunet.training.task import build_task
 from tests import tiny
 

@@ -41,13 +41,13 @@ def test_run_goes_on_in_the_folder_that_it_claimed(tmp_path):
 def test_file_in_place_of_the_checkpoints_is_refused(tmp_path, place):
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).touch()
-    refusal(tmp_path, rf"{place}: it is no folder; another --workdir")
+    refusal(tmp_path, rf"{place}: is not a folder; use another --workdir")
 
 
 @pytest.mark.parametrize("contents", ["[]", "3", "null", "{", ""])
 def test_config_that_is_no_json_object_is_refused(tmp_path, contents):
     (tmp_path / "config.json").write_text(contents)
-    refusal(tmp_path, r"config\.json: .*another --workdir starts anew")
+    refusal(tmp_path, r"config\.json: .*use another --workdir to start a new run")
 
 
 def test_folder_in_place_of_the_config_is_refused(tmp_path):
@@ -59,7 +59,7 @@ def test_checkpoints_of_an_unknown_configuration_are_refused(tmp_path):
     (tmp_path / "checkpoints" / "last").mkdir(parents=True)
     folder.check(tmp_path, CONFIG, changed_keys)
     (tmp_path / "checkpoints" / "last" / "12").mkdir()
-    refusal(tmp_path, r"config\.json is missing .*step 12: .*unknown; another --workdir")
+    refusal(tmp_path, r"config\.json is missing, .*step 12: .*unknown; use another --workdir")
 
 
 def test_changed_configuration_is_refused_by_key(tmp_path):
@@ -67,13 +67,13 @@ def test_changed_configuration_is_refused_by_key(tmp_path):
     refusal(tmp_path, r"seed \(was 1, now 0\)")
 
 
-def test_levels_may_be_computed_twice_when_a_run_goes_on_but_not_in_another_precision(tmp_path):
+def test_levels_may_be_recomputed_when_a_run_resumes_but_not_in_another_precision(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "precision": "bfloat16"}))
     folder.check(tmp_path, {**CONFIG, "precision": "bfloat16", "remat": True}, changed_keys)
-    refusal(tmp_path, r"precision \(was 'bfloat16', now .*only num_steps, remat and the")
+    refusal(tmp_path, r"precision \(was 'bfloat16', now .*only num_steps, .*remat, .* may change")
 
 
-def test_run_that_is_older_than_a_key_goes_on_at_its_default(tmp_path):
+def test_run_that_is_older_than_a_key_resumes_at_its_default(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     folder.check(tmp_path, {**CONFIG, "precision": "float32"}, changed_keys)
     newer = {**CONFIG, "precision": "bfloat16"}
