@@ -18,7 +18,7 @@ from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.weights.tensorflow.checkpoint_files import STATE_FILE
 
 SUFFIX = ".safetensors"
-# Not absl's common ones: two commands may be imported side by side.
+# Separate from absl's global flags: two commands may be imported in one process.
 FLAGS = flags.FlagValues()
 text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 boolean_flag = functools.partial(flags.DEFINE_boolean, flag_values=FLAGS)
@@ -26,30 +26,30 @@ GET_CONFIG = command.ConfigFlag(FLAGS)
 CHECKPOINT = text_flag(
     "checkpoint",
     None,
-    "TensorFlow checkpoint: its prefix, a file of it, its folder, an archive, a URL, or lidc.",
+    "TensorFlow checkpoint: its prefix, one of its files, its folder, an archive, a URL, or lidc.",
 )
 OUT = text_flag(
-    "out", None, f"Weights file, {SUFFIX}; with --to_reference the prefix of a checkpoint."
+    "out", None, f"Weights file, {SUFFIX}; with --to_reference, the prefix of a checkpoint."
 )
 SCOPE_FLAG = text_flag(
     "scope",
     None,
-    "What the names of the network's variables begin with; found if not given. With "
-    f"--to_reference the scope of the conversion or {HierarchicalConfig.reference_scope}.",
+    "Prefix of the names of the network's variables; detected if not given. With --to_reference, "
+    f"by default the scope of the conversion or {HierarchicalConfig.reference_scope}.",
 )
 TO_REFERENCE = boolean_flag(
-    "to_reference", False, "Writes a checkpoint of weights; needs hpunet[convert]."
+    "to_reference", False, "Converts weights to a checkpoint; needs hpunet[convert]."
 )
-WEIGHTS = text_flag("weights", None, "With --to_reference: weights file, or lidc.")
-OVERWRITE = boolean_flag("overwrite", False, "Replaces what --out names.")
+WEIGHTS = text_flag("weights", None, "Weights file, or lidc, for --to_reference.")
+OVERWRITE = boolean_flag("overwrite", False, "Replaces existing files at --out.")
 
 
 def main() -> None:
-    """Converts in one direction or the other and prints a report."""
+    """Converts in either direction and prints a report."""
     _check_flags()
     out = Path(OUT.value or "")
     settings = settings_of(GET_CONFIG()) if GET_CONFIG.given else None
-    # Here, because `--help` and mistakes must not wait for JAX.
+    # Imported late: `--help` and mistakes must not wait for JAX.
     from hpunet.weights.deepmind import files
 
     if TO_REFERENCE.value:
@@ -65,14 +65,14 @@ def main() -> None:
 def _hierarchical(model: ModelConfig) -> HierarchicalConfig:
     if not isinstance(model, HierarchicalConfig):
         raise UserError(
-            f"config.model.name={model.name!r}: allowed is {HierarchicalConfig.name!r}, whose "
-            "checkpoints are converted"
+            f"config.model.name={model.name!r}: allowed is {HierarchicalConfig.name!r}, the model "
+            "of the checkpoints"
         )
     return model
 
 
 def _check_flags() -> None:
-    """Refuses what is wrong with the command line alone, before anything is read."""
+    """Checks the flags before any file is read."""
     direction = "with --to_reference" if TO_REFERENCE.value else "without --to_reference"
     needed, refused = (WEIGHTS, CHECKPOINT) if TO_REFERENCE.value else (CHECKPOINT, WEIGHTS)
     if refused.value is not None:
@@ -94,9 +94,9 @@ def _check_out(out: Path) -> None:
     if not TO_REFERENCE.value and out.suffix != SUFFIX:
         raise UserError(f"--out={out}: allowed is the name of a file that ends in {SUFFIX}")
     if out.is_dir() or not out.name:
-        raise UserError(f"--out={out}: it is a folder, allowed is the name of what is to be in it")
+        raise UserError(f"--out={out}: is a folder; allowed is the name of a file in it")
     check_writable(out.parent, "--out")
-    # TensorFlow's file beside a checkpoint may name another one, which would be lost.
+    # TensorFlow's state file in this folder may name another checkpoint, which would be lost.
     index = out.with_name(f"{out.name}.index")
     written = [index, out.with_name(STATE_FILE)] if TO_REFERENCE.value else [out]
     found = [path for path in written if path.exists()]

@@ -31,11 +31,11 @@ def test_converted_checkpoint_draws_and_rebuilds_as_the_reference(run_command, o
     code, printed, err = run_command(convert, f"--checkpoint={CHECKPOINT}", f"--out={out}")
     assert (code, err) == (0, "")
     assert "converted: 312 variables of model/HPUNet, 46,698 weights" in printed
-    assert "found from the shapes" in printed
+    assert "derived from the shapes" in printed
     assert "multiplier: 1 (" in printed
     assert "skipped: nothing" in printed
     (images,) = (line for line in printed.splitlines() if line.startswith("images: "))
-    assert "not known, so images will not be resampled; --config=lidc" in images
+    assert "unknown, so images will not be resampled; --config=lidc" in images
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     golden = golden_reference.load("small")
     model, params = hpunet.load(out)
@@ -116,7 +116,7 @@ def test_existing_file_is_replaced_only_if_asked_to(run_command, refusal_of, out
         (["--to_reference", "--weights=x", "--config=lidc"], "--config: the weights file has"),
         (["--checkpoint=none.ckpt", "--out=y.safetensors"], "none.ckpt: no such checkpoint"),
         (["--to_reference", "--weights=none", "--out=y"], "none: there is no such file"),
-        (["--to_reference", "--weights=x", "--out=."], "it is a folder"),
+        (["--to_reference", "--weights=x", "--out=."], "is a folder"),
         ([f"--checkpoint={CHECKPOINT}", "--out=y.safetensors", "--scope=a"], "--scope=a: allowed"),
         (["--checkpoint=x", "--out=/dev/null/y.safetensors"], "is no folder that can be written"),
     ],

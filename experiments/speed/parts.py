@@ -37,7 +37,7 @@ from hpunet.objectives.loss import build_objective, loss_of_pass
 from hpunet.objectives.terms import SINGLE_DEVICE
 from hpunet.runtime import memory as host_memory
 from hpunet.training.state import build_step, init_state
-from hpunet.training.task import see
+from hpunet.training.task import preprocess_batch
 
 REPEATS = 5
 FORM = "fast"
@@ -208,7 +208,7 @@ def around(network: Network) -> Iterator[Part]:
     image, labels = inputs.images(network.batch_size, size)
     keys = jax.random.split(jax.random.key(0), network.batch_size)
     batch = Batch(image, labels, np.arange(network.batch_size, dtype=np.int32))
-    augmented = functools.partial(see, crop=(size, size), augmentation=AugmentConfig())
+    augmented = functools.partial(preprocess_batch, crop=(size, size), augmentation=AugmentConfig())
     yield Part("augmentation", augmented, (batch, keys), gradients=0)
     shapes = variant.config.latent_shapes(size, size)
 
@@ -220,9 +220,7 @@ def around(network: Network) -> Iterator[Part]:
     segmentation = jax.nn.one_hot(labels, variant.config.num_classes)
     noise, gumbel = draw_noise(keys)
     forward = variant.model.network.forward
-    output = jax.eval_shape(
-        forward, variant.params, image / np.float32(255), segmentation, noise
-    )
+    output = jax.eval_shape(forward, variant.params, image / np.float32(255), segmentation, noise)
     output = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), output)
     variables, state = build_objective(variant.loss_config).init()
 

@@ -1,4 +1,4 @@
-"""Weights as safetensors files that say what network they belong to."""
+"""Weights files: safetensors with a header that describes the network."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from hpunet.models.base import ModelConfig
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, build_model
 from hpunet.weights import header
-from hpunet.weights.header import Header, shown
+from hpunet.weights.header import Header, printable
 
 HEADER = "hpunet"
 _COULD_NOT_READ = (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError)
@@ -28,14 +28,14 @@ Shapes = dict[tuple[str, str], tuple[int, ...]]
 
 
 class WeightsFile(NamedTuple):
-    """What a weights file holds.
+    """The contents of a weights file.
 
     Attributes:
-        path: Where it lies.
-        model: Built from the settings in the file.
-        params: Haiku's tree.
-        header: What it says of its weights.
-        checksum: Of the weights' names, shapes and values.
+        path: Path of the file.
+        model: The model, built from the settings in the header.
+        params: Haiku's tree of weights.
+        header: The header.
+        checksum: Checksum of the names, shapes and values of the weights.
     """
 
     path: Path
@@ -52,17 +52,17 @@ def save_weights(
     preprocessing: Mapping[str, Any],
     source: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes weights, and in the header all that a later command needs to know of them.
+    """Writes weights with a header that later commands need.
 
-    The file appears whole or not at all.
+    The file is complete or absent.
 
     Args:
-        path: Where to write.
-        params: Haiku's tree.
-        config: The network's shape.
+        path: Path of the file.
+        params: Haiku's tree of weights.
+        config: The settings of the model.
         preprocessing: How images become the network's input, such as intensity range, pixel
-            spacing and crop; anything that JSON holds.
-        source: Where converted weights come from; anything that JSON holds.
+            spacing and crop. The values must be valid JSON.
+        source: Origin of converted weights. The values must be valid JSON.
     """
     path = Path(path)
     tensors = {
@@ -72,63 +72,67 @@ def save_weights(
     }
     preprocessing = {**preprocessing, "image_channels": check.image_channels(params, config)}
     text = header.encode(config, preprocessing, source, params_checksum(params))
-    # Under one key: the order of several would differ from file to file.
+    # A single key, because the order of several keys would differ between files.
     contents = save(tensors, metadata={HEADER: text})
-    # Not by safetensors, whose files nobody else may read.
+    # safetensors would write a file that only its owner can read.
     write_whole(path, contents)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """What a weights file says of its weights, which are not read.
+    """Reads the header of a weights file, without the weights.
 
     Returns:
-        `network`, a `ModelConfig`; `preprocessing`, a dict; `source`, a dict for converted weights
-        and None for others.
+        `network`, a `ModelConfig`; `preprocessing`, a dict; and `source`, a dict for converted
+        weights or None.
 
     Raises:
-        UserError: If the file cannot be read or is no weights file.
+        UserError: If the file cannot be read or is not a weights file.
     """
     with _opened(path) as file:
-        said = _header(file, path)
-    return {"network": said.network, "preprocessing": said.preprocessing, "source": said.source}
+        entries = _header(file, path)
+    return {
+        "network": entries.network,
+        "preprocessing": entries.preprocessing,
+        "source": entries.source,
+    }
 
 
 def read(path: str | Path) -> WeightsFile:
-    """All that a file holds, in one reading.
+    """Reads and checks a weights file.
 
     Args:
         path: A safetensors file written by training or conversion.
 
     Raises:
-        UserError: If the file cannot be read or is damaged, or its arrays are not those of its
-            network, or no finite float32 numbers.
+        UserError: If the file cannot be read or is damaged, or its arrays do not fit its network
+            or are not finite float32 numbers.
     """
     with _opened(path) as file:
-        said = _header(file, path)
+        entries = _header(file, path)
         shapes: Shapes = {}
         for full_name in file.keys():  # noqa: SIM118
             array = file.get_slice(full_name)
             _check_type(path, full_name, array.get_dtype())
             shapes[_split(full_name)] = tuple(array.get_shape())
-        # Before anything is built or read, both of which may be too large.
-        _check_extent(path, said.network, shapes)
-        model = build_model(said.network)
+        # Checked first, because network or arrays of a bad file may be too large to build or read.
+        _check_extent(path, entries.network, shapes)
+        model = build_model(entries.network)
         check_shapes(shapes, model, str(path))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     tree = _tree(tensors)
-    found = params_checksum(tree)
-    if said.checksum not in (None, header.combine(said.text, found)):
-        raise UserError(f"{path}: damaged, its contents do not have the checksum in its header")
+    checksum = params_checksum(tree)
+    if entries.checksum not in (None, header.combine(entries.text, checksum)):
+        raise UserError(f"{path}: damaged, its contents do not match the checksum in its header")
     params = jax.tree.map(jnp.asarray, tree)
     check_finite(params, str(path))
-    _check_channels(path, said, model.image_channels(params))
-    return WeightsFile(Path(path), model, params, said, found)
+    _check_channels(path, entries, model.image_channels(params))
+    return WeightsFile(Path(path), model, params, entries, checksum)
 
 
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[Any]:
     if not Path(path).is_file():
-        kind = "it is a folder" if Path(path).is_dir() else "there is no such file"
+        kind = "is a folder" if Path(path).is_dir() else "there is no such file"
         raise UserError(f"{path}: {kind}; allowed is a weights file, .safetensors, or a name: lidc")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -137,7 +141,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
         raise
     except _COULD_NOT_READ as error:
         raise UserError(
-            f"{path}: not a readable weights file ({shown(error) or type(error).__name__})"
+            f"{path}: not a readable weights file ({printable(error) or type(error).__name__})"
         ) from error
 
 
@@ -160,12 +164,12 @@ def _tree(tensors: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]
 
 def _check_type(path: str | Path, name: str, dtype: str) -> None:
     if dtype != "F32":
-        raise UserError(f"{path}: {shown(name)} has type {dtype}; allowed is F32")
+        raise UserError(f"{path}: {printable(name)} has type {dtype}; allowed is F32")
 
 
-def _check_channels(path: str | Path, said: Header, channels: int) -> None:
-    """Refuses a header that names another number of image channels than the weights have."""
-    named = said.preprocessing.get("image_channels")
+def _check_channels(path: str | Path, entries: Header, channels: int) -> None:
+    """Raises UserError if the header and the weights differ in the number of image channels."""
+    named = entries.preprocessing.get("image_channels")
     if named not in (None, channels):
         raise UserError(
             f"{path}: its header has image_channels={named}; its network takes {channels}"
@@ -173,19 +177,22 @@ def _check_channels(path: str | Path, said: Header, channels: int) -> None:
 
 
 def _check_extent(path: str | Path, network: ModelConfig, shapes: Shapes) -> None:
-    """Refuses settings of a larger network than the arrays can be of."""
+    """Raises UserError if the network is too large for the number and sizes of the arrays."""
     least_arrays, least_width = network.least_extent
     widest = max((size for shape in shapes.values() for size in shape), default=0)
     if least_arrays > len(shapes) or least_width > widest:
-        raise UserError(f"{path}: its header's network is larger than its {len(shapes)} arrays are")
+        raise UserError(f"{path}: its header's network is too large for its {len(shapes)} arrays")
 
 
 def check_finite(params: Params, source: str) -> None:
-    """Refuses weights that hold NaN or infinity, naming the first.
+    """Checks that all weights are finite.
 
     Args:
-        params: Haiku's tree.
-        source: Where they come from, for the message.
+        params: Haiku's tree of weights.
+        source: Origin of the weights, for the message.
+
+    Raises:
+        UserError: If a weight is NaN or infinite. The message names the first.
     """
     for module, weights in params.items():
         for name, value in weights.items():
@@ -196,36 +203,42 @@ def check_finite(params: Params, source: str) -> None:
 
 
 def check_params(params: Params, model: Model, source: str) -> None:
-    """Refuses weights that are not those of the model, naming the first that differs.
+    """Checks that weights fit a model.
 
     Args:
-        params: Haiku's tree.
-        model: What they are to fit.
-        source: Where they come from, for the message.
+        params: Haiku's tree of weights.
+        model: The model.
+        source: Origin of the weights, for the message.
+
+    Raises:
+        UserError: If they do not. The message names the first weight that differs.
     """
-    found = {(m, n): v.shape for m, weights in params.items() for n, v in weights.items()}
-    check_shapes(found, model, source)
+    shapes = {(m, n): v.shape for m, weights in params.items() for n, v in weights.items()}
+    check_shapes(shapes, model, source)
 
 
 def check_shapes(shapes: Shapes, model: Model, source: str) -> None:
-    """Refuses weights by their shapes alone, as `check_params` does.
+    """Checks that the shapes of weights fit a model.
 
     Args:
-        shapes: Of every weight, by module and name.
-        model: What they are to fit.
-        source: Where they come from, for the message.
+        shapes: Shape of every weight, by module and name.
+        model: The model.
+        source: Origin of the weights, for the message.
+
+    Raises:
+        UserError: If they do not. The message names the first weight that differs.
     """
-    found = dict(shapes)
-    first = found.get(model.config.first_kernel)
+    remaining = dict(shapes)
+    first = remaining.get(model.config.first_kernel)
     if first is None or len(first) != 4 or first[2] < 1:
         raise UserError(f"{source}: its weights are not those of a {model.config.title}")
     for parameter in model.list_parameters(first[2]):
-        shape = found.pop((parameter.module, parameter.name), None)
+        shape = remaining.pop((parameter.module, parameter.name), None)
         if shape != parameter.shape:
             raise UserError(
                 f"{source}: {parameter.module}/{parameter.name} has shape {shape}, the network "
                 f"needs {parameter.shape}"
             )
-    if found:
-        module, name = next(iter(found))
-        raise UserError(f"{source}: {shown(f'{module}/{name}')} is no weight of the network")
+    if remaining:
+        module, name = next(iter(remaining))
+        raise UserError(f"{source}: {printable(f'{module}/{name}')} is not a weight of the network")

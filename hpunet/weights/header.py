@@ -1,4 +1,4 @@
-"""The header of a weights file: written, read and checked."""
+"""Encodes, decodes and checks the header of a weights file."""
 
 import dataclasses
 import hashlib
@@ -13,11 +13,11 @@ from hpunet.models.base import MODELS, ModelConfig
 FORMAT = "hpunet-1"
 # Files of earlier versions do not name their model.
 DEFAULT_NAME = "hierarchical"
-# Coarser than this no picture has a pixel left.
+# With more levels, no image has a pixel left at the coarsest one.
 MOST_LEVELS = 16
 _MOST_CHARACTERS = 1 << 24
-_LONGEST_SHOWN = 200
-_LARGEST = 1 << 20  # Pixels of a side, classes.
+_LONGEST_VALUE = 200
+_LARGEST = 1 << 20  # Upper bound of height and width in pixels, channels and classes.
 
 
 class Header(NamedTuple):
@@ -26,9 +26,9 @@ class Header(NamedTuple):
     Attributes:
         network: The settings of the model.
         preprocessing: How images become the network's input.
-        source: Where converted weights come from, or None.
-        checksum: Of the header's other entries and the weights; None in files of older versions.
-        text: The header's other entries as they stand in the file.
+        source: Origin of converted weights, or None.
+        checksum: Checksum of the other entries and the weights; None in files of older versions.
+        text: The other entries as JSON, which the checksum covers.
     """
 
     network: ModelConfig
@@ -44,7 +44,7 @@ def encode(
     source: Mapping[str, Any] | None,
     weights_checksum: str,
 ) -> str:
-    """The header as text, with a checksum over itself and the weights."""
+    """Encodes the header as JSON, with a checksum of its entries and the weights."""
     entries: dict[str, Any] = {
         "format": FORMAT,
         "network": {"name": network.name, **dataclasses.asdict(network)},  # type: ignore[call-overload]
@@ -56,34 +56,32 @@ def encode(
 
 
 def combine(text: str, weights_checksum: str) -> str:
-    """The checksum over a header's text and its weights' checksum."""
+    """Computes the checksum of a header's text and its weights' checksum."""
     return hashlib.sha256(f"{text}\n{weights_checksum}".encode()).hexdigest()
 
 
 def decode(text: str, path: str) -> Header:
-    """Reads a header, which may hold anything.
+    """Decodes and checks a header, which may come from an untrusted file.
 
     Args:
-        text: JSON.
-        path: The file, for messages.
+        text: The header as JSON.
+        path: Path of the file, for messages.
 
     Raises:
-        UserError: In one line, naming the entry.
+        UserError: If the header is not valid. The message has one line and names the entry.
     """
     entries = _read(text, path)
-    found = entries.pop("checksum", None)
+    checksum = entries.pop("checksum", None)
     unknown = set(entries) - {"format", "network", "preprocessing", "source"}
     if unknown:
-        raise UserError(
-            f"{path}: its header has an entry {shown(min(unknown))}, which is not known"
-        )
-    if not (found is None or isinstance(found, str)):
-        raise _wrong(path, "checksum", found, "a text")
+        raise UserError(f"{path}: its header has an unknown entry {printable(min(unknown))}")
+    if not (checksum is None or isinstance(checksum, str)):
+        raise _wrong(path, "checksum", checksum, "a text")
     network = _network(_object(entries, "network", path), path)
     preprocessing = _object(entries, "preprocessing", path)
     _check_preprocessing(preprocessing, path)
     source = _object(entries, "source", path) if "source" in entries else None
-    return Header(network, preprocessing, source, found, json.dumps(entries))
+    return Header(network, preprocessing, source, checksum, json.dumps(entries))
 
 
 def _object(entries: dict[str, Any], name: str, path: str) -> dict[str, Any]:
@@ -96,14 +94,14 @@ def _object(entries: dict[str, Any], name: str, path: str) -> dict[str, Any]:
 def _read(text: str, path: str) -> dict[str, Any]:
     if len(text) > _MOST_CHARACTERS:
         raise UserError(
-            f"{path}: its header has {len(text)} characters; allowed are {_MOST_CHARACTERS}"
+            f"{path}: its header has {len(text)} characters; allowed are at most {_MOST_CHARACTERS}"
         )
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: its header is no JSON ({shown(error)})") from None
+        raise UserError(f"{path}: its header is not JSON ({printable(error)})") from None
     if not isinstance(entries, dict) or entries.get("format") != FORMAT:
-        raise UserError(f"{path}: no weights of hpunet, expected format {FORMAT!r} in its header")
+        raise UserError(f"{path}: not a weights file of hpunet with header format {FORMAT!r}")
     return entries
 
 
@@ -117,16 +115,16 @@ def _network(settings: dict[str, Any], path: str) -> ModelConfig:
     known = {field.name for field in dataclasses.fields(kind)}
     if settings.keys() != known:
         wrong = min(settings.keys() ^ known)
-        problem = "missing" if wrong in known else "not known"
-        raise UserError(f"{path}: its header's network.{shown(wrong)} is {problem}")
+        problem = "missing" if wrong in known else "unknown"
+        raise UserError(f"{path}: its header's network.{printable(wrong)} is {problem}")
     try:
         network: ModelConfig = kind(**settings)
     except ValueError as error:
-        raise UserError(f"{path}: its header's network: {shown(error)}") from None
+        raise UserError(f"{path}: its header's network: {printable(error)}") from None
     if network.num_levels > MOST_LEVELS:
         raise UserError(
             f"{path}: its header's network has {network.num_levels} levels; allowed are "
-            f"{MOST_LEVELS} at most"
+            f"at most {MOST_LEVELS}"
         )
     return network
 
@@ -178,7 +176,7 @@ _PREPROCESSING: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def _check_preprocessing(preprocessing: dict[str, Any], path: str) -> None:
-    """Refuses what later commands could not work with; None says that something is not known."""
+    """Checks the entries that later commands use; None stands for an unknown value."""
     for name, (is_allowed, allowed) in _PREPROCESSING.items():
         value = preprocessing.get(name)
         if value is not None and not is_allowed(value):
@@ -186,12 +184,14 @@ def _check_preprocessing(preprocessing: dict[str, Any], path: str) -> None:
 
 
 def _wrong(path: str, name: str, value: Any, allowed: str) -> UserError:
-    return UserError(f"{path}: its header has {name}={shown(repr(value))}; allowed is {allowed}")
+    return UserError(
+        f"{path}: its header has {name}={printable(repr(value))}; allowed is {allowed}"
+    )
 
 
-def shown(value: object) -> str:
-    """A value from a file as a message shows it: one line, not too long, printable."""
+def printable(value: object) -> str:
+    """Formats a value from a file for a message: one printable line of limited length."""
     text = " ".join(str(value).split())
     if not text.isprintable():
         text = ascii(text)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

@@ -78,6 +78,21 @@ def load(name_or_path: str | Path) -> tuple[Model, Params]:
         UserError: If published weights cannot be fetched or kept, or are not those of the network;
             or if the file cannot be read or is damaged, or its arrays are not those of its
             network, or not finite float32 numbers.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import jax, numpy as np
+        >>> import hpunet
+        >>> from hpunet.weights.file import save_weights
+        >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+        >>> image, segmentation = np.zeros((1, 8, 8, 1), "f"), np.zeros((1, 8, 8, 2), "f")
+        >>> params = hpunet.build_model(config).init(jax.random.key(0), image, segmentation)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "weights.safetensors"
+        ...     save_weights(path, params, config, preprocessing={})
+        ...     model, params = hpunet.load(path)
+        >>> model.sample(params, jax.random.key(0), image, num_samples=4).shape
+        (4, 1, 8, 8, 2)
     """
     found = read(name_or_path)
     return found.model, found.params

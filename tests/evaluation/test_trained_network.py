@@ -99,7 +99,7 @@ def test_damaged_checkpoint_is_refused_by_name(run, tmp_path):
     for path in (workdir / "checkpoints" / "last" / "4" / "state").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    with pytest.raises(UserError, match=r"last/4: it cannot be read"):
+    with pytest.raises(UserError, match=r"last/4: cannot be read"):
         from_workdir(workdir, "last", tiny_network.CONFIG, PREPROCESSING)
 
 

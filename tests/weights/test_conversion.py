@@ -97,7 +97,9 @@ def test_checkpoint_of_something_else_is_refused(checkpoint):
 
 def test_shapes_of_no_network_ask_for_the_settings(checkpoint):
     bundle = checkpoint({FIRST: np.zeros((5, 5, 1, 2), np.float32)})
-    assert "no Hierarchical Probabilistic U-Net; --config gives the settings" in refusal(bundle)
+    assert "do not fit a Hierarchical Probabilistic U-Net; --config gives its settings" in refusal(
+        bundle
+    )
 
 
 @pytest.mark.parametrize("settings", [(), (tiny.CONFIG,)])
@@ -154,7 +156,7 @@ def test_settings_of_another_network_are_refused(checkpoint, variables):
 def test_superfluous_convolution_is_named(checkpoint, variables):
     variables[f"{SCOPE}/f_comb/conv_2d_99/w"] = np.zeros((1, 1, 2, 2), np.float32)
     message = refusal(checkpoint(variables))
-    assert f"variable {SCOPE}/f_comb/conv_2d_99/w is none of the network" in message
+    assert f"variable {SCOPE}/f_comb/conv_2d_99/w is not part of the network" in message
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -82,7 +82,9 @@ def test_classes_are_found_without_the_logits():
 )
 def test_shapes_of_other_networks_are_refused(change):
     shapes = dict(change(*item) for item in LIDC_SHAPES.items())
-    with pytest.raises(UserError, match="no Hierarchical Probabilistic U-Net; --config gives"):
+    with pytest.raises(
+        UserError, match="do not fit a Hierarchical Probabilistic U-Net; --config gives"
+    ):
         find_configs(shapes, SCOPE)
 
 
@@ -93,5 +95,5 @@ def test_network_of_absurdly_many_levels_is_refused():
         for part in ("prior", "posterior")
         for i, shape in enumerate(kernels)
     }
-    with pytest.raises(UserError, match="no Hierarchical"):
+    with pytest.raises(UserError, match="do not fit a Hierarchical"):
         find_configs(shapes, SCOPE)

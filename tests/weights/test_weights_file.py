@@ -101,7 +101,7 @@ def test_file_that_is_missing_or_no_safetensors_is_refused_by_name(tmp_path):
 @pytest.mark.parametrize("header", [None, {"format": "pt"}])
 def test_safetensors_of_others_are_refused(tmp_path, header):
     save_file({"a": np.zeros(2, np.float32)}, tmp_path / "other.safetensors", metadata=header)
-    with pytest.raises(UserError, match=r"other.safetensors: no weights of hpunet"):
+    with pytest.raises(UserError, match=r"other.safetensors: not a weights file of hpunet"):
         load(tmp_path / "other.safetensors")
 
 
@@ -109,7 +109,7 @@ def test_arrays_that_are_not_the_networks_are_refused_by_name(path, params):
     small = np.zeros((3, 3, 1, 1), np.float32)
     with pytest.raises(UserError, match=rf"{FIRST}/w has shape \(3, 3, 1, 1\), the network needs"):
         check_params(changed(params, FIRST, "w", small), MODEL, "file")
-    with pytest.raises(UserError, match="extra/w is no weight"):
+    with pytest.raises(UserError, match="extra/w is not a weight"):
         check_params(changed(params, "extra", "w", small), MODEL, "file")
     missing = {m: w for m, w in params.items() if not m.startswith("stitching")}
     with pytest.raises(UserError, match=r"stitching_decoder/.* has shape None"):
@@ -233,12 +233,12 @@ def test_header_without_end_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[" * 100_000 + "]" * 100_000, "its header is no JSON"),
-        ('{"format": ' * 100_000, "its header is no JSON"),
-        ("{'format': 'hpunet-1'}", "its header is no JSON"),
-        ('{"format": ' + "9" * 5000 + "}", "its header is no JSON"),
-        ('"hpunet-1"', "no weights of hpunet"),
-        ('{"format": "hpunet-2"}', "no weights of hpunet"),
+        ("[" * 100_000 + "]" * 100_000, "its header is not JSON"),
+        ('{"format": ' * 100_000, "its header is not JSON"),
+        ("{'format': 'hpunet-1'}", "its header is not JSON"),
+        ('{"format": ' + "9" * 5000 + "}", "its header is not JSON"),
+        ('"hpunet-1"', "not a weights file of hpunet"),
+        ('{"format": "hpunet-2"}', "not a weights file of hpunet"),
         ('{"format": "hpunet-1"}', "its header has network=None; allowed is a JSON object"),
     ],
     ids=lambda text: text[:20],
@@ -260,11 +260,11 @@ def test_parts_of_the_header_that_are_no_objects_are_refused(path, part, value):
 
 
 def test_entry_that_is_not_known_is_refused(path):
-    assert "an entry layers" in refusal(with_own(path, lambda own: own | {"layers": 3}))
+    assert "an unknown entry layers" in refusal(with_own(path, lambda own: own | {"layers": 3}))
 
 
 def test_setting_that_is_not_known_is_refused_in_one_line(path):
-    assert "network.a b is not known" in refusal(with_setting(path, "network", "a\nb", 3))
+    assert "network.a b is unknown" in refusal(with_setting(path, "network", "a\nb", 3))
 
 
 def test_setting_that_is_missing_is_refused(path):
@@ -307,7 +307,7 @@ def test_settings_that_are_absurd_or_anothers_are_refused_at_once(path, name, va
 def test_more_levels_than_any_picture_has_are_refused(path):
     with_setting(path, "network", "channels_per_block", [4] * 17)
     with_setting(path, "network", "down_channels_per_block", [2] * 17)
-    assert "has 17 levels; allowed are 16 at most" in refusal(path)
+    assert "has 17 levels; allowed are at most 16" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_source_comes_back(path, params):
 def test_arrays_of_odd_names_are_refused_in_one_line(path, params, name):
     arrays = {"odd": {name: np.zeros(2, np.float32)}}
     save_weights(path, params | arrays, tiny.CONFIG, PREPROCESSING)
-    assert "is no weight of the network" in refusal(path)
+    assert "is not a weight of the network" in refusal(path)
 
 
 def test_values_or_settings_changed_afterwards_are_noticed(path):

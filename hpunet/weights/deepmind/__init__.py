@@ -1,1 +1,1 @@
-"""Variables of DeepMind's checkpoints as parameters, and back."""
+"""Conversion between DeepMind's checkpoints and weights files."""

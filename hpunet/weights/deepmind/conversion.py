@@ -1,4 +1,4 @@
-"""The reference's checkpoints as weights of this network, and back."""
+"""Converts the reference's variables to weights of this network, and back."""
 
 import math
 import re
@@ -17,31 +17,31 @@ from hpunet.weights.deepmind.names import FIRST_VARIABLE, reference_names, varia
 from hpunet.weights.deepmind.shapes import MOST_CHANNELS, Shapes, find_configs
 from hpunet.weights.tensorflow.tensor_bundle import Bundle
 
-# Changes with whatever changes the weights that a checkpoint gives.
+# Increment this number if a change affects the weights that a conversion produces.
 CONVERSION = 1
 SCOPE = HierarchicalConfig.reference_scope
 MULTIPLIER = "snt_lagrange_multiplier/lagrange_multiplier/w"
-# At which the multiplier is 1.
+# Value of the variable for which the multiplier is 1.
 INITIAL_MULTIPLIER = math.log(math.e - 1)
 _OWN = re.compile(r"(prior|posterior|f_comb)/(conv_2d(_\d+)?|logits)/[wb]")
 
 
 class Multiplier(NamedTuple):
-    """The variable behind GECO's multiplier, which is `softplus(value)**2`."""
+    """The variable of GECO's multiplier; the multiplier is `softplus(value)**2`."""
 
     name: str
     value: float
 
 
 class Converted(NamedTuple):
-    """What a checkpoint holds.
+    """The converted contents of a checkpoint.
 
     Attributes:
         params: Haiku's tree of weights, float32.
-        config: The network's shape.
-        scope: What the names of the network's variables begin with.
-        multiplier: The variable behind GECO's multiplier, if the checkpoint has it.
-        skipped: Names of all other variables, such as an optimiser's.
+        config: The settings of the network.
+        scope: Prefix of the names of the network's variables.
+        multiplier: The variable of GECO's multiplier, or None.
+        skipped: Names of all other variables, such as those of an optimizer.
     """
 
     params: Params
@@ -51,11 +51,11 @@ class Converted(NamedTuple):
     skipped: tuple[str, ...]
 
     def source(self, label: str, sha256: str) -> dict[str, Any]:
-        """What the header of a weights file says of its origin.
+        """Describes the origin of the weights for the header of a weights file.
 
         Args:
-            label: Where the checkpoint comes from.
-            sha256: Its checksum.
+            label: Origin of the checkpoint, such as a URL.
+            sha256: SHA-256 of the checkpoint.
         """
         return {
             "checkpoint": label,
@@ -71,16 +71,16 @@ class Converted(NamedTuple):
 def convert(
     bundle: Bundle, config: HierarchicalConfig | None = None, scope: str | None = None
 ) -> Converted:
-    """Weights of this network from a checkpoint of the reference.
+    """Converts a checkpoint of the reference to weights of this network.
 
     Args:
         bundle: The checkpoint.
-        config: The network's shape; found from the shapes of the variables if not given.
-        scope: What the names of the network's variables begin with; found if not given.
+        config: The settings of the network; None derives them from the shapes of the variables.
+        scope: Prefix of the names of the network's variables; None detects it.
 
     Raises:
-        UserError: Naming the checkpoint, and the variable if one is missing, misshapen, of another
-            type than float32, not finite or damaged.
+        UserError: If a variable is missing, of the wrong shape, not float32, not finite or damaged.
+            The message names checkpoint and variable.
     """
     shapes = {name: entry.shape for name, entry in bundle.entries.items()}
     try:
@@ -102,20 +102,21 @@ def convert(
 
 
 def _located(bundle: Bundle, error: UserError) -> UserError:
-    # What is wrong with a data file is said with its name, which begins with the prefix.
+    # Errors of data files already name the file, whose name begins with the prefix.
     text, prefix = str(error), str(bundle.prefix)
     return error if text.startswith(prefix) else UserError(f"{prefix}: {text}")
 
 
 def find_scope(shapes: Shapes, scope: str | None = None) -> str:
-    """What stands in front of the names of a network's variables.
+    """Finds the prefix of the names of a network's variables.
 
     Args:
-        shapes: By the names of all variables.
-        scope: The scope that is asked for, or None to find it.
+        shapes: Shapes of all variables by name.
+        scope: The expected scope, or None to detect it.
 
     Raises:
-        UserError: If there is no network in that scope, or several and none was asked for.
+        UserError: If there is no network in the given scope, or the scope is None and there are
+            several networks.
     """
     first = [name for name in shapes if f"/{name}".endswith(f"/{FIRST_VARIABLE}")]
     found = [name.removesuffix(FIRST_VARIABLE).removesuffix("/") for name in first]
@@ -125,18 +126,18 @@ def find_scope(shapes: Shapes, scope: str | None = None) -> str:
         return found[0]
     if not found:
         raise UserError(
-            f"no variable is named SCOPE/{FIRST_VARIABLE}: it holds no network of the reference"
+            f"no variable is named SCOPE/{FIRST_VARIABLE}: not a network of the reference"
         )
     asked = "several networks: allowed is" if scope is None else f"--scope={scope}: allowed is"
     raise UserError(f"{asked} --scope={' or '.join(found)}")
 
 
 class _Expected:
-    """The variables that a network of the reference has, beside those that there are."""
+    """Compares the variables of a checkpoint with those that a network needs."""
 
     def __init__(self, config: HierarchicalConfig, shapes: Shapes, scope: str) -> None:
         first = shapes[variable_name(scope, FIRST_VARIABLE)]
-        # One that is no kernel is misshapen, which is said below.
+        # If the shape is not that of a kernel, it is among the misshapen ones below.
         fits = len(first) == 4 and 1 <= first[2] <= MOST_CHANNELS
         parameters = Model(config).list_parameters(first[2] if fits else 1)
         names = reference_names(parameters, scope)
@@ -159,11 +160,11 @@ class _Expected:
 
     @property
     def mistakes(self) -> list[str]:
-        """Everything that does not fit."""
+        """Names and descriptions of all variables that do not fit."""
         return [*self.missing, *self.misshapen, *self.superfluous]
 
     def check(self) -> None:
-        """Refuses what does not fit, naming the first of it."""
+        """Raises UserError if a variable does not fit; the message names the first."""
         if self.missing:
             raise UserError(
                 f"variable {self.missing[0]} is missing{_others(self.missing)}: the network of "
@@ -173,7 +174,7 @@ class _Expected:
             raise UserError(f"{self.misshapen[0]}{_others(self.misshapen)}")
         if self.superfluous:
             raise UserError(
-                f"variable {self.superfluous[0]} is none of the network of {self.config}"
+                f"variable {self.superfluous[0]} is not part of the network of {self.config}"
                 f"{_others(self.superfluous)}"
             )
 
@@ -183,7 +184,7 @@ def _others(mistakes: Sequence[str]) -> str:
 
 
 def _finite(bundle: Bundle, name: str) -> np.ndarray:
-    """A variable's value."""
+    """Returns the value of a variable; raises UserError unless it is finite float32."""
     dtype = bundle.entries[name].dtype
     if dtype != np.float32:
         kind = "no numbers" if dtype is None else str(dtype)
@@ -207,13 +208,16 @@ def _multiplier(bundle: Bundle, scope: str) -> Multiplier | None:
 def reference_values(
     params: Params, config: HierarchicalConfig, scope: str, multiplier: float
 ) -> dict[str, np.ndarray]:
-    """The reference's variables by name, with the values of this network's weights.
+    """Converts weights of this network to the reference's variables.
 
     Args:
-        params: Haiku's tree.
-        config: The network's shape.
-        scope: What the names are to begin with.
-        multiplier: Value of the variable behind GECO's multiplier.
+        params: Haiku's tree of weights.
+        config: The settings of the network.
+        scope: Prefix of the names of the variables.
+        multiplier: Value of the variable of GECO's multiplier.
+
+    Returns:
+        Values by the reference's names, float32.
     """
     channels = params["prior_encoder/level_0/block_0/conv_0"]["w"].shape[2]
     parameters = Model(config).list_parameters(channels)

@@ -1,4 +1,4 @@
-"""Converts checkpoint files of the reference to weights files, and back, with a report."""
+"""Converts checkpoint files of the reference to weights files, and back."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,15 +36,16 @@ def write_weights(
     """Converts a TensorFlow checkpoint of the reference to a weights file.
 
     Args:
-        source: The checkpoint: its prefix, a file of it, its folder, an archive, a URL or `lidc`.
-        out: The weights file.
-        scope: What the names of the network's variables begin with; None finds it.
-        config: The network's shape; None finds it from the shapes of the variables.
-        crop: Height and width that the network was trained at, in pixels, or None.
-        pixel_spacing: Of the images that it learned from, in mm, or None.
+        source: The checkpoint: its prefix, one of its files, its folder, an archive, a URL or
+            `lidc`.
+        out: Path of the weights file.
+        scope: Prefix of the names of the network's variables; None detects it.
+        config: The settings of the network; None derives them from the shapes of the variables.
+        crop: Height and width of the crops in training, in pixels, or None if unknown.
+        pixel_spacing: Pixel spacing of the training images in mm, or None if unknown.
 
     Returns:
-        A report, several lines.
+        A report of several lines.
 
     Raises:
         UserError: If the checkpoint cannot be read or the file cannot be written.
@@ -74,7 +75,7 @@ def _preprocessing(
     crop: tuple[int, int] | None,
     pixel_spacing: float | None,
 ) -> dict[str, Any]:
-    """The header's entry, as far as it is known: no checkpoint holds it."""
+    """Returns the preprocessing for the header; checkpoints do not contain it."""
     if not given:
         for name, published in PUBLISHED.items():
             if source in (name, published.url) and converted.config == published.network:
@@ -89,12 +90,12 @@ def _preprocessing(
 
 def _report(converted: Converted, preprocessing: Mapping[str, Any], given: bool) -> list[str]:
     weights = [w for weights in converted.params.values() for w in weights.values()]
-    multiplier = "the checkpoint has none"
+    multiplier = "not in the checkpoint"
     if converted.multiplier is not None:
         name, value = converted.multiplier
         multiplier = f"{_multiplier(value):.6g} ({name} = {value:.6g})"
     return [
-        f"network: {converted.config}, {'as given' if given else 'found from the shapes'}",
+        f"network: {converted.config}, {'as given' if given else 'derived from the shapes'}",
         f"images: {_images(preprocessing)}",
         f"converted: {len(weights)} variables of {converted.scope or 'no scope'}, "
         f"{sum(w.size for w in weights):,} weights",
@@ -107,11 +108,11 @@ def _images(preprocessing: Mapping[str, Any]) -> str:
     crop, spacing = preprocessing["crop"], preprocessing["pixel_spacing_mm"]
     if crop is None and spacing is None:
         return (
-            "crop and pixel spacing are not known, so images will not be resampled; "
+            "crop and pixel spacing are unknown, so images will not be resampled; "
             "--config=lidc, for example, adds both"
         )
-    size = "not known" if crop is None else " x ".join(map(str, crop))
-    return f"crop {size}, pixel spacing {f'{spacing} mm' if spacing else 'not known'}"
+    size = "unknown" if crop is None else " x ".join(map(str, crop))
+    return f"crop {size}, pixel spacing {f'{spacing} mm' if spacing else 'unknown'}"
 
 
 def _multiplier(variable: float) -> float:
@@ -130,23 +131,23 @@ def write_reference(name_or_path: str, out: Path, scope: str | None = None) -> s
     """Converts weights to a TensorFlow checkpoint of the reference.
 
     Args:
-        name_or_path: The weights file, or `lidc`.
+        name_or_path: Path of the weights file, or `lidc`.
         out: Prefix of the checkpoint.
-        scope: What the names of the network's variables begin with; None takes that of the
-            conversion that made the weights, or `SCOPE`.
+        scope: Prefix of the names of the network's variables; None uses the scope from which the
+            weights were converted, or `SCOPE`.
 
     Returns:
-        A report, several lines.
+        A report of several lines.
 
     Raises:
-        UserError: If the weights cannot be read, are those of another model, or the checkpoint
+        UserError: If the weights cannot be read or belong to another model, or the checkpoint
             cannot be written.
     """
     weights = read(name_or_path)
     config = weights.model.config
     if not isinstance(config, HierarchicalConfig):
         raise UserError(
-            f"{weights.path}: holds a {config.title}; allowed is a {HierarchicalConfig.title}"
+            f"{weights.path}: is a {config.title}; allowed is a {HierarchicalConfig.title}"
         )
     source = weights.header.source or {}
     if scope is None:
@@ -156,7 +157,7 @@ def write_reference(name_or_path: str, out: Path, scope: str | None = None) -> s
     variable = INITIAL_MULTIPLIER if known is None else known
     values = reference_values(weights.params, config, scope.rstrip("/"), variable)
     write_checkpoint(out, values)
-    origin = "" if known is not None else ", its first value: the weights file has none"
+    origin = "" if known is not None else ", the initial value: not in the weights file"
     return (
         f"multiplier: {_multiplier(variable):.6g}{origin}\n"
         f"checkpoint: {out}, {len(values)} variables of {scope or 'no scope'}"

@@ -1,4 +1,4 @@
-"""Weights of DeepMind's reference network, renamed for this one."""
+"""Maps the variables of DeepMind's reference network to parameters of this network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,30 +20,43 @@ REFERENCE_PARTS = {
     "posterior_decoder": "posterior",
     "stitching_decoder": "f_comb",
 }
-# What sees the image first.
+# The first kernel applied to the image.
 FIRST_VARIABLE = "prior/conv_2d/w"
 
 
 def params_from_reference(
     variables: Mapping[str, ArrayLike], config: HierarchicalConfig, scope: str = "model/HPUNet"
 ) -> Params:
-    """This network's parameters with the values of the reference's variables.
+    """Converts the reference's variables to parameters of this network.
 
     Args:
-        variables: Values by the reference's name, such as `model/HPUNet/prior/conv_2d_3/w`.
-            Kernels are HWIO. Variables that are no weight of the network are left out.
-        config: The network's shape.
-        scope: The scope that the reference's names begin with.
+        variables: Values by the reference's names, such as `model/HPUNet/prior/conv_2d_3/w`.
+            Kernels are HWIO. Variables that are not weights of the network are skipped.
+        config: The settings of the network.
+        scope: Prefix of the reference's names.
 
     Returns:
-        Haiku's tree of parameters, float32.
+        Haiku's tree `{module: {"w": ..., "b": ...}}`, float32.
 
     Raises:
-        UserError: If a variable is missing, holds no numbers or has another shape than the network
-            needs.
-        ValueError: If `variables` is no mapping or `config` no `HierarchicalConfig`.
+        UserError: If a variable is missing, is not numeric or has the wrong shape.
+        ValueError: If `variables` is not a mapping, or `config` not a `HierarchicalConfig`.
 
-    Reference: `HierarchicalProbUNet` numbers its convolutions as it builds them.
+    Example:
+        >>> import numpy as np
+        >>> import hpunet
+        >>> from hpunet.weights.deepmind.names import reference_names
+        >>> config = hpunet.HierarchicalConfig((1,), (4, 4), convs_per_block=1)
+        >>> parameters = hpunet.build_model(config).list_parameters(image_channels=1)
+        >>> names = reference_names(parameters, "net")
+        >>> names[-2:]
+        ['net/f_comb/logits/w', 'net/f_comb/logits/b']
+        >>> variables = {n: np.zeros(p.shape) for n, p in zip(names, parameters)}
+        >>> params = hpunet.params_from_reference(variables, config, scope="net")
+        >>> params["stitching_decoder/logits"]["b"].shape
+        (2,)
+
+    Reference: `HierarchicalProbUNet` numbers its convolutions in the order of creation.
     """
     check.model_config(config)
     if not isinstance(variables, Mapping):
@@ -80,9 +93,13 @@ def _as_float32(name: str, value: Any) -> np.ndarray:
 
 
 def reference_names(parameters: list[Parameter], scope: str) -> list[str]:
-    """The reference's name of each parameter, given in the order of building.
+    """Returns the reference's name of each parameter.
 
     Convolutions are numbered from 0 in each part; the first has no number.
+
+    Args:
+        parameters: All parameters, in the order of the reference.
+        scope: Prefix of the names.
     """
     names: list[str] = []
     seen: dict[str, list[str]] = {part: [] for part in REFERENCE_PARTS.values()}
@@ -99,5 +116,5 @@ def reference_names(parameters: list[Parameter], scope: str) -> list[str]:
 
 
 def variable_name(scope: str, name: str) -> str:
-    """A variable's full name; the scope may be empty."""
+    """Returns the full name of a variable; the scope may be empty."""
     return f"{scope}/{name}" if scope else name

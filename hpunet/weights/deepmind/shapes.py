@@ -1,8 +1,8 @@
-"""The settings of a reference network, found from the shapes of its variables.
+"""Derives the settings of a reference network from the shapes of its variables.
 
-The reference numbers the convolutions of each part in the order of building. Blocks can be told
-apart because a decoder's first block always has a 1x1 convolution on its skip path: its input is
-wider than its output.
+The reference numbers the convolutions of each part in the order of creation. The first block of a
+decoder's level always has a 1x1 convolution on its skip path, because its input has more channels
+than its output. This separates the blocks.
 """
 
 import re
@@ -19,7 +19,7 @@ MOST_CHANNELS = 1 << 20
 
 
 class Kernel(NamedTuple):
-    """A convolution: its height and width, and the channels it maps from and to."""
+    """A convolution: its size in pixels, and its numbers of input and output channels."""
 
     size: int
     inputs: int
@@ -27,7 +27,7 @@ class Kernel(NamedTuple):
 
 
 class Core(NamedTuple):
-    """Settings that prior and posterior share; named as in `HierarchicalConfig`."""
+    """The settings shared by prior and posterior, with the names of `HierarchicalConfig`."""
 
     latent_dims: tuple[int, ...]
     channels_per_block: tuple[int, ...]
@@ -37,20 +37,20 @@ class Core(NamedTuple):
 
 
 class MisfitError(ValueError):
-    """Convolutions that are those of no network."""
+    """The convolutions do not form a network."""
 
 
 def find_configs(shapes: Shapes, scope: str) -> list[HierarchicalConfig]:
-    """Settings that fit the prior's variables, or the posterior's, or both.
+    """Derives the settings that fit the variables of the prior, the posterior or both.
 
-    Where nothing is missing or misshapen it is exactly one.
+    If no variable is missing or misshapen, there is exactly one result.
 
     Args:
-        shapes: Of every variable, by the reference's names.
-        scope: What the names of the network's variables begin with.
+        shapes: Shapes of all variables, by the reference's names.
+        scope: Prefix of the names of the network's variables.
 
     Raises:
-        UserError: If neither part's variables are those of such a network.
+        UserError: If the variables of neither part form a network.
     """
     configs: list[HierarchicalConfig] = []
     for part in ("prior", "posterior"):
@@ -63,14 +63,14 @@ def find_configs(shapes: Shapes, scope: str) -> list[HierarchicalConfig]:
             configs.append(config)
     if not configs:
         raise UserError(
-            f"the shapes of the variables of {scope!r} are those of no Hierarchical Probabilistic "
-            "U-Net; --config gives the settings of one"
+            f"the shapes of the variables of {scope!r} do not fit a Hierarchical Probabilistic "
+            "U-Net; --config gives its settings"
         )
     return configs
 
 
 def _kernels(shapes: Shapes, scope: str, part: str) -> list[Kernel]:
-    """The convolutions of a part in the order of building, up to the first that is missing."""
+    """Lists the convolutions of a part in the order of creation, up to a missing number."""
     kernels: list[Kernel] = []
     while True:
         conv = f"conv_2d_{len(kernels)}" if kernels else "conv_2d"
@@ -85,7 +85,7 @@ def _kernels(shapes: Shapes, scope: str, part: str) -> list[Kernel]:
 
 
 def _num_classes(shapes: Shapes, scope: str) -> int:
-    """From the logits, or from what the posterior sees besides the image."""
+    """Derives the number of classes from the logits, or from the posterior's input channels."""
     logits = shapes.get(variable_name(scope, "f_comb/logits/w"), ())
     if len(logits) == 4:
         return logits[3]
@@ -98,10 +98,10 @@ def _num_classes(shapes: Shapes, scope: str) -> int:
 
 
 def find_core(kernels: list[Kernel]) -> Core:
-    """Settings of the part that these convolutions make up.
+    """Derives the settings of a part from its convolutions.
 
     Raises:
-        MisfitError: If there are none.
+        MisfitError: If no settings fit.
     """
     for convs, blocks in _counts(kernels):
         try:
@@ -112,18 +112,18 @@ def find_core(kernels: list[Kernel]) -> Core:
 
 
 def _counts(kernels: list[Kernel]) -> Iterator[tuple[int, int]]:
-    """Possible numbers of 3x3 convolutions a block and of blocks a level."""
+    """Yields possible numbers of 3x3 convolutions per block and of blocks per level."""
     sizes = "".join(str(kernel.size) for kernel in kernels)
     num_wide = sizes.count("3")
     for convs in sorted({len(run) for run in re.findall("3+", sizes)}):
         for blocks in range(1, num_wide // convs + 1):
-            # Every level has the same number, in encoder and decoder.
+            # All levels of encoder and decoder have the same number of blocks.
             if num_wide % (convs * blocks) == 0:
                 yield convs, blocks
 
 
 class _Walk:
-    """Goes through the convolutions as the network is built, given its counts."""
+    """Matches convolutions to the structure of a network with the given counts."""
 
     def __init__(self, kernels: list[Kernel], convs: int, blocks: int) -> None:
         self._rest = kernels[::-1]
@@ -131,7 +131,7 @@ class _Walk:
         self._blocks = blocks
 
     def core(self) -> Core:
-        """The encoder's levels, then for each scale its latent and the level above it."""
+        """Matches the encoder's levels, then for each scale its latent and the level above."""
         levels: list[tuple[int, int]] = []
         width = self._rest[-1].inputs
         while self._next().size == 3:
@@ -155,14 +155,14 @@ class _Walk:
         )
 
     def _level(self, inputs: int) -> tuple[int, int]:
-        """Outer and inner width of the next level."""
+        """Matches the next level and returns its outer and inner width."""
         widths = self._block(inputs)
         if any(self._block(widths[0]) != widths for _ in range(self._blocks - 1)):
             raise MisfitError
         return widths
 
     def _block(self, inputs: int) -> tuple[int, int]:
-        """Outer and inner width of the next block: 3x3 convolutions, skip, expansion."""
+        """Matches the next block and returns its outer and inner width."""
         inner = self._take(3, inputs)
         if any(self._take(3, inner) != inner for _ in range(self._convs - 1)):
             raise MisfitError
@@ -177,14 +177,14 @@ class _Walk:
         first, second = self._next(), self._next(1)
         if inner != inputs:
             return first.outputs
-        # Skip and expansion look alike; a single 1x1 convolution here is the next latent's.
+        # Skip and expansion have the same shape; a single 1x1 convolution is the next latent's.
         return first.outputs if first.size == second.size == 1 else inputs
 
     def _next(self, ahead: int = 0) -> Kernel:
         return self._rest[-1 - ahead] if ahead < len(self._rest) else Kernel(0, 0, 0)
 
     def _take(self, size: int, inputs: int) -> int:
-        """The outputs of the next convolution, which must be of that size and input."""
+        """Matches the next convolution by size and input channels; returns its output channels."""
         kernel = self._next()
         if kernel[:2] != (size, inputs):
             raise MisfitError
