@@ -27,68 +27,68 @@ SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
             "GED²",
             "lower",
             (0.0, 2.0),
-            "Squared generalised energy distance with d = 1 - IoU, pairs of a mask with itself "
-            "included, two empty masks at distance 0.",
+            "Squared generalised energy distance with d = 1 - IoU, including pairs of a mask with "
+            "itself; two empty masks have distance 0.",
         ),
         "ged_unbiased": ScoreInfo(
             "GED², unbiased",
             "lower",
             (-1.0, 2.0),
             "Squared generalised energy distance without the pairs of a mask with itself; missing "
-            "where there is one sample or one annotator.",
+            "for a single sample or annotator.",
         ),
         "hungarian_iou": ScoreInfo(
             "HM-IoU",
             "higher",
             (0.0, 1.0),
             "Mean IoU of samples and annotations matched one to one, both repeated to the least "
-            "common multiple of their numbers, two empty masks at IoU 1.",
+            "common multiple of their numbers; two empty masks have IoU 1.",
         ),
         "reconstruction_iou": ScoreInfo(
             "IoU_rec",
             "higher",
             (0.0, 1.0),
-            "IoU of each annotation with its reconstruction from the posterior's means, averaged "
-            "over the annotators, two empty masks at IoU 1.",
+            "IoU of each annotation with its reconstruction from the posterior means, averaged "
+            "over the annotators; two empty masks have IoU 1.",
         ),
         "sample_diversity": ScoreInfo(
             "Sample diversity",
             "",
             (0.0, 1.0),
-            "Mean distance 1 - IoU among the samples, pairs of a sample with itself included.",
+            "Mean distance 1 - IoU among the samples, including pairs of a sample with itself.",
         ),
         "sample_diversity_unbiased": ScoreInfo(
             "Sample diversity, unbiased",
             "",
             (0.0, 1.0),
-            "Mean distance 1 - IoU of two different samples; missing where there is one.",
+            "Mean distance 1 - IoU of two different samples; missing for a single sample.",
         ),
         "annotator_diversity": ScoreInfo(
             "Annotator diversity",
             "",
             (0.0, 1.0),
-            "Mean distance 1 - IoU among the annotations, pairs of one with itself included.",
+            "Mean distance 1 - IoU among the annotations, including pairs of one with itself.",
         ),
         "annotator_diversity_unbiased": ScoreInfo(
             "Annotator diversity, unbiased",
             "",
             (0.0, 1.0),
-            "Mean distance 1 - IoU of two different annotations; missing where there is one.",
+            "Mean distance 1 - IoU of two different annotations; missing for a single one.",
         ),
         "dice_of_mean": ScoreInfo(
             "Dice of the mean",
             "higher",
             (0.0, 1.0),
-            "Dice of the pixels that at least half of the samples marked with those that at least "
-            "half of the annotators marked, 1 where both are empty; with classes, of the most "
-            "frequent class.",
+            "Dice of the pixels marked by at least half of the samples with those marked by at "
+            "least half of the annotators, 1 if both are empty; with classes, of the most frequent "
+            "class.",
         ),
         "variance_ncc": ScoreInfo(
             "NCC of the variances",
             "higher",
             (-1.0, 1.0),
             "Correlation over the pixels of the variance of the samples with that of the "
-            "annotators; missing where either is the same everywhere.",
+            "annotators; missing if either is constant.",
         ),
         "calibration_error": ScoreInfo(
             "Calibration error",
