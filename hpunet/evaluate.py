@@ -20,12 +20,8 @@ from hpunet.models.fields import LARGEST
 
 if TYPE_CHECKING:
     from hpunet.config.settings import Settings
-    from hpunet.evaluation.estimates import Estimates
     from hpunet.evaluation.figures import Log
-    from hpunet.evaluation.published import Comparison
-    from hpunet.evaluation.scoring import ImageScores
     from hpunet.evaluation.scoring_set import ScoringSet
-    from hpunet.evaluation.truth import TruthReport
     from hpunet.inference.trained import TrainedNetwork
 
 SPLITS = ("train", "val", "test")
@@ -90,56 +86,18 @@ IGNORE_LABEL = number_flag(
 def main() -> None:
     """Draws missing samples, scores them, writes JSON, prints a table, writes figures."""
     # Here, because `--help` must not wait for JAX.
-    from hpunet.evaluation import result
-    from hpunet.evaluation.estimates import estimate_all
-    from hpunet.evaluation.figures import write_figures
-    from hpunet.evaluation.published import compare
-    from hpunet.evaluation.scoring import Conventions, score_images
-    from hpunet.evaluation.truth import compare_scoring_set
-    from hpunet.io.progress import Progress
+    from hpunet.evaluation.evaluate import Outputs, evaluate
+    from hpunet.evaluation.scoring import Conventions
 
     _check_flags()
     conventions = Conventions(classes=_numbers(CLASSES, 0), seed=SEED.value)
-    out, log = _out(), _log()
-    scoring_set = _of_folders() if PREDICTIONS.value is not None else _of_network(out)
-    with Progress("scoring", len(scoring_set.images)) as progress:
-        scores = score_images(scoring_set.images, scoring_set.num_samples, conventions, progress)
-    estimates = estimate_all(scores, conventions)
-    comparison = compare(BENCHMARK.value, scoring_set.data_name, scores, conventions.classes)
-    truth = compare_scoring_set(scoring_set, scores)
-    if out is not None:
-        # Before anything is printed, which may not reach its reader.
-        content = result.as_json(scoring_set, scores, estimates, comparison, truth)
-        result.write(out, content, scores)
-    print(_text(scoring_set, scores, estimates, comparison, truth))
-    if out is not None:
-        print(f"result: {out}, and by image {out.with_suffix('.csv')}")
-    if FIGURES.value is not None:
-        show_published = scoring_set.data_name.startswith("lidc") or BENCHMARK.value is not None
-        folder = Path(FIGURES.value)
-        write_figures(folder, scoring_set, scores, estimates, show_published, log)
-        print(f"figures: {FIGURES.value}")
+    figures = None if FIGURES.value is None else Path(FIGURES.value)
+    outputs = Outputs(_out(), figures, _log())
+    of_folders = PREDICTIONS.value is not None
+    scoring_set = _of_folders() if of_folders else _of_network(outputs.result)
+    evaluate(scoring_set, conventions, BENCHMARK.value, outputs)
     if scoring_set.store is not None and SAVE_PREDICTIONS.value is None:
         scoring_set.store.remove()
-
-
-def _text(
-    scoring_set: ScoringSet,
-    scores: ImageScores,
-    estimates: Estimates,
-    comparison: Comparison,
-    truth: TruthReport | None,
-) -> str:
-    from hpunet.evaluation import table
-
-    level, patients_known = estimates.conventions.level, scoring_set.patients_known
-    parts = [
-        table.heading(scoring_set, scores),
-        table.as_text(estimates.groups, level, patients_known, scoring_set.notes),
-        table.comparison_text(comparison, estimates.groups),
-        "" if truth is None else truth.as_text(),
-    ]
-    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _check_flags() -> None:

@@ -15,6 +15,9 @@ def open_data(settings: Settings) -> Dataset:
         settings: Decides which data set, where its source and its prepared copy are, and the crop,
             which images of `lidc` must not be smaller than.
 
+    Returns:
+        Its splits, with everything that preprocessing needs to know of its images.
+
     Raises:
         UserError: If the data cannot be found or are bad.
     """

@@ -22,7 +22,7 @@ from hpunet.evaluation.folders import FolderImages
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.scoring import SampledImages
 from hpunet.evaluation.store import PredictionStore
-from hpunet.inference.predictor import UNIT, DeviceGroup, Predictor
+from hpunet.inference.predictor import NO_RECONSTRUCTION, UNIT, DeviceGroup, Predictor
 from hpunet.inference.sampling import build_sampler
 from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.errors import UserError
@@ -32,7 +32,6 @@ from hpunet.io.progress import Progress
 NUM_SAMPLES = (1, 4, 8, 16)
 # Samples an image of the figures of single scales.
 SCALE_SAMPLES = 16
-NO_RECONSTRUCTION = "IoU_rec: this model has no posterior and cannot reconstruct"
 
 # Draws samples of some images with latents drawn at some scales: indices -> labels [S, B, H, W] by
 # the name of the choice of scales.
@@ -116,8 +115,7 @@ def network_scoring_set(
     check_fits(network, source, dataset)
     positions = spread_positions(source, choices.num_images or len(source))
     images = DatasetImages(source, positions, evaluation_preprocessing(network, dataset))
-    whole = len(images) == len(source)
-    subject = _subject(network, dataset, choices, whole)
+    subject = _subject(network, dataset, choices, whole_split=len(images) == len(source))
     made_of = {**subject, "images": positions, "num_samples": max(num_samples), **_made_with()}
     store = PredictionStore(folder, made_of, may_replace=may_replace)
     unit = UNIT if dataset.crop_sampler is None else 1
@@ -125,13 +123,11 @@ def network_scoring_set(
     predictor = Predictor(sampler, max(num_samples), choices.seed, devices, unit=unit)
     with Progress("drawing", len(images)) as progress:
         draw_all(images, predictor, devices.replicate(network.params), store, progress)
-    origin = ", ".join(f"{name} {value}" for name, value in network.origin.items())
-    part = "" if whole else f" ({len(images):,} of its {len(source):,} images)"
     return ScoringSet(
         StoredImages(images, store),
         num_samples,
         dataset.name,
-        f"{origin} on {dataset.name}, split {split}{part}; seed {choices.seed}",
+        _title(network, dataset, choices, len(images)),
         subject,
         dataset.patients_known,
         dataset,
@@ -142,6 +138,15 @@ def network_scoring_set(
     )
 
 
+def _title(
+    network: TrainedNetwork, dataset: Dataset, choices: SamplingChoices, num_images: int
+) -> str:
+    origin = ", ".join(f"{name} {value}" for name, value in network.origin.items())
+    total = len(dataset.splits[choices.split])
+    part = "" if num_images == total else f" ({num_images:,} of its {total:,} images)"
+    return f"{origin} on {dataset.name}, split {choices.split}{part}; seed {choices.seed}"
+
+
 def _made_with() -> dict[str, Any]:
     """What may change the rounding of samples."""
     made_with = provenance()
@@ -149,7 +154,7 @@ def _made_with() -> dict[str, Any]:
 
 
 def _subject(
-    network: TrainedNetwork, dataset: Dataset, choices: SamplingChoices, whole_split: bool
+    network: TrainedNetwork, dataset: Dataset, choices: SamplingChoices, *, whole_split: bool
 ) -> dict[str, Any]:
     config: Any = network.model.config
     crop = network.preprocessing.crop

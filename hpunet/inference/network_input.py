@@ -85,9 +85,7 @@ def network_input(
             known, a spacing is given beside the file's own, or the crop does not fit.
     """
     picture = volume.pictures[index]
-    name = str(volume.place)
-    if volume.numbers is not None:
-        name = f"{name}, {_slice_name(volume, index)}"
+    name = _with_slice(str(volume.place), volume, index)
     picture = picture._replace(values=_channels(picture.values, network.image_channels, name))
     intensities = _intensities(picture, network, options, name)
     window = _display_window(intensities, picture)
@@ -96,7 +94,7 @@ def network_input(
     display = np.round(_windowed(picture.values, window) * 255).astype(np.uint8)
     return NetworkInput(
         name,
-        slice_label(volume, index),
+        _with_slice(volume.name, volume, index),
         preprocess(picture.values, intensities, fit),
         display,
         window,
@@ -131,21 +129,12 @@ def check_inputs(volume: Volume, network: TrainedNetwork, options: ImageOptions)
         pass
 
 
-def slice_label(volume: Volume, index: int) -> str:
-    """The name of a volume, and of a slice its number."""
-    return volume.name if volume.numbers is None else f"{volume.name}, {_slice_name(volume, index)}"
-
-
-def _slice_name(volume: Volume, index: int) -> str:
-    assert volume.numbers is not None, "an image has no slices"
-    return f"slice {volume.numbers[index]}"
+def _with_slice(name: str, volume: Volume, index: int) -> str:
+    return name if volume.numbers is None else f"{name}, slice {volume.numbers[index]}"
 
 
 def _file_facts(volume: Volume, index: int) -> list[tuple[str, str]]:
-    file = volume.place.name
-    if volume.numbers is not None:
-        file = f"{file}, {_slice_name(volume, index)}"
-    facts = [("File", file)]
+    facts = [("File", _with_slice(volume.place.name, volume, index))]
     if volume.kind == "dicom":
         facts.append(("In the series", volume.geometry.places[index]))
     return facts

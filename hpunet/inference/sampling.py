@@ -40,7 +40,11 @@ def build_sampler(model: Model) -> Sampler:
     """The most likely class of every pixel of a model's samples and reconstructions."""
 
     def sample(
-        params: PyTree, keys: Key[Array, " B"], image: ArrayLike, num_samples: int, mean: Any = False
+        params: PyTree,
+        keys: Key[Array, " B"],
+        image: ArrayLike,
+        num_samples: int,
+        mean: Any = False,
     ) -> Array:
         return _labels(model.sample(params, keys, image, num_samples=num_samples, mean=mean))
 

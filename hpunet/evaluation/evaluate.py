@@ -1,0 +1,77 @@
+"""Scores a set of images, and writes and prints the result."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from hpunet.evaluation import result, table
+from hpunet.evaluation.estimates import Estimates, estimate_all
+from hpunet.evaluation.figures import Log, write_figures
+from hpunet.evaluation.published import Comparison, compare
+from hpunet.evaluation.scoring import Conventions, ImageScores, score_images
+from hpunet.evaluation.scoring_set import ScoringSet
+from hpunet.evaluation.truth import TruthReport, compare_scoring_set
+from hpunet.io.progress import Progress
+
+
+class Outputs(NamedTuple):
+    """Where the result goes besides the terminal; None for nowhere.
+
+    Attributes:
+        result: JSON file, with a CSV file of the images beside it.
+        figures: Folder for figures.
+        log: Lines of a run's `metrics.jsonl`, and kappa, for the training curves.
+    """
+
+    result: Path | None = None
+    figures: Path | None = None
+    log: Log | None = None
+
+
+def evaluate(
+    scoring_set: ScoringSet, conventions: Conventions, benchmark: str | None, outputs: Outputs
+) -> None:
+    """Scores images, writes JSON, prints a table and writes figures.
+
+    Args:
+        scoring_set: Images with samples.
+        conventions: Conventions of the scores.
+        benchmark: The benchmark that the images are said to be, or None.
+        outputs: Where the result goes.
+
+    Raises:
+        UserError: If an image cannot be read or scored, or a file cannot be written.
+    """
+    with Progress("scoring", len(scoring_set.images)) as progress:
+        scores = score_images(scoring_set.images, scoring_set.num_samples, conventions, progress)
+    estimates = estimate_all(scores, conventions)
+    comparison = compare(benchmark, scoring_set.data_name, scores, conventions.classes)
+    truth = compare_scoring_set(scoring_set, scores)
+    if outputs.result is not None:
+        # Before anything is printed, which may not reach its reader.
+        content = result.as_json(scoring_set, scores, estimates, comparison, truth)
+        result.write(outputs.result, content, scores)
+    print(_text(scoring_set, scores, estimates, comparison, truth))
+    if outputs.result is not None:
+        print(f"result: {outputs.result}, and by image {outputs.result.with_suffix('.csv')}")
+    if outputs.figures is not None:
+        show_published = scoring_set.data_name.startswith("lidc") or benchmark is not None
+        folder, log = outputs.figures, outputs.log
+        write_figures(folder, scoring_set, scores, estimates, show_published, log)
+        print(f"figures: {folder}")
+
+
+def _text(
+    scoring_set: ScoringSet,
+    scores: ImageScores,
+    estimates: Estimates,
+    comparison: Comparison,
+    truth: TruthReport | None,
+) -> str:
+    level, patients_known = estimates.conventions.level, scoring_set.patients_known
+    parts = [
+        table.heading(scoring_set, scores),
+        table.as_text(estimates.groups, level, patients_known, scoring_set.notes),
+        table.comparison_text(comparison, estimates.groups),
+        "" if truth is None else truth.as_text(),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
