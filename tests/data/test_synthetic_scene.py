@@ -1,4 +1,4 @@
-"""The synthetic images: what is to be seen in them, and where."""
+"""The synthetic images: visible parts and their positions."""
 
 import numpy as np
 import pytest
