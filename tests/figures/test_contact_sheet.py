@@ -81,9 +81,11 @@ def test_pictures_keep_their_proportions_and_lie_apart_on_the_page():
 @pytest.mark.parametrize(("count", "annotators"), [(1, 1), (5, 3), (14, 10), (2, 60)])
 def test_long_texts_neither_overlap_nor_leave_the_page(count, annotators):
     names = [f"Dr. med. with a very long name, reader {n}" for n in range(annotators)]
-    masks = {name: disc(60, 80, 3 * (n % 3)) for n, name in enumerate(names)}
+    masks = {name: disc(12, 16, 2 * (n % 3)) for n, name in enumerate(names)}
     long = "hospital/of_a_patient_with_a_name/study 2024-05-07/image_number_{:04}"
-    figure = figures.contact_sheet([outlined(long.format(n), masks=masks) for n in range(count)])
+    figure = figures.contact_sheet(
+        [outlined(long.format(n), 12, 16, masks=masks) for n in range(count)]
+    )
     figure.draw_without_rendering()
     pages = figure.bbox
     boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]

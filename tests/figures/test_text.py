@@ -14,7 +14,7 @@ from tests.figures.contents import labels
 # that its bold font lacks, a byte of a file's name that is no UTF-8, and what legends leave out.
 NAMES = ["a$^$b", "$x_1$", "画像 1", "\U0001d5a0", "\udcff\t", "_a"]
 WRITTEN = ["a$^$b", "$x_1$", r"\u753b\u50cf 1", r"\U0001d5a0", r"\udcff\t", "_a"]
-IMAGES, MASKS = np.zeros((1, 8, 8)), labels(2, 1, 8, 8)
+IMAGES, MASKS = np.zeros((1, 8, 8)), labels(1, 1, 8, 8)
 NAMED = {
     "caption": lambda name: figures.hypothesis_grid(IMAGES, MASKS, MASKS, captions=[name]),
     "caption of scales": lambda name: figures.scale_grid(
