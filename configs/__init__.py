@@ -1,1 +1,1 @@
-"""Configurations of runs: what differs from `hpunet.config`."""
+"""Configurations of runs; each sets the values that differ from the defaults."""

@@ -1,10 +1,10 @@
-"""The paper's network on one's own images, in crops of 128 x 128 pixels.
+"""The paper's network on an annotated folder, in crops of 128 x 128 pixels.
 
     python -m hpunet.train --config=configs/folder.py --workdir=runs/own --config.data.dir=DIR
 
-DIR holds `images` and `annotations`. `python -m hpunet.inspect`, with the same flags, says what is
-in it, what is wrong with it, and which crop and network fit it better than these. How long to train
-and what scores to expect is a matter of the images.
+DIR contains `images` and `annotations`. `python -m hpunet.inspect` with the same flags reports what
+is in the folder, which problems it has, and which crop and network suit it better. The necessary
+number of steps and the scores depend on the images.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from hpunet.config import default_config
 
 
 def get_config() -> ConfigDict:
-    """What differs from the defaults."""
+    """Returns the configuration."""
     config = default_config()
     config.data.name = "folder"
     return config

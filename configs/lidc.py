@@ -2,12 +2,13 @@
 
     python -m hpunet.train --config=configs/lidc.py --workdir=runs/lidc
 
-Without `--config.data.dir` the three archives are downloaded. Kohl et al. 2019 trained for 240,000
-steps of 32 images with Adam, its rate lowered from 1e-4 to 5e-6 in four steps; at which steps is
-not known, so the boundaries and the rates between are ours, and so are the augmentation's ranges.
+Without `--config.data.dir`, the three archives are downloaded. Kohl et al. 2019 trained for 240,000
+steps of 32 images with Adam, and lowered the learning rate from 1e-4 to 5e-6 in four steps. The
+paper does not state these steps, so the boundaries and the intermediate rates are this project's
+choice, as are the ranges of the augmentation.
 
-Expected of the paper's network at the end, on the test split at 16 samples: GED^2 0.27 +- 0.01,
-Hungarian-matched IoU 0.53 +- 0.01, IoU_rec 0.97.
+The paper's results on the test split with 16 samples are GED^2 0.27 +- 0.01, Hungarian-matched IoU
+0.53 +- 0.01 and IoU_rec 0.97.
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +17,7 @@ from hpunet.config import default_config
 
 
 def get_config() -> ConfigDict:
-    """What differs from the defaults."""
+    """Returns the configuration."""
     config = default_config()
     config.data.name = "lidc"
     config.data.pixel_spacing = 0.5

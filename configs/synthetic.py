@@ -1,4 +1,4 @@
-"""A small network on the synthetic data set: the first thing to run.
+"""A small network on the synthetic data set, for a first run.
 
 python -m hpunet.train --config=configs/synthetic.py --workdir=runs/synthetic
 """
@@ -9,7 +9,7 @@ from hpunet.config import default_config
 
 
 def get_config() -> ConfigDict:
-    """What differs from the defaults."""
+    """Returns the configuration."""
     config = default_config()
     config.num_steps = 4000
     config.batch_size = 16
@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
     config.data.augment = False
     config.data.num_workers = 0
     config.data.synthetic.image_size = 32
-    # As many levels as halve the image to a single pixel, where whether to draw at all is decided.
+    # Six levels reduce the image to one pixel, where the model decides whether to draw a lesion.
     config.model.latent_dims = (1, 1, 1, 1)
     config.model.channels_per_block = (16, 24, 32, 32, 32, 32)
     config.model.convs_per_block = 2

@@ -1,4 +1,4 @@
-"""The train command; leaves device and peak memory in the file that MEASURED names."""
+"""Runs the train command, and writes device and peak memory to the file named by MEASURED."""
 
 import atexit
 import json
@@ -12,7 +12,7 @@ from hpunet.cli import command
 
 
 def write_report() -> None:
-    """Writes what the first device tells of itself; a CPU tells no memory."""
+    """Writes properties of the first device; the memory of a CPU is unknown."""
     device = jax.local_devices()[0]
     memory = device.memory_stats() or {}
     report = {

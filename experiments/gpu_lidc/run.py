@@ -1,4 +1,4 @@
-"""Two back-to-back trainings of the LIDC network, the second going on from the first."""
+"""Trains the LIDC network twice in a row; the second run resumes the first."""
 
 import argparse
 import json
@@ -16,22 +16,22 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 STOPPED = 128 + signal.SIGTERM
-# A run that was asked to stop finishes its step and writes a checkpoint.
+# After SIGTERM, a run finishes its step and writes a checkpoint.
 PATIENCE_SECONDS = 300
 VALIDATION = ("val/ged", "val/hungarian_iou", "val/reconstruction_iou")
 
 
 def main() -> None:
-    """Trains twice, closes the run and writes results and figures."""
+    """Trains twice, finishes the run and writes results and figures."""
     flags, changes = parse_flags()
     if flags.workdir.exists():
         sys.exit(f"--workdir={flags.workdir}: allowed is a folder that does not exist yet")
     first = train(flags, changes, seconds=60 * flags.minutes)
     second = train(flags, changes, seconds=60 * flags.minutes)
-    # One step more: it validates, and leaves weights and figures.
+    # One more step validates, and writes weights and figures.
     last = train(flags, [*changes, f"--config.num_steps={second['to_step'] + 1}"], seconds=None)
     if [second["from_step"], last["from_step"]] != [first["to_step"], second["to_step"]]:
-        sys.exit(f"a run did not go on where the one before stopped: {[first, second, last]}")
+        sys.exit(f"a run did not resume where the previous one stopped: {[first, second, last]}")
     results = summarise(flags.workdir, changes, [first, second])
     flags.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1) + "\n"
@@ -42,27 +42,27 @@ def main() -> None:
 
 
 def parse_flags() -> tuple[argparse.Namespace, list[str]]:
-    """This script's flags, and the words for the train command."""
+    """Parses the flags of this script, and returns the other arguments for the train command."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--data_dir", type=Path, required=True, help="folder of LIDC crops")
-    parser.add_argument("--minutes", type=float, default=9, help="a run is stopped after so long")
+    parser.add_argument("--minutes", type=float, default=9, help="duration of a run")
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "gpu_lidc")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where results go")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the results")
     flags, changes = parser.parse_known_args()
     defaults = ["--config.batch_size=32", "--config.log_every=20", "--config.evaluate_every=500"]
     return flags, [*defaults, *changes]
 
 
 def train(flags: argparse.Namespace, changes: list[str], seconds: float | None) -> dict[str, Any]:
-    """One run of the train command.
+    """Runs the train command.
 
     Args:
-        flags: This script's.
-        changes: Words for the command; of two for the same key the later counts.
-        seconds: After how long it gets SIGTERM; None lets it end by itself.
+        flags: The flags of this script.
+        changes: Arguments of the command; the last one for a key takes precedence.
+        seconds: Time until SIGTERM; None waits for the end of training.
 
     Returns:
-        The steps it began and ended at, how long it took and what it told of its device.
+        First and last step, duration in seconds, and properties of the device.
     """
     report = flags.workdir.with_name(flags.workdir.name + "-device.json")
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -88,20 +88,20 @@ def train(flags: argparse.Namespace, changes: list[str], seconds: float | None) 
 
 
 def last_checkpoint(workdir: Path) -> int:
-    """Step of the newest checkpoint, 0 if there is none."""
+    """Returns the step of the newest checkpoint, or 0."""
     folder = workdir / "checkpoints" / "last"
     return max((int(p.name) for p in folder.glob("*") if p.name.isdecimal()), default=0)
 
 
 def summarise(workdir: Path, changes: list[str], runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything that the README promises of `results.json`."""
+    """Collects the entries of `results.json` that the README lists."""
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     curves = [json.loads(line) for line in lines]
     speeds = [
         line["images_per_second"]
         for line in curves
-        # The first interval of a run also holds its compilation.
+        # The first interval of a run includes compilation.
         if "images_per_second" in line
         and runs[1]["from_step"] + config["log_every"] < line["step"] <= runs[1]["to_step"]
     ]
@@ -121,20 +121,20 @@ def summarise(workdir: Path, changes: list[str], runs: list[dict[str, Any]]) -> 
 
 
 def milliseconds(batch_size: int, images_per_second: list[float]) -> float | None:
-    """Median time of a step; None if too few steps were made to tell."""
+    """Returns the median time of a step in ms, or None without measurements."""
     if not images_per_second:
         return None
     return round(1000 * batch_size / statistics.median(images_per_second), 2)
 
 
 def peak_memory(runs: list[dict[str, Any]]) -> float | None:
-    """Largest use of the device's memory in GiB; None where the device does not tell."""
+    """Returns the peak memory of the device in GiB, or None if it is unknown."""
     peaks = [run["peak_bytes"] for run in runs if run["peak_bytes"] is not None]
     return round(max(peaks) / 2**30, 2) if peaks else None
 
 
 def commit() -> str:
-    """The commit of the checkout, marked if files differ from it."""
+    """Returns the commit of the checkout, marked if there are uncommitted changes."""
     described = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Means over every hundred steps of a run's metrics: `python summarise.py WORKDIR`."""
+"""Averages the metrics of a run over every hundred steps: `python summarise.py WORKDIR`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ QUANTITIES = ("rec_loss_mean", "kl_sum", "kl_0", "kl_1", "kl_2", "kl_3", "lagran
 
 
 def main(workdir: Path) -> None:
-    """Writes `results.json` and `course.png` into this script's folder."""
+    """Writes `results.json` and `course.png` to the folder of this script."""
     lines = read_metrics(workdir / "metrics.jsonl")
     steps = [line for line in lines if "loss" in line]
     windows = []

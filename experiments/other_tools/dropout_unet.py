@@ -1,9 +1,10 @@
-"""A Dropout U-Net in PyTorch: trained, then sampled with dropout on. Nothing of hpunet is used.
+"""Trains a Dropout U-Net in PyTorch and draws samples with dropout, without hpunet.
 
-Run as `python dropout_unet.py DATA OUT`. DATA is in the layout of the published LIDC crops, and OUT
-gets `<patient>/<name>_s<k>.png`, sample k of test image `<patient>/<name>.png`, 0 and 255.
+Run it as `python dropout_unet.py DATA OUT`. DATA has the layout of the published LIDC crops. The
+script writes sample k of test image `<patient>/<name>.png` to `OUT/<patient>/<name>_s<k>.png`, with
+values 0 and 255.
 
-Reference: the Dropout U-Net baseline of Kohl et al. 2018, arXiv 1806.05034, in small.
+Reference: a small version of the Dropout U-Net baseline of Kohl et al. 2018, arXiv 1806.05034.
 """
 
 import argparse
@@ -19,7 +20,7 @@ CHANNELS = (8, 16, 32, 64, 64)  # of each level, full resolution first
 INNERMOST = 3  # so many levels have dropout in front of their blocks
 DROPOUT = 0.5
 GROUPS = 4  # of channels that are normalised together
-# Lesions fill half a percent of the pixels; weighted, they are marked after fewer steps.
+# Lesions cover 0.5 % of the pixels; a weight on them shortens training.
 FOREGROUND_WEIGHT = 2.0
 BATCH_SIZE = 8
 LEARNING_RATE = 1e-3
@@ -27,7 +28,7 @@ LOG_EVERY = 50
 
 
 class Block(nn.Sequential):
-    """Dropout where it is asked for, then two 3x3 convolutions, each normalised."""
+    """Optional dropout, then two 3x3 convolutions with normalisation."""
 
     def __init__(self, inputs: int, outputs: int, dropout: bool) -> None:
         """Maps `[B, inputs, H, W]` to `[B, outputs, H, W]`."""
@@ -46,7 +47,7 @@ class DropoutUNet(nn.Module):
     """U-Net whose samples differ by dropout in the innermost blocks of encoder and decoder."""
 
     def __init__(self) -> None:
-        """Draws the first weights."""
+        """Draws the initial weights."""
         super().__init__()
         levels = range(len(CHANNELS))
         inputs = (1, *CHANNELS)
@@ -58,7 +59,7 @@ class DropoutUNet(nn.Module):
         self.logits = nn.Conv2d(CHANNELS[0], 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits `[B, H, W]` of the foreground for images `[B, 1, H, W]` in [0, 1]."""
+        """Computes logits `[B, H, W]` of the foreground for images `[B, 1, H, W]` in [0, 1]."""
         features = [self.encoder[0](image)]
         for block in self.encoder[1:]:
             features.append(block(functional.avg_pool2d(features[-1], 2)))
@@ -70,20 +71,20 @@ class DropoutUNet(nn.Module):
 
 
 def read(path: Path) -> np.ndarray:
-    """One gray PNG file `[H, W]`, uint8."""
+    """Reads a grayscale PNG file `[H, W]`, uint8."""
     with Image.open(path) as image:
         return np.asarray(image.convert("L"))
 
 
 def read_images(folder: Path) -> tuple[list[Path], Tensor]:
-    """Names without the ending, and images `[B, 1, H, W]` in [0, 1]."""
+    """Reads names without suffix, and images `[B, 1, H, W]` in [0, 1]."""
     paths = sorted(folder.rglob("*.png"))
     names = [path.relative_to(folder).with_suffix("") for path in paths]
     return names, torch.tensor(np.stack([read(p) for p in paths]))[:, None] / 255
 
 
 def read_masks(folder: Path, names: list[Path]) -> list[Tensor]:
-    """Masks `[G, H, W]` of 0 and 1 for each image, one an annotator."""
+    """Reads masks `[G, H, W]` of 0 and 1 for each image, one per annotator."""
     masks = []
     for name in names:
         paths = sorted((folder / name.parent).glob(f"{name.name}_l*.png"))
@@ -92,7 +93,7 @@ def read_masks(folder: Path, names: list[Path]) -> list[Tensor]:
 
 
 def train(images: Tensor, masks: list[Tensor], steps: int) -> DropoutUNet:
-    """Weighted cross-entropy summed over the pixels; a random annotator for each image."""
+    """Minimises weighted cross-entropy, summed over pixels, with a random annotator per image."""
     network = DropoutUNet().train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     weight, means = torch.tensor(FOREGROUND_WEIGHT), torch.zeros(3)
@@ -120,7 +121,7 @@ def train(images: Tensor, masks: list[Tensor], steps: int) -> DropoutUNet:
 def write_samples(
     network: DropoutUNet, images: Tensor, names: list[Path], num_samples: int, out: Path
 ) -> None:
-    """Draws the samples of each image, with dropout as in training, and writes them."""
+    """Draws and writes the samples of each image, with dropout as in training."""
     for image, name in zip(images, names, strict=True):
         samples = network(image.repeat(num_samples, 1, 1, 1)) > 0
         (out / name.parent).mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,7 @@ def write_samples(
 
 
 def main() -> None:
-    """Trains on the training images, draws samples of the test images."""
+    """Trains on the training images and draws samples of the test images."""
     parser = argparse.ArgumentParser(description="Dropout U-Net on LIDC crops.")
     parser.add_argument("data", type=Path, help="folder with <split>/images and <split>/gt")
     parser.add_argument("out", type=Path, help="folder for the samples")

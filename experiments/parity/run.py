@@ -1,7 +1,7 @@
-"""Every comparison with the reference's values: `python experiments/parity/run.py`.
+"""Compares everything with the reference's values: `python experiments/parity/run.py`.
 
-Writes `results.json`, and from it the tables `summary.md` and `table.md`, beside this file. What
-needs TensorFlow is left out where it is missing, and the results say so.
+Writes `results.json` and the tables `summary.md` and `table.md` to this folder. Without TensorFlow,
+the comparisons that need it are skipped, and the results list them.
 """
 
 import datetime
@@ -36,7 +36,7 @@ WITHOUT_TENSORFLOW = (
 
 
 def main() -> int:
-    """Compares, writes, and says by its exit code whether all differences are allowed."""
+    """Compares and writes the results; the exit code is 0 if all differences are allowed."""
     start = time.monotonic()
     comparisons = []
     for comparison in compare_all():
@@ -44,7 +44,7 @@ def main() -> int:
         if not comparison.passes:
             print(f"NOT ALLOWED: {comparison}", file=sys.stderr)
     text = tables.as_json(describe(comparisons, time.monotonic() - start))
-    # The tables are made of what is kept, whose digits are fewer.
+    # The tables use the rounded values of the file.
     results = json.loads(text)
     write("results.json", text)
     write("summary.md", tables.summary(results))
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def compare_all() -> Iterator[Comparison]:
-    """Compares everything, saying on stderr where it is."""
+    """Runs all comparisons, with progress on stderr."""
     for name in golden_reference.NAMES:
         print(f"{name}: network, losses, training", file=sys.stderr)
         golden = golden_reference.load(name)
@@ -74,7 +74,7 @@ def compare_all() -> Iterator[Comparison]:
 
 
 def compare_with_tensorflow(scratch: Path) -> Iterator[Comparison]:
-    """Checkpoints that TensorFlow writes and reads."""
+    """Compares checkpoints that TensorFlow writes and reads."""
     print("lidc: checkpoint; both written back for TensorFlow", file=sys.stderr)
     lidc = golden_reference.load("lidc")
     checkpoint = conversion.write_with_tensorflow(lidc, scratch / "tensorflow" / "lidc.ckpt")
@@ -84,12 +84,12 @@ def compare_with_tensorflow(scratch: Path) -> Iterator[Comparison]:
 
 
 def has_tensorflow() -> bool:
-    """Whether TensorFlow is installed."""
+    """Returns whether TensorFlow is installed."""
     return importlib.util.find_spec("tensorflow") is not None
 
 
 def describe(comparisons: list[Comparison], seconds: float) -> dict[str, Any]:
-    """The comparisons with what they were made with."""
+    """Adds machine and versions to the comparisons."""
     made_with = provenance()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -105,7 +105,7 @@ def describe(comparisons: list[Comparison], seconds: float) -> dict[str, Any]:
 
 
 def cpu() -> str:
-    """The processor's name where Linux tells it, else its kind."""
+    """Returns the processor's name on Linux, otherwise its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -115,12 +115,12 @@ def cpu() -> str:
 
 
 def tensorflow_version() -> str | None:
-    """The version of TensorFlow, if it is installed."""
+    """Returns the version of TensorFlow if it is installed."""
     return importlib.metadata.version("tensorflow") if has_tensorflow() else None
 
 
 def write(name: str, text: str) -> None:
-    """Writes a file beside this one, as a whole."""
+    """Writes a complete file to this folder."""
     part = HERE / f".{name}.part"
     part.write_text(text, encoding="utf-8")
     part.replace(HERE / name)

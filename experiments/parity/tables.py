@@ -1,10 +1,10 @@
-"""The parity report's files, all from its results: what stands in them, and how."""
+"""Formats the results of the parity report as JSON and Markdown tables."""
 
 import json
 from typing import Any
 
 NETWORKS = {"small": "small", "multiclass": "multiclass", "lidc": "LIDC"}
-# The parts of the comparisons in the order of the tables, and what a reader calls them.
+# The parts of the comparisons in the order of the tables, with their labels.
 PARTS = {
     "samples": "samples: means, all noise, global, local, given latents",
     "reconstructions": "reconstructions: means, noise",
@@ -28,7 +28,7 @@ NONE = "–"
 
 
 def as_json(results: dict[str, Any]) -> str:
-    """The results with a line for each comparison."""
+    """Formats the results as JSON with one line per comparison."""
     head = {name: value for name, value in results.items() if name != "comparisons"}
     lines = [json.dumps(c | {"worst": _rounded(c["worst"])}) for c in results["comparisons"]]
     text = json.dumps(head, indent=2).removesuffix("\n}")
@@ -36,7 +36,7 @@ def as_json(results: dict[str, Any]) -> str:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """A row for each part, a column for each network: the worst of all that was compared."""
+    """Formats the largest difference per part (rows) and network (columns)."""
     rows = [
         ["largest difference, relative to the largest entry", "allowed", *NETWORKS.values()],
         ["---"] * (2 + len(NETWORKS)),
@@ -54,7 +54,7 @@ def summary(results: dict[str, Any]) -> str:
 
 
 def table(results: dict[str, Any]) -> str:
-    """A row for each value; the gradients of all variables share one."""
+    """Formats one row per value; the gradients of all variables share a row."""
     rows = [
         ["golden file", "part", "value", "allowed", "worst relative difference", "numbers"],
         ["---"] * 6,
@@ -73,15 +73,15 @@ def table(results: dict[str, Any]) -> str:
 
 
 def allowed(found: list[dict[str, Any]]) -> str:
-    """What is allowed of comparisons of one part."""
+    """Formats the allowed differences of a part."""
     return _number(max(c["allowed"] for c in found)) if found[0]["allowed"] else "equal"
 
 
 def worst(found: list[dict[str, Any]]) -> str:
-    """The worst of comparisons of one part."""
+    """Formats the largest difference of a part."""
     if not found:
         return NONE
-    # A plain maximum would pass over NaN.
+    # A plain maximum would ignore NaN.
     value = max((c["worst"] for c in found), key=lambda v: (v != v, v))
     if found[0]["allowed"]:
         return _number(value)

@@ -1,4 +1,4 @@
-"""Writes a picture of 333 x 517 pixels, a mosaic of test images of the synthetic data."""
+"""Writes an image of 333 x 517 pixels, a mosaic of synthetic test images."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Variants side by side: each in its own process, asked in turn, round after round."""
+"""Compares variants, each in its own process, by timing them in turn over several rounds."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "hpunet"
-# A turn repeats what it times until it takes so long.
+# Minimum duration of a turn, which repeats the program.
 TURN_SECONDS = 0.5
-# float32 does not hold more of networks this deep, and orders of summation differ.
+# Limits for float32 with networks of this depth and different orders of summation.
 TOLERANCES = {"logits": 1e-5, "loss": 1e-5, "gradient_norm": 1e-4}
-# The programs of each measurement; a variant without one does not take part in it.
+# The programs of each measurement; variants without a program do not take part.
 PROGRAMS = {
     "train": ("train",),
     "sample": ("sample", "sample_encoded_once"),
@@ -31,7 +31,7 @@ ENCODES_ONCE = ("torch_eager", "torch_compile")
 
 
 class WorkerError(Exception):
-    """What a worker could not do, in a line."""
+    """A request to a worker has failed; the message has one line."""
 
 
 class Contestant(NamedTuple):
@@ -42,16 +42,16 @@ class Contestant(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name in the results."""
+        """Name of the contestant in the results."""
         once = self.program == "sample_encoded_once"
         return f"{self.variant}_encoded_once" if once else self.variant
 
 
 class Client:
-    """The other end of a worker's pipes."""
+    """Connection to a worker process."""
 
     def __init__(self, variant: str, precision: str, folder: Path, log: Any) -> None:
-        """Starts the worker; what its libraries print goes to `log`."""
+        """Starts the worker; output of its libraries goes to `log`."""
         words = [sys.executable, "-m", "experiments.speed.worker", variant, precision, str(folder)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
         self._process = subprocess.Popen(words, cwd=ROOT, env=environment(folder), **pipes)
@@ -67,11 +67,11 @@ class Client:
         """Sends a request and waits for the answer.
 
         Raises:
-            WorkerError: If the worker could not do it, or is gone.
+            WorkerError: If the request fails, or the worker has ended.
         """
         assert self._process.stdin is not None
         self._idle_s += time.monotonic() - self._answered
-        # Of a worker that is gone, `_read` tells how it ended.
+        # If the worker has ended, `_read` reports how.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
@@ -83,7 +83,7 @@ class Client:
         return reply
 
     def idle_cpu_share(self) -> float:
-        """Share of a core that the worker used while nothing was asked of it."""
+        """Returns the share of a core that the worker used while it was idle."""
         return self._idle_cpu_s / max(self._idle_s, 1e-9)
 
     def _read(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Client:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Variables of a worker: nothing compiled before, and a GPU that several can share."""
+    """Returns the environment of a worker: no compilation cache, and a GPU that workers share."""
     fresh = tempfile.mkdtemp(prefix="inductor-", dir=folder)
     ours = {
         "JAX_ENABLE_COMPILATION_CACHE": "false",
@@ -112,7 +112,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def clients(variants: Sequence[str], precision: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """Starts a worker a variant; one that does not start stands there as its `WorkerError`."""
+    """Starts one worker per variant; a failed start is represented by its `WorkerError`."""
     with contextlib.ExitStack() as stack:
         started: dict[str, Any] = {}
         for variant in variants:
@@ -126,7 +126,7 @@ def clients(variants: Sequence[str], precision: str, folder: Path) -> Iterator[d
 
 
 def on_one_platform(started: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out whoever computes elsewhere than the first that started, a GPU or a CPU."""
+    """Removes workers on another platform than the first one."""
     platforms = {v: w.facts["platform"] for v, w in started.items() if isinstance(w, Client)}
     first = next(iter(platforms.values()), None)
     others = {
@@ -138,12 +138,12 @@ def on_one_platform(started: dict[str, Any]) -> dict[str, Any]:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log."""
+    """Returns the last line of a log."""
     return (path.read_text(encoding="utf-8", errors="replace").splitlines() or [""])[-1]
 
 
 def compare(workers: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Differences of each variant's logits, loss and gradient norm from hpunet's, relative."""
+    """Computes relative differences of logits, loss and gradient norm from those of hpunet."""
     found: dict[str, Any] = {}
     values = {}
     for variant, worker in workers.items():
@@ -168,17 +168,17 @@ def compare(workers: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def relative(values: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference over the largest value."""
+    """Computes the largest difference divided by the largest value."""
     return float(np.abs(values - expected).max() / np.abs(expected).max())
 
 
 def too_far(found: dict[str, Any]) -> list[str]:
-    """Which of `compare`'s differences are not allowed, in words; what failed has none."""
+    """Describes the differences of `compare` that exceed the limits."""
     return [
         f"{variant}: {name} differs by {found[variant][name]:.1e}, allowed is {most:.0e}"
         for variant in found
         for name, most in TOLERANCES.items()
-        # Written so that NaN is too far.
+        # Negated so that NaN exceeds the limit.
         if "error" not in found[variant] and not found[variant][name] <= most
     ]
 
@@ -186,17 +186,17 @@ def too_far(found: dict[str, Any]) -> list[str]:
 def measure(
     workers: dict[str, Any], measurement: str, batch_size: int, rounds: int
 ) -> dict[str, Any]:
-    """Times a measurement's programs in turn.
+    """Times the programs of a measurement in turn.
 
     Args:
-        workers: What `clients` gives.
+        workers: Result of `clients`.
         measurement: A key of `PROGRAMS`.
-        batch_size: Images.
-        rounds: How often everyone has a turn.
+        batch_size: Number of images.
+        rounds: Number of turns per program.
 
     Returns:
-        For each contestant its median in seconds, those of all rounds, and what is known of it; or
-        `error`. Besides, how many times hpunet's time each took, round by round.
+        For each contestant, the median time in seconds, the times of all rounds and facts on the
+        program, or `error`; and the ratios of the times to hpunet's, by round.
     """
     everyone = contestants(workers, measurement)
     results = {c.label: prepare(workers[c.variant], c, batch_size) for c in everyone}
@@ -210,7 +210,7 @@ def measure(
         if "error" not in result:
             result["seconds"] = statistics.median(result["rounds_s"])
     for worker in workers.values():
-        # What a dead worker cannot do was noted at its turn.
+        # A dead worker's failure is recorded at its turn.
         with contextlib.suppress(WorkerError):
             if isinstance(worker, Client):
                 worker.ask(do="forget")
@@ -221,7 +221,7 @@ def measure(
 def take_turn(
     worker: Client, contestant: Contestant, batch_size: int, result: dict[str, Any]
 ) -> None:
-    """Times a program once more and notes it in its result."""
+    """Times a program once and records the time in its result."""
     repeats = max(1, math.ceil(TURN_SECONDS / result["once_s"]))
     turn = {"name": contestant.program, "batch_size": batch_size, "repeats": repeats}
     try:
@@ -231,7 +231,7 @@ def take_turn(
 
 
 def contestants(workers: dict[str, Any], measurement: str) -> list[Contestant]:
-    """Who takes part, in the order of their turns."""
+    """Lists the contestants in the order of their turns."""
     return [
         Contestant(variant, program)
         for variant in workers
@@ -241,7 +241,7 @@ def contestants(workers: dict[str, Any], measurement: str) -> list[Contestant]:
 
 
 def prepare(worker: Any, contestant: Contestant, batch_size: int) -> dict[str, Any]:
-    """Builds a program and warms it up; gives what is known of it, or `error`."""
+    """Builds a program and runs it once; returns facts on it, or `error`."""
     try:
         if isinstance(worker, WorkerError):
             raise worker
@@ -252,7 +252,7 @@ def prepare(worker: Any, contestant: Contestant, batch_size: int) -> dict[str, A
 
 
 def ratios(results: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """How many times as long as hpunet the others took: median, least and most of the rounds."""
+    """Computes ratios of times to hpunet's: median, minimum and maximum over the rounds."""
     reference = results.get(REFERENCE, {})
     ours = reference["rounds_s"] if "seconds" in reference else None
     found = {}

@@ -1,7 +1,7 @@
-"""Forms of a 3x3 convolution and of its kernel's gradient, timed against each other on a CPU.
+"""Times forms of a 3x3 convolution, and of the gradient of its kernel, on a CPU.
 
 `python -m experiments.speed.convolutions` writes `convolutions.json` and `convolutions.md`. Each
-form is checked against XLA's own first. All forms of a shape are timed in turn, round after round.
+form is first checked against XLA's. All forms are timed in turn over several rounds.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from hpunet.runtime.memory import keep_freed
 
 FOLDER = Path(__file__).parent
 NUMBERS = ("NHWC", "HWIO", "NHWC")
-# Height and width, channels in and out: the inner convolutions of the LIDC network's levels.
+# Height and width, input and output channels of inner convolutions of the LIDC network.
 SHAPES = [(128, 24, 12), (128, 12, 12), (64, 48, 24), (64, 24, 24), (32, 48, 48), (16, 96, 96)]
-# Sums of 65,536 products in another order.
+# Sums of 65,536 products in a different order.
 TOLERANCE = 1e-4
 
 Form = Callable[[Array, Array], Array]
@@ -37,7 +37,7 @@ def own(x: Array, kernel: Array) -> Array:
 
 
 def columns(number: int) -> Form:
-    """So many neighbouring columns at once."""
+    """Computes several neighbouring columns at once."""
 
     def form(x: Array, kernel: Array) -> Array:
         padded = [
@@ -52,21 +52,21 @@ def columns(number: int) -> Form:
 
 
 def shifts(x: Array) -> list[Array]:
-    """The nine views of an image that the taps of a kernel see."""
+    """Returns the nine shifts of an image that a kernel combines."""
     height, width = x.shape[1:3]
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     return [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
 
 
 def patches(x: Array, kernel: Array) -> Array:
-    """All nine shifts as channels, then one product of matrices (im2col)."""
+    """Computes one matrix product of all nine shifts as channels (im2col)."""
     joined = jnp.concatenate(shifts(x), axis=3)
     y = joined.reshape(-1, joined.shape[3]) @ kernel.reshape(-1, kernel.shape[3])
     return y.reshape(*x.shape[:3], -1)
 
 
 def taps(x: Array, kernel: Array) -> Array:
-    """One product of matrices for all taps, then a sum of nine shifts (kn2row)."""
+    """Computes one matrix product for all nine weights, then sums nine shifts (kn2row)."""
     channels, outputs = kernel.shape[2:]
     products = x.reshape(-1, channels) @ kernel.transpose(2, 0, 1, 3).reshape(channels, -1)
     views = shifts(products.reshape(*x.shape[:3], -1))
@@ -81,30 +81,30 @@ def own_gradient(x: Array, gradient: Array) -> Array:
 
 
 def by_rows(x: Array, gradient: Array) -> Array:
-    """Whole rows correlated, as hpunet does."""
+    """Correlates whole rows, as hpunet does."""
     kernel = jnp.zeros((3, 3, x.shape[3], gradient.shape[3]))
     return jax.vjp(lambda k: convolution.convolve(x, k), kernel)[1](gradient)[0]
 
 
 def product(a: Array, b: Array) -> Array:
-    """Sums over all pixels of the products of two arrays' channels."""
+    """Sums the products of two arrays' channels over all pixels."""
     return a.reshape(-1, a.shape[3]).T @ b.reshape(-1, b.shape[3])
 
 
 def gradient_by_taps(x: Array, gradient: Array) -> Array:
-    """Nine products of matrices."""
+    """Computes nine matrix products."""
     products = [product(view, gradient) for view in shifts(x)]
     return jnp.stack(products).reshape(3, 3, x.shape[3], -1)
 
 
 def gradient_by_patches(x: Array, gradient: Array) -> Array:
-    """All nine shifts as channels, then one product of matrices."""
+    """Computes one matrix product of all nine shifts as channels."""
     joined = product(jnp.concatenate(shifts(x), axis=3), gradient)
     return joined.reshape(3, 3, x.shape[3], -1)
 
 
 def gradient_image_by_image(x: Array, gradient: Array) -> Array:
-    """The same, an image after the other, so that the shifts stay in the caches."""
+    """Computes one matrix product per image, so that the shifts stay in the caches."""
 
     def add(total: Array, pair: tuple[Array, Array]) -> tuple[Array, None]:
         return total + gradient_by_patches(pair[0][None], pair[1][None]), None
@@ -133,7 +133,7 @@ KERNEL_GRADIENT = {
 def milliseconds(
     forms: Mapping[str, Form], arguments: tuple[Array, Array], rounds: int
 ) -> dict[str, float]:
-    """Median time of each form, in turn round after round, after a check of its values."""
+    """Checks the values of each form, then measures the median time in ms over all rounds."""
     compiled = {name: jax.jit(form) for name, form in forms.items()}
     right = compiled["XLA's own"](*arguments)
     for name, form in compiled.items():
@@ -150,7 +150,7 @@ def milliseconds(
 
 
 def table(title: str, rows: dict[str, dict[str, float]]) -> str:
-    """Milliseconds of every form, a row a shape."""
+    """Formats the milliseconds of every form, with one row per shape."""
     names = list(next(iter(rows.values())))
     lines = [f"| {title}, ms | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     lines += [f"| {shape} | {' | '.join(str(t[n]) for n in names)} |" for shape, t in rows.items()]

@@ -1,7 +1,7 @@
-"""How a step's and a sample's time and memory grow: `python -m experiments.speed.growth`.
+"""Measures the growth of time and memory of steps and samples.
 
-Each point is measured in a process of its own, one after the other. Writes `growth.json`,
-`growth_table.md` and `growth.png`; `GROWTH.md` says what they show and why.
+`python -m experiments.speed.growth` measures each point in its own process, one after the other.
+It writes `growth.json`, `growth_table.md` and `growth.png`; `GROWTH.md` explains them.
 """
 
 import argparse
@@ -25,20 +25,20 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 PARTS = ("batch", "size", "levels", "samples", "devices")
 SIZES = {"lidc": 128, "tiny": 16}
-# One fewer than the LIDC network has: 64 pixels cannot be halved seven times.
+# One level fewer than the LIDC network: 64 pixels cannot be halved seven times.
 LEVELS_OF_SIZES = {"lidc": 7, "tiny": 3}
 LEVELS = {"lidc": 8, "tiny": 4}
 LEVELS_BATCH = 4
 
 
 def main() -> None:
-    """Measures all points that the flags name, and writes what came out."""
+    """Measures the points that the flags select and writes the results."""
     flags = parse_flags()
     results: dict[str, Any] = {"points": []}
     for part, point in list_points(flags):
         print(f"{part}: {point}", file=sys.stderr, flush=True)
         results["points"].append({"part": part, **point._asdict(), **measure_apart(point)})
-    # Not earlier: it asks for the device, which the points need for themselves.
+    # Imported late: it occupies the device, which the points need.
     results = {"made_with": provenance(), "cpus": os.cpu_count(), **results}
     flags.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1) + "\n"
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def parse_flags() -> argparse.Namespace:
-    """This command's flags."""
+    """Parses the flags of this command."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     numbers = several(positive)
     parser.add_argument(
@@ -58,14 +58,18 @@ def parse_flags() -> argparse.Namespace:
     )
     parser.add_argument("--network", choices=LEVELS, default="lidc", help="tiny is for tests")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    parser.add_argument("--remat", action="store_true", help="levels are computed twice")
+    parser.add_argument(
+        "--remat", action="store_true", help="recompute levels in the backward pass"
+    )
     parser.add_argument("--batch_sizes", type=numbers, default=(1, 4, 16, 64))
     parser.add_argument("--sizes", type=numbers, default=(64, 128, 256, 512))
     parser.add_argument("--levels", type=numbers, default=(3, 4, 5, 6, 7, 8))
     parser.add_argument("--samples", type=numbers, default=(1, 4, 16, 64))
     parser.add_argument("--devices", type=numbers, default=(1, 2, 4, 8))
-    parser.add_argument("--seconds", type=float, default=3.0, help="of repeats a point")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where results go")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="duration of the repeats per point"
+    )
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the results")
     flags = parser.parse_args()
     most = len(LIDC_CHANNELS)
     if not set(flags.levels) <= set(range(2, most + 1)):
@@ -74,7 +78,7 @@ def parse_flags() -> argparse.Namespace:
 
 
 def list_points(flags: argparse.Namespace) -> list[tuple[str, Point]]:
-    """What is measured, with the part that it belongs to."""
+    """Lists the points with their parts."""
     base = Point(
         kind="train",
         size=SIZES[flags.network],
@@ -101,17 +105,17 @@ def list_points(flags: argparse.Namespace) -> list[tuple[str, Point]]:
     return [(part, point) for part in flags.parts for point in parts[part]]
 
 
-# The LIDC network of all levels is one of the batch sizes, too.
+# The LIDC network with all levels is also a point of the batch sizes.
 @functools.cache
 def measure_apart(point: Point) -> dict[str, Any]:
-    """Figures of a point from a process of its own, or the reason why there are none."""
+    """Measures a point in its own process; returns the results or the reason of a failure."""
     environment = dict(os.environ)
     if point.kind in ("devices", "asked"):
-        # As many devices as wanted exist on a CPU alone; what they say to each other is the same.
+        # Only a CPU can simulate any number of devices; the collectives are the same.
         given = environment.get("XLA_FLAGS", "")
         count = f"--xla_force_host_platform_device_count={point.num_devices}"
         environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"{given} {count}"}
-        # Code that is never run need not be fast.
+        # Code that never runs need not be fast.
         environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
     command = [sys.executable, "-m", "experiments.speed.growth_point", json.dumps(point._asdict())]
     done = subprocess.run(

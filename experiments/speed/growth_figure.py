@@ -1,4 +1,4 @@
-"""The points of `growth.py` as one figure."""
+"""Draws the points of `growth.py` as a figure."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ HEIGHT = 4.4
 MEBI = 2**20
 Points = Sequence[dict[str, Any]]
 
-# What is varied, how it is called, and where on the axis a point of it lies.
+# Varied quantities with their labels and positions on the axis.
 VARIED: dict[str, tuple[str, str]] = {
     "batch": ("batch size", "batch_size"),
     "size": ("height and width, pixels", "size"),
@@ -21,23 +21,23 @@ VARIED: dict[str, tuple[str, str]] = {
     "samples": ("samples of an image", "num_samples"),
     "devices": ("devices", "num_devices"),
 }
-# Costs that stay within a factor of a few.
+# Quantities whose costs vary by small factors.
 LINEAR = ("levels", "devices")
 SLOPE = "in proportion"
 
 
 def draw(points: Points) -> Figure:
-    """Time above, memory below, for each thing varied; for devices number and bytes of collectives.
+    """Draws time (top) and memory (bottom) for each varied quantity.
 
-    Both axes are logarithmic but for levels and devices, whose vertical ones start at zero. The
-    dashed line is in proportion to what is varied, or to the number of pixels, and starts at the
-    first point.
+    For devices, it draws number and bytes of collectives instead. Both axes are logarithmic, except
+    for levels and devices, whose vertical axes start at zero. The dashed line starts at the first
+    point and is proportional to the varied quantity, or to the number of pixels.
     """
     parts = [part for part in VARIED if any(p["part"] == part for p in points)]
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     grid = figure.subplots(2, len(parts), squeeze=False)
     for column, part in enumerate(parts):
-        # Those that vary the levels of what devices share are in the table alone.
+        # Points that vary the levels with several devices are only in the table.
         chosen = [p for p in points if p["part"] == part and p["kind"] != "asked"]
         upper, lower = grid[:, column]
         if part == "devices":
@@ -57,28 +57,28 @@ def draw(points: Points) -> Figure:
 
 
 def milliseconds(point: dict[str, Any]) -> float | None:
-    """Time of a point, if it ran."""
+    """Returns the time of a point if it ran."""
     seconds = point.get("seconds")
     return None if seconds is None else 1000 * seconds
 
 
 def in_mebibytes(number: int | None) -> float | None:
-    """Bytes of a point in MiB, if they are known."""
+    """Returns the bytes of a point in MiB if they are known."""
     return None if number is None else number / MEBI
 
 
 def collectives(point: dict[str, Any]) -> int | None:
-    """How many collectives a point has, if it was compiled."""
+    """Returns the number of collectives of a point if it was compiled."""
     return len(point["collectives"]) if "collectives" in point else None
 
 
 def plot(
     axis: Axes, part: str, points: Points, value: Callable[[dict[str, Any]], float | None]
 ) -> None:
-    """A curve, and from its first point the line of slope one."""
+    """Plots a curve, and the line of slope one from its first point."""
     name, ticks = VARIED[part][1], [p[VARIED[part][1]] for p in points]
     known = [(p[name], y) for p in points if (y := value(p)) is not None]
-    # Between two numbers of devices there is none.
+    # There are no points between two numbers of devices.
     style = {"linestyle": "none" if part == "devices" else "-", "color": LINES[0]}
     x, y = zip(*known, strict=True) if known else ((), ())
     axis.plot(x, y, marker="o", markersize=3, clip_on=False, zorder=3, **style)
@@ -95,12 +95,12 @@ def plot(
 
 
 def draw_slope(axis: Axes, known: Sequence[tuple[float, float]], power: int) -> None:
-    """The line that a cost in proportion to a power of what is varied would follow."""
+    """Draws the line of a cost proportional to a power of the varied quantity."""
     (first, low), (last, _) = known[0], known[-1]
     ends = [low, low * (last / first) ** power]
     axis.plot([first, last], ends, "--", color="0.6", linewidth=1, zorder=0, label=SLOPE)
 
 
 def title(axis: Axes, text: str) -> None:
-    """What the vertical axis shows."""
+    """Returns the title of the vertical axis."""
     axis.set_title(text, fontsize=FONT)

@@ -1,6 +1,7 @@
-"""When the network between devices bounds a step: `python -m experiments.speed.growth_network`.
+"""Computes when the network between devices limits a step.
 
-Arithmetic, no measurement: what a ring moves, at stated speeds of links and times of steps.
+`python -m experiments.speed.growth_network` measures nothing: it computes what a ring transfers,
+from assumed speeds of links and times of steps.
 """
 
 import itertools
@@ -8,9 +9,9 @@ import itertools
 PARAMETERS = 21_877_230
 BATCH_SIZE = 32
 NUM_PIXELS = 128 * 128
-# Bytes a second that a device sends: a network card of 200 Gb/s for each, and NVLink.
+# Bytes per second that a device sends: a network card of 200 Gb/s per device, and NVLink.
 LINKS = {"25 GB/s": 25e9, "450 GB/s": 450e9}
-# Seconds that one device takes for 32 images.
+# Seconds per step of 32 images on one device.
 STEPS = (0.003, 0.015)
 DEVICES = (2, 8, 32)
 HEADER = (
@@ -20,10 +21,10 @@ HEADER = (
 
 
 def bytes_sent(num_devices: int, batch_size: int) -> float:
-    """Bytes that each device sends in a step.
+    """Computes the bytes that each device sends in a step.
 
-    A ring all-reduce of the gradients of the weights and of GECO's multiplier sends them twice but
-    for a share; a ring all-gather of scores and places once but for a share.
+    A ring all-reduce sends the gradients of the weights and of GECO's multiplier twice, except for
+    one share. A ring all-gather sends scores and positions once, except for one share.
     """
     gradients = 4 * (PARAMETERS + 1)
     scores = 4 * batch_size * (NUM_PIXELS + 1)
@@ -31,13 +32,13 @@ def bytes_sent(num_devices: int, batch_size: int) -> float:
 
 
 def step_time(num_devices: int, step: float, link: float, weak: bool) -> tuple[float, float]:
-    """Seconds of computing, and of sending after it.
+    """Computes the seconds of computation, and of the transfer after it.
 
     Args:
-        num_devices: How many share the batch.
+        num_devices: Number of devices that share the batch.
         step: Seconds of a step of 32 images on one device.
-        link: Bytes a second.
-        weak: Whether each device has 32 images of its own, instead of its share of 32.
+        link: Bytes per second.
+        weak: Whether each device has 32 images of its own instead of a share of 32.
     """
     batch_size = BATCH_SIZE * (num_devices if weak else 1)
     computing = step if weak else step / num_devices
@@ -45,7 +46,7 @@ def step_time(num_devices: int, step: float, link: float, weak: bool) -> tuple[f
 
 
 def bound_from(step: float, link: float, weak: bool) -> int:
-    """The least number of devices of which sending takes longer than computing."""
+    """Finds the smallest number of devices for which the transfer takes longer than computation."""
     for num_devices in itertools.count(2):
         computing, sending = step_time(num_devices, step, link, weak)
         if sending > computing:
@@ -54,7 +55,7 @@ def bound_from(step: float, link: float, weak: bool) -> int:
 
 
 def table() -> str:
-    """From how many devices on sending takes longer, and milliseconds of a whole step."""
+    """Formats these numbers of devices, and the milliseconds of whole steps."""
     rows = [HEADER, "|---" * (HEADER.count("|") - 1) + "|"]
     for (name, link), step in itertools.product(LINKS.items(), STEPS):
         cells = [name, f"{1000 * step:g} ms"]

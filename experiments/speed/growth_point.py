@@ -1,8 +1,8 @@
-"""One point of `growth.py` in a process of its own, so that its memory is its own.
+"""Measures one point of `growth.py` in its own process, which separates the memory of points.
 
     python -m experiments.speed.growth_point '{"kind": "train", "batch_size": 4, ...}'
 
-Writes what was measured as one line of JSON.
+Prints the results as one line of JSON.
 """
 
 import json
@@ -37,7 +37,7 @@ from hpunet.training.task import build_task
 
 NUM_SCALES = 4
 LEAST_REPEATS, MOST_REPEATS = 2, 20
-# As lowered, before a backend joins or splits any, and as a CPU's compiler writes them.
+# Names before a backend combines or splits collectives, and in the text of the CPU compiler.
 ASKED_FOR = re.compile(r"stablehlo\.(?:all_\w+|reduce_scatter|collective_\w+)")
 KINDS = r"all-reduce|all-gather|all-to-all|reduce-scatter|collective-\w+"
 COMPILED = re.compile(rf"^ *(?:ROOT )?%?\S+ = (.*?) ({KINDS})\(", re.M)
@@ -45,20 +45,20 @@ ARRAY = re.compile(r"[a-z]+(\d+)\[([\d,]*)\]")
 
 
 class Point(NamedTuple):
-    """What is measured.
+    """The settings of a point.
 
     Attributes:
-        kind: `train`, `sample`, `devices` (collectives of the compiled step) or `asked` (those
-            that it asks the compiler for).
+        kind: `train`, `sample`, `devices` (collectives of the compiled step) or `asked`
+            (collectives of the step before compilation).
         batch_size: Images over all devices.
         size: Height and width in pixels.
         num_levels: Levels of the network.
-        num_samples: Samples an image.
-        num_devices: Devices that share the batch.
+        num_samples: Samples per image.
+        num_devices: Number of devices that share the batch.
         network: `lidc`, or `tiny` for tests.
-        precision: What features are computed in.
-        remat: Whether training computes its levels once more instead of keeping them.
-        budget_s: Seconds for which it is repeated, within bounds.
+        precision: Number format of features.
+        remat: Whether training recomputes levels in the backward pass.
+        budget_s: Approximate duration of the repeats, in seconds.
     """
 
     kind: str
@@ -74,7 +74,7 @@ class Point(NamedTuple):
 
 
 def measure(point: Point) -> dict[str, Any]:
-    """Figures of a point; bytes, seconds, and counts."""
+    """Measures a point: bytes, seconds and counts."""
     figures: dict[str, Callable[[Point], dict[str, Any]]] = {
         "train": measure_training,
         "sample": measure_sampling,
@@ -85,7 +85,7 @@ def measure(point: Point) -> dict[str, Any]:
 
 
 def model_of(point: Point) -> Model:
-    """The LIDC network's first levels, with as many of its four scales as fit."""
+    """Builds the first levels of the LIDC network, with as many of its four scales as fit."""
     latents = (1,) * min(NUM_SCALES, point.num_levels - 1)
     if point.network == "tiny":
         small = HierarchicalConfig(
@@ -98,7 +98,7 @@ def model_of(point: Point) -> Model:
 
 
 def weights(model: Model) -> dict[str, dict[str, np.ndarray]]:
-    """Weights that take no time to draw: what they are does not matter to time and memory."""
+    """Returns constant weights; their values do not affect time and memory."""
     generator = np.random.default_rng(0)
     params: dict[str, dict[str, np.ndarray]] = {}
     for parameter in model.list_parameters(1):
@@ -108,11 +108,11 @@ def weights(model: Model) -> dict[str, dict[str, np.ndarray]]:
 
 
 def lower(point: Point, abstract: bool) -> tuple[Any, Any, Any]:
-    """The step as the train command compiles it, its state and its batch.
+    """Lowers the step as the train command does; returns it with state and batch.
 
     Args:
-        point: What is measured.
-        abstract: Whether the state has shapes alone, for what is never run.
+        point: The settings of the point.
+        abstract: Whether the state consists only of shapes, for steps that never run.
     """
     model, settings = model_of(point), config.settings_of(lidc.get_config())
     crop, optimizer = (point.size, point.size), build_optimizer(settings.optimizer)
@@ -132,7 +132,7 @@ def lower(point: Point, abstract: bool) -> tuple[Any, Any, Any]:
 
 
 def measure_training(point: Point) -> dict[str, Any]:
-    """Time of a step, and the memory that it needs."""
+    """Measures time and memory of a step."""
     lowered, state, batch = lower(point, abstract=False)
     compiled, compilation = compile_timed(lowered)
 
@@ -146,12 +146,12 @@ def measure_training(point: Point) -> dict[str, Any]:
 
 
 def num_parameters(point: Point) -> int:
-    """How many numbers the network's weights are."""
+    """Counts the weights of the network."""
     return sum(math.prod(p.shape) for p in model_of(point).list_parameters(1))
 
 
 def measure_sampling(point: Point) -> dict[str, Any]:
-    """Time of all samples of the images, and the memory that they need."""
+    """Measures time and memory of all samples of the images."""
     model = model_of(point)
     params = jax.device_put(weights(model))
     image = preprocess(inputs.images(point.batch_size, point.size)[0])
@@ -169,14 +169,14 @@ def measure_sampling(point: Point) -> dict[str, Any]:
 
 
 def compile_timed(lowered: Any) -> tuple[Any, float]:
-    """The compiled program, and the seconds that compiling took."""
+    """Compiles a program; returns it with the seconds of compilation."""
     start = time.perf_counter()
     compiled = lowered.compile()
     return compiled, time.perf_counter() - start
 
 
 def times(run: Callable[[], None], seconds: float, compiled: Any) -> dict[str, Any]:
-    """Median, shortest and longest time of a run, after one that does not count, and its memory."""
+    """Measures median, minimum and maximum time of a program after a warm-up, and its memory."""
     lacking = memory_lacking(compiled)
     if lacking:
         return {"seconds": None, "reason": lacking, **memory(compiled)}
@@ -196,17 +196,17 @@ def times(run: Callable[[], None], seconds: float, compiled: Any) -> dict[str, A
 
 
 def memory_lacking(compiled: Any) -> str | None:
-    """Why a program is better not run on this computer, if so."""
+    """Returns the reason if this computer lacks memory for a program."""
     if jax.default_backend() != "cpu":
         return None
     planned = planned_memory(compiled)
-    # The arguments are there already.
+    # The arguments are allocated already.
     needed, free = planned["total"] - planned["argument"], available_memory()
     return f"needs {needed} bytes of {free} that are free" if needed > free else None
 
 
 def available_memory() -> int:
-    """Bytes that programs may still take, among them those of files that are only cached."""
+    """Returns the available memory in bytes, including the file cache."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -215,7 +215,7 @@ def available_memory() -> int:
 
 
 def memory(compiled: Any) -> dict[str, Any]:
-    """Bytes as XLA plans them, and the most that the process or its device ever held."""
+    """Returns the bytes that XLA plans, and the peak of the process or its device."""
     planned = planned_memory(compiled)
     stats = jax.local_devices()[0].memory_stats() or {}
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -228,20 +228,20 @@ def memory(compiled: Any) -> dict[str, Any]:
 
 
 def count_collectives(point: Point) -> dict[str, Any]:
-    """The collectives of the compiled step with the bytes of each one's result."""
+    """Counts the collectives of the compiled step and the bytes of their results."""
     lowered, _, _ = lower(point, abstract=True)
     found = collectives_of(lowered.compile().as_text())
     return {"collectives": found, "result_bytes": sum(c["bytes"] for c in found)}
 
 
 def count_asked_for(point: Point) -> dict[str, Any]:
-    """How many collectives the step asks the compiler for."""
+    """Counts the collectives of the step before compilation."""
     lowered, _, _ = lower(point, abstract=True)
     return {"asked_for": len(ASKED_FOR.findall(lowered.as_text()))}
 
 
 def collectives_of(program: str) -> list[dict[str, Any]]:
-    """Kind and bytes of the result of every collective of a compiled program's text."""
+    """Finds kind and result bytes of every collective in the text of a compiled program."""
     return [
         {"kind": kind, "bytes": sum(bytes_of(*array) for array in ARRAY.findall(result))}
         for result, kind in COMPILED.findall(program)
@@ -249,7 +249,7 @@ def collectives_of(program: str) -> list[dict[str, Any]]:
 
 
 def bytes_of(bits: str, sides: str) -> int:
-    """Bytes of an array such as `f32[8,128]`, of which 32 and `8,128` are given."""
+    """Computes the bytes of an array such as `f32[8,128]`, from 32 and `8,128`."""
     return int(bits) // 8 * math.prod(int(side) for side in sides.split(",") if side)
 
 

@@ -1,4 +1,4 @@
-"""The points of `growth.py` as a Markdown table."""
+"""Formats the points of `growth.py` as a Markdown table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,10 @@ MEBI = 2**20
 
 
 def table(points: Sequence[dict[str, Any]]) -> str:
-    """A row a point.
+    """Formats one row per point.
 
-    "Each" is a sample where samples are drawn, else an image. Memory planned is what XLA lays out
-    for arguments, results and what lies between.
+    "Each" is a sample for sampling and an image otherwise. Planned memory is what XLA allocates for
+    arguments, results and temporaries.
     """
     rows = [HEADER, "|---" + "|---:" * (HEADER.count("|") - 2) + "|"]
     rows += ["| " + " | ".join(row(point)) + " |" for point in points]
@@ -26,7 +26,7 @@ def table(points: Sequence[dict[str, Any]]) -> str:
 
 
 def row(point: dict[str, Any]) -> list[str]:
-    """The cells of a point."""
+    """Formats the cells of a point."""
     samples = point["num_samples"] if point["kind"] == "sample" else None
     seconds = point.get("seconds")
     each = None if seconds is None else seconds / (point["num_samples"] * point["batch_size"])
@@ -47,17 +47,17 @@ def row(point: dict[str, Any]) -> list[str]:
 
 
 def number_of_collectives(point: dict[str, Any]) -> Any:
-    """How many there are, if that was asked."""
+    """Formats the number of collectives if it was measured."""
     if "collectives" in point:
         return len(point["collectives"])
     return point.get("asked_for", NONE)
 
 
 def milliseconds(seconds: float | None) -> str:
-    """With three digits."""
+    """Formats a quantity with three digits."""
     return NONE if seconds is None else digits(1000 * seconds)
 
 
 def mebibytes(number: int | None) -> str:
-    """With three digits."""
+    """Formats a quantity with three digits."""
     return NONE if number is None else digits(number / MEBI)

@@ -1,8 +1,8 @@
-"""What the processor does beside the network: imports, first weights, reading, scores.
+"""Measures work of the host: imports, initial weights, reading, scores.
 
     python -m experiments.speed.host FOLDER NAME
 
-prints what was measured as JSON.
+prints the results as JSON.
 """
 
 import functools
@@ -31,7 +31,7 @@ IMPORTS = ("import hpunet", "import hpunet; hpunet.build_model", "import hpunet.
 
 
 def configuration(folder: Path) -> dict[str, Any]:
-    """Keys that make the train command learn the network on few synthetic images."""
+    """Returns the keys of a short training on a few synthetic images."""
     settings = inputs.read_settings(folder)
     size, shape = settings["size"], settings["model"].items()
     return {
@@ -48,12 +48,12 @@ def configuration(folder: Path) -> dict[str, Any]:
 
 
 def prepare(folder: Path) -> None:
-    """Prepares the data set, which takes time only once."""
+    """Prepares the data set in advance."""
     training_split(folder)
 
 
 def training_split(folder: Path) -> Any:
-    """The split to train on, prepared if it was not yet."""
+    """Opens the training split, after preparing it if necessary."""
     from hpunet.config.settings import default_config, settings_of
     from hpunet.data.open import open_data
 
@@ -63,7 +63,7 @@ def training_split(folder: Path) -> Any:
 
 
 def pipeline(folder: Path) -> dict[str, Any]:
-    """Images a second that are read, by the number of reading processes; 0 is a thread."""
+    """Measures images read per second by the number of reading processes; 0 is a thread."""
     from absl import flags
 
     from hpunet.data.pipeline import training_batches
@@ -80,7 +80,7 @@ def pipeline(folder: Path) -> dict[str, Any]:
 
 
 def scores(folder: Path) -> dict[str, Any]:
-    """Images a second that are scored, on one core."""
+    """Measures images scored per second on one core."""
     from hpunet.metrics import ged, hungarian_iou
 
     size = inputs.read_settings(folder)["size"]
@@ -96,7 +96,7 @@ def scores(folder: Path) -> dict[str, Any]:
 
 
 def images_a_second(step: Callable[[], Any], images: int, warm_up: int = 1) -> float:
-    """How many images a step handles a second."""
+    """Computes images per second from the time of a step."""
     for _ in range(warm_up):
         step()
     start, steps = time.perf_counter(), 0
@@ -107,23 +107,25 @@ def images_a_second(step: Callable[[], Any], images: int, warm_up: int = 1) -> f
 
 
 def imports(folder: Path) -> dict[str, float]:
-    """Seconds that imports take in a fresh interpreter, its own start left out."""
+    """Measures seconds of imports in a new interpreter, without its start."""
     del folder
     program = "import time; start = time.perf_counter()\n{}\nprint(time.perf_counter() - start)"
     found = {}
     for statement in IMPORTS:
         words = [sys.executable, "-c", program.format(statement)]
-        found[statement] = statistics.median(float(said(words)) for _ in range(REPEATS))
+        found[statement] = statistics.median(float(output_of(words)) for _ in range(REPEATS))
     return found
 
 
-def said(words: Sequence[str], variables: dict[str, str] | None = None, whole: bool = False) -> str:
-    """What a process prints: its last line, or all.
+def output_of(
+    words: Sequence[str], variables: dict[str, str] | None = None, whole: bool = False
+) -> str:
+    """Runs a process and returns its last line or its whole output.
 
     Args:
         words: The command, run in the root of the repository.
-        variables: Of its environment, besides this process's.
-        whole: Whether all is wanted.
+        variables: Additional environment variables.
+        whole: Whether to return the whole output.
     """
     environment = os.environ | (variables or {})
     done = subprocess.run(
@@ -133,7 +135,7 @@ def said(words: Sequence[str], variables: dict[str, str] | None = None, whole: b
 
 
 def initialisation(folder: Path) -> dict[str, float]:
-    """Seconds that first weights take, in a process that has imported hpunet."""
+    """Measures seconds to draw initial weights, after importing hpunet."""
     import jax
 
     from hpunet.models.hierarchical.config import HierarchicalConfig

@@ -1,8 +1,8 @@
-"""What all variants are given: weights, images, labels and noise, made once and kept as files.
+"""Creates the common inputs of all variants as files: weights, images, labels and noise.
 
     python -m experiments.speed.inputs FOLDER MODEL
 
-Made by a process of its own, so that no variant needs another's packages.
+This runs in its own process, so that no variant needs the packages of another.
 """
 
 import dataclasses
@@ -29,11 +29,11 @@ SIZES = {"lidc": 128, "tiny": 8}
 
 
 def make(folder: Path, model: str) -> None:
-    """Writes `settings.json`, `params.npz` and `check.npz` into a folder.
+    """Writes `settings.json`, `params.npz` and `check.npz` to a folder.
 
     Args:
-        folder: Where to; it must exist.
-        model: A name of `MODELS`.
+        folder: An existing folder.
+        model: A name in `MODELS`.
     """
     import jax
 
@@ -61,7 +61,7 @@ def make(folder: Path, model: str) -> None:
 
 
 def images(batch_size: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy images `[B, size, size, 1]` and labels of squares `[B, size, size]`, both uint8."""
+    """Draws noisy images `[B, size, size, 1]` and square labels `[B, size, size]`, both uint8."""
     generator = np.random.default_rng(SEED)
     image = generator.integers(0, 150, (batch_size, size, size, 1), dtype=np.uint8)
     labels = np.zeros((batch_size, size, size), np.uint8)
@@ -72,12 +72,12 @@ def images(batch_size: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """What `make` wrote: `model`, `size` and `training`."""
+    """Reads the settings written by `make`: `model`, `size` and `training`."""
     return json.loads((folder / "settings.json").read_text(encoding="utf-8"))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file of `make`, by name."""
+    """Reads the arrays of a file written by `make`, by name."""
     with np.load(path) as arrays:
         return dict(arrays)
 

@@ -1,4 +1,4 @@
-"""hpunet as its commands call it, and the plain transcription, as things to time."""
+"""Variants in JAX: hpunet as in its commands, and the plain transcription."""
 
 import functools
 from collections.abc import Callable
@@ -27,10 +27,10 @@ from hpunet.training.task import Task, build_task
 
 
 class JaxVariant:
-    """hpunet; `Plain` replaces its network."""
+    """hpunet as a variant; `Plain` replaces its network."""
 
     def __init__(self, folder: Path, precision: str) -> None:
-        """Reads what `inputs.make` left; `precision` is what the network computes in."""
+        """Reads the files of `inputs.make`; `precision` is the network's number format."""
         settings = inputs.read_settings(folder)
         training = settings["training"]
         self.folder, self.precision = folder, precision
@@ -47,11 +47,11 @@ class JaxVariant:
             self.params.setdefault(module, {})[end] = jnp.asarray(array)
 
     def build_model(self) -> Model:
-        """The model whose network is trained."""
+        """Builds the model."""
         return build_model(self.config, self.precision)
 
     def check(self) -> dict[str, Any]:
-        """Logits, loss and norm of its gradient at the inputs that all variants are given."""
+        """Computes logits, loss and gradient norm for the common inputs of all variants."""
         arrays = inputs.read_arrays(self.folder / "check.npz")
         image, labels = inputs.images(len(arrays["gumbel"]), self.size)
         segmentation = jax.nn.one_hot(labels, self.config.num_classes)
@@ -60,13 +60,13 @@ class JaxVariant:
         variables, state = build_objective(self.loss_config).init()
 
         def loss(params: Any) -> Any:
-            scaled = preprocess(image)
+            scaled = preprocess(jnp.asarray(image))
             output = self.model.network.forward(params, scaled, segmentation, latents)
             settings = (gumbel, params, variables, state, self.loss_config)
             result = loss_of_pass(output, segmentation, *settings, collectives=SINGLE_DEVICE)
             return result.share, (output.logits, result.scalars["loss"])
 
-        # Otherwise a GPU rounds the factors of a float32 product to ten bits.
+        # By default, a GPU rounds the factors of float32 products to ten bits.
         with jax.default_matmul_precision("highest"):
             gradient, (logits, value) = jax.jit(jax.grad(loss, has_aux=True))(self.params)
         squares = [jnp.sum(jnp.square(w)) for w in jax.tree.leaves(gradient)]
@@ -74,12 +74,12 @@ class JaxVariant:
         return {"logits": np.asarray(logits), "loss": float(value), "gradient_norm": float(norm)}
 
     def task(self) -> Task:
-        """What is trained: the central crop, without augmentation."""
+        """Builds the task of training with central crops, without augmentation."""
         crop = (self.size, self.size)
         return build_task(self.model, self.loss_config, crop, 1, None)
 
     def train(self, batch_size: int) -> Program:
-        """Steps of training as the train command compiles them, on one device."""
+        """Builds training steps as the train command does, on one device."""
         task, devices = self.task(), Devices(jax.local_devices()[:1])
         state = devices.replicate(init_state(task, self.optimizer, inputs.SEED, self.params))
         step: Any = devices.pmap(build_step(task, self.optimizer, devices.collectives()))
@@ -102,7 +102,7 @@ class JaxVariant:
         return Program(run, facts)
 
     def _optimizer_flops(self) -> float:
-        """XLA's count for Adam: of its one vector, it counts each weight's slice as the whole."""
+        """Returns XLA's count for Adam, which counts each slice of the vector as the whole."""
 
         def update(gradient: Any, state: Any, params: Any) -> Any:
             updates, state = self.optimizer.update(gradient, state, params)
@@ -112,38 +112,38 @@ class JaxVariant:
         return count_flops(jax.jit(update).lower(self.params, state, self.params).compile()) or 0
 
     def sample(self, batch_size: int) -> Program:
-        """Samples of each image as the commands draw them."""
+        """Builds sampling as in the commands."""
         key = jax.random.key(inputs.SEED)
         draw = functools.partial(self.model.sample, self.params, key, num_samples=NUM_SAMPLES)
         return repeated(draw, self.scaled(batch_size))
 
     def encode(self, batch_size: int) -> Program:
-        """What an image's samples have in common."""
+        """Builds the encoder, which all samples of an image share."""
         encode = functools.partial(jax.jit(self.model.network.encode), self.params)
         return repeated(encode, self.scaled(batch_size))
 
     def scaled(self, batch_size: int) -> np.ndarray:
-        """Images as `Model.sample` takes them."""
+        """Scales images for `Model.sample`."""
         return preprocess(inputs.images(batch_size, self.size)[0])
 
 
 class Plain(JaxVariant):
-    """The plain transcription under hpunet's objective and optimiser."""
+    """The plain transcription with hpunet's objective and optimizer."""
 
     @property
     def dtype(self) -> jnp.dtype:
-        """What is convolved in."""
+        """Number format of the convolutions."""
         return jnp.dtype(self.precision)
 
     def build_model(self) -> Model:
-        """The model of hpunet around the plain network."""
+        """Builds hpunet's model with the plain network."""
         model = build_model(self.config)
         forward = functools.partial(plain.forward, config=self.config, dtype=self.dtype)
         model.network = model.network._replace(forward=forward)
         return model
 
     def sample(self, batch_size: int) -> Program:
-        """So many whole passes, compiled once."""
+        """Builds sampling as separate whole passes, compiled once."""
         draw = jax.jit(functools.partial(plain.draw, config=self.config, dtype=self.dtype))
         keys = list(jax.random.split(jax.random.key(inputs.SEED), NUM_SAMPLES))
 
@@ -153,7 +153,7 @@ class Plain(JaxVariant):
         return repeated(draw_all, self.scaled(batch_size))
 
     def encode(self, batch_size: int) -> Program:
-        """The prior's encoder."""
+        """Builds the prior's encoder."""
 
         @jax.jit
         def encode(params: Any, image: Any) -> Any:
@@ -163,7 +163,7 @@ class Plain(JaxVariant):
 
 
 def repeated(function: Callable[[np.ndarray], Any], image: np.ndarray) -> Program:
-    """Calls a function of an image again and again."""
+    """Builds a program that calls a function of an image repeatedly."""
 
     def run(repeats: int) -> None:
         for _ in range(repeats):
@@ -174,24 +174,24 @@ def repeated(function: Callable[[np.ndarray], Any], image: np.ndarray) -> Progra
 
 
 def program_facts(compiled: Any) -> dict[str, Any]:
-    """XLA's own count of a compiled program's operations, and the bytes of memory it plans."""
+    """Returns XLA's operation count of a compiled program, and the bytes that it plans."""
     return {"flops": count_flops(compiled), **planned_memory(compiled)}
 
 
 def count_flops(compiled: Any) -> float | None:
-    """XLA's own count; None on a GPU, whose libraries carry out what XLA then cannot count."""
+    """Returns XLA's operation count; None on a GPU, where XLA cannot count library calls."""
     if jax.default_backend() != "cpu":
         return None
     return (compiled.cost_analysis() or {}).get("flops")
 
 
 def device_memory() -> dict[str, Any]:
-    """Most bytes that this process ever held on its device; None where the device does not say."""
+    """Returns the peak device memory of this process in bytes, or None if unknown."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return {"peak_device_bytes": stats.get("peak_bytes_in_use")}
 
 
 def device_facts() -> dict[str, Any]:
-    """The device and the versions behind the variants in this module."""
+    """Returns device and versions of the variants in this module."""
     device = jax.local_devices()[0]
     return {"platform": device.platform, "device": device.device_kind, "jax": jax.__version__}

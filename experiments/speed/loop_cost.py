@@ -1,6 +1,6 @@
-"""What the training loop costs beside its steps: `python -m experiments.speed.loop_cost`.
+"""Measures the overhead of the training loop: `python -m experiments.speed.loop_cost`.
 
-`Run.train` takes turns with the bare step on one batch that is held ready. Writes `loop_cost.json`.
+`Run.train` alternates with the bare step on a fixed batch. Writes `loop_cost.json`.
 """
 
 import argparse
@@ -41,35 +41,35 @@ from hpunet.training.validation import Scorer
 
 FOLDER = Path(__file__).resolve().parent
 NUM_IMAGES = 64
-# LIDC's 180, which a crop of 128 is cut from, as a multiple of 8.
+# LIDC's images of 180 pixels, from which 128 are cropped, rounded to a multiple of 8.
 IMAGE_SIZE = 184
 LOG_LINES = 50
-# Of a line of the log of the LIDC network.
+# Entries of a log line of the LIDC network.
 NUM_SCALARS = 14
 
 
 class Laps:
-    """Batches for a loop, whose time it takes, in turns with something else.
+    """Batches for a loop, with the times of its laps, which alternate with bare steps.
 
     Attributes:
-        seconds: Of each lap, by the number of reading processes, and of the `bare` steps.
+        seconds: Time of each lap, by the number of reading processes, and of the `bare` steps.
     """
 
     def __init__(
         self, streams: dict[int, Iterator[Batch]], bare: Callable[[int], None], steps: int
     ) -> None:
-        """Measures nothing yet.
+        """Sets up the measurement.
 
         Args:
-            streams: Batches by the number of processes that read them.
-            bare: Does so many steps without a loop.
-            steps: Of a lap; the loop must wait for its last one.
+            streams: Batches by the number of reading processes.
+            bare: Runs a number of steps without the loop.
+            steps: Steps per lap; the loop must wait for the last one.
         """
         self._streams, self._bare, self._steps = streams, bare, steps
         self.seconds: dict[str, list[float]] = {"bare": [], **{str(n): [] for n in streams}}
 
     def batches(self, rounds: int) -> Iterator[Batch]:
-        """All batches of `num_steps(rounds)` steps; those of the first lap compile the step."""
+        """Yields the batches of `num_steps(rounds)` steps; the first lap compiles the step."""
         some = next(iter(self._streams.values()))
         yield from itertools.islice(some, self._steps)
         self._bare(1)
@@ -81,25 +81,25 @@ class Laps:
                 read_away(stream, PREFETCHED_BATCHES * (1 + workers))
                 start = time.perf_counter()
                 yield from itertools.islice(stream, self._steps)
-                # The loop asks for the next batch when the lap's last step is done and logged.
+                # The loop requests the next batch after the lap's last step is done and logged.
                 self.seconds[str(workers)].append(time.perf_counter() - start)
         yield next(some)
 
     def num_steps(self, rounds: int) -> int:
-        """How long the loop has to run, so that it comes to the end of the last lap."""
+        """Returns the number of steps that the loop needs to complete the last lap."""
         return self._steps * (1 + rounds * len(self._streams)) + 1
 
 
 def read_away(stream: Iterator[Batch], count: int) -> None:
-    """Takes what was read while nobody asked, which would flatter the loop."""
+    """Discards batches that were read in advance, which would favour the loop."""
     for _ in range(count):
         next(stream)
 
 
 def main() -> None:
-    """Measures every batch size and writes what came out."""
+    """Measures every batch size and writes the results."""
     flags = parse_flags()
-    # Reading processes ask for it.
+    # Required by the reading processes.
     absl_flags.FLAGS.mark_as_parsed()
     compilation_cache.use()
     host_memory.keep_freed()
@@ -117,19 +117,19 @@ def main() -> None:
 
 
 def parse_flags() -> argparse.Namespace:
-    """This command's flags."""
+    """Parses the flags of this command."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--network", choices=inputs.MODELS, default="lidc")
     parser.add_argument("--batch_sizes", type=several(positive), default=(4, 8))
     parser.add_argument("--num_workers", type=several(whole), default=(0, 1, 2))
-    parser.add_argument("--steps", type=positive, default=5, help="of a lap")
+    parser.add_argument("--steps", type=positive, default=5, help="steps per lap")
     parser.add_argument("--rounds", type=positive, default=4, help="laps of each kind")
     parser.add_argument("--out", type=Path, default=FOLDER / "loop_cost.json")
     return parser.parse_args()
 
 
 def settings_of(network: str, scratch: Path) -> config.Settings:
-    """`configs/lidc.py` on synthetic images of LIDC's size."""
+    """Returns `configs/lidc.py` for synthetic images of LIDC's size."""
     changed = {
         "data.name": "synthetic",
         "data.prepared_dir": str(scratch),
@@ -146,7 +146,7 @@ def settings_of(network: str, scratch: Path) -> config.Settings:
 def measure(
     settings: config.Settings, source: ExampleSource, workdir: Path, batch_size: int, flags: Any
 ) -> dict[str, Any]:
-    """Seconds of a step in the loop and without it, and the loop's share, for one batch size."""
+    """Measures seconds of a step with and without the loop, and the loop's share."""
     crop = (settings.crop, settings.crop)
     model = build_model(settings.model)
     task = build_task(model, settings.loss, crop, 1, settings.augmentation)
@@ -174,7 +174,7 @@ def measure(
 
 
 def bare_steps(step: Callable[..., Any], state: TrainState, batch: Batch) -> Callable[[int], None]:
-    """What does so many steps, one after the other, and waits for the last."""
+    """Builds a function that runs a number of steps and waits for the last."""
 
     def run(count: int) -> None:
         nonlocal state
@@ -186,7 +186,7 @@ def bare_steps(step: Callable[..., Any], state: TrainState, batch: Batch) -> Cal
 
 
 def seconds_of_log_line(folder: Path) -> float:
-    """Of one line of `metrics.jsonl` and TensorBoard, all of them written."""
+    """Measures seconds per line of `metrics.jsonl` and TensorBoard, including flushing."""
     folder.mkdir(parents=True)
     log = MetricsLog(folder, 0)
     values = {f"kl_{i}": float(i) for i in range(NUM_SCALARS)}
@@ -198,7 +198,7 @@ def seconds_of_log_line(folder: Path) -> float:
 
 
 def seconds_of_checkpoint(folder: Path, replicated: TrainState) -> dict[str, float]:
-    """Until training goes on, and until all is on disk."""
+    """Measures seconds until training continues, and until the checkpoint is on disk."""
     checkpoints = Checkpoints(folder)
     start = time.perf_counter()
     state = first(replicated._replace(key=jax.random.key_data(replicated.key)))
@@ -210,13 +210,14 @@ def seconds_of_checkpoint(folder: Path, replicated: TrainState) -> dict[str, flo
 
 
 def shares(seconds: dict[str, list[float]], extra: dict[str, float], steps: int) -> dict[str, Any]:
-    """The loop's part of a step's time, logs and checkpoints spread over the steps between them.
+    """Computes the loop's share of the time of a step.
 
-    A checkpoint counts until it is on disk, as if no step were done meanwhile.
+    The costs of logs and checkpoints are distributed over the steps between them. A checkpoint
+    counts until it is on disk, as if no step ran meanwhile.
     """
     defaults = config.flatten(config.default_config())
     now_and_then = extra["checkpoint"] / defaults["checkpoint_every"]
-    # Each lap holds a line of the log, which is rarer in a run.
+    # Each lap includes a log line; in a run, log lines are less frequent.
     now_and_then -= extra["log_line"] * (1 / steps - 1 / defaults["log_every"])
     bare = np.array(seconds["bare"]) / steps
     workers = {}

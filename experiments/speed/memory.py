@@ -1,11 +1,13 @@
-"""What a step of training the LIDC network needs of a device's memory, in GiB.
+"""Computes the device memory of a training step of the LIDC network, in GiB.
 
-Compiles the step in each precision, with and without `remat`, and runs none:
-`python -m experiments.speed.memory` writes `memory.json`. `kept` is what the gradient keeps of the
-way forward; the rest is what XLA lays out for this machine's device. The state is given up to the
-step, as on a GPU; on a CPU training keeps both, so it needs the state once more. For a CPU XLA
-turns bfloat16's convolutions into float32's, so that its figure for bfloat16 is an upper bound, and
-before jax 0.12 merges what `remat` computes twice, so that nothing is gained.
+`python -m experiments.speed.memory` compiles the step in each precision, with and without `remat`,
+and writes `memory.json`. It runs no step. `kept` is the memory of activations for the backward
+pass; the other values are what XLA plans for this machine's device.
+
+The state is donated, as on a GPU. On a CPU, training does not donate it and needs the size of the
+state in addition. For a CPU, XLA converts bfloat16 convolutions to float32, so the values for
+bfloat16 are upper bounds. Before jax 0.12 it also merges the computations of `remat`, which cancels
+the effect.
 """
 
 import argparse
@@ -36,7 +38,7 @@ GIB = 2**30
 
 
 class Step(NamedTuple):
-    """A step of training and the shapes of what it takes."""
+    """A training step and the shapes of its arguments."""
 
     task: Task
     optimizer: optax.GradientTransformation
@@ -45,7 +47,7 @@ class Step(NamedTuple):
 
 
 def build(settings: Settings, batch_size: int, size: int, precision: str, remat: bool) -> Step:
-    """The step that a run of the LIDC configuration would do, without augmentation."""
+    """Builds the step of the LIDC configuration, without augmentation."""
     model = build_model(settings.model)
     network = build_network(settings.model, precision, remat)
     task = build_task(model, settings.loss, (size, size), 1, None, network)
@@ -60,7 +62,7 @@ def build(settings: Settings, batch_size: int, size: int, precision: str, remat:
 
 
 def kept(step: Step) -> int:
-    """Bytes that the gradient keeps of the way forward, as JAX asks of any device."""
+    """Computes the bytes of activations for the backward pass, on any device."""
 
     def backward(params: Any, state: TrainState, batch: Batch) -> Any:
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(state.key, batch.position)
@@ -76,7 +78,7 @@ def kept(step: Step) -> int:
 
 
 def compiled(step: Step) -> dict[str, float]:
-    """What XLA lays out for the whole step on this machine's device, in GiB."""
+    """Returns the memory that XLA plans for the step on this machine's device, in GiB."""
     function = jax.jit(build_step(step.task, step.optimizer, SINGLE_DEVICE), donate_argnums=0)
     planned = planned_memory(function.lower(step.state, step.batch).compile())
     return {
@@ -87,7 +89,7 @@ def compiled(step: Step) -> dict[str, float]:
 
 
 def main() -> None:
-    """Writes `memory.json` beside this script."""
+    """Writes `memory.json` to the folder of this script."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch_size", type=positive, default=32)
     parser.add_argument("--image_size", type=positive, default=128)

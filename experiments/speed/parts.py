@@ -1,9 +1,9 @@
-"""Where the time goes: each part of the network, of the loss and of a step, compiled by itself.
+"""Profiles the parts of the network, of the loss and of a step, each compiled separately.
 
     python -m experiments.speed.parts FOLDER PRECISION BATCH_SIZE
 
-prints a line of JSON for each part. What a part costs alone is a little more than what it adds to a
-whole step, in which XLA fuses across their borders.
+prints a line of JSON per part. A part alone costs slightly more than it adds to a whole step, where
+XLA fuses operations of different parts.
 """
 
 import functools
@@ -47,13 +47,13 @@ UNCOUNTED = ("optimiser", "step")
 
 
 class Part(NamedTuple):
-    """A part that is timed.
+    """A part to time.
 
     Attributes:
-        name: Its name; behind a slash a level or one of two implementations.
-        function: Of `arguments`.
+        name: Name of the part, with a level or implementation after a slash.
+        function: Function of `arguments`.
         arguments: Trees of arrays.
-        gradients: The first so many arguments have a gradient in training; 0 for none.
+        gradients: Number of leading arguments that have a gradient in training.
     """
 
     name: str
@@ -63,41 +63,41 @@ class Part(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The variant that is profiled, and a batch."""
+    """The variant to profile, and a batch."""
 
     variant: JaxVariant
     batch_size: int
     dtype: jnp.dtype
 
     def random(self, side: int, channels: int) -> jax.Array:
-        """Features of a level."""
+        """Draws features of a level."""
         shape = (self.batch_size, side, side, channels)
         return jnp.asarray(np.random.default_rng(0).normal(size=shape), self.dtype)
 
     def features(self) -> list[jax.Array]:
-        """Features as an encoder gives them."""
+        """Draws features of all levels, as an encoder returns them."""
         widths = enumerate(self.variant.config.channels_per_block)
         return [self.random(self.variant.size >> level, c) for level, c in widths]
 
     def latents(self) -> list[jax.Array]:
-        """Noise or latents of every scale, float32."""
+        """Draws noise or latents of every scale, float32."""
         shapes = self.variant.config.latent_shapes(self.variant.size, self.variant.size)
         return [self.random(h, dim).astype(jnp.float32) for h, _, dim in shapes]
 
     def params(self, prefix: str) -> dict[str, dict[str, Any]]:
-        """The weights of a part, their names without what leads to it."""
+        """Returns the weights of a part, with names relative to the part."""
         found = {k: v for k, v in self.variant.params.items() if k.startswith(prefix)}
         return jax.tree.map(lambda w: w.astype(self.dtype), found)
 
 
 class Level(NamedTuple):
-    """A level's residual blocks; the posterior's decoder has the prior's once more.
+    """The residual blocks of a level; the posterior's decoder has the same levels as the prior's.
 
     Attributes:
         name: Module and level.
         level: 0 is full resolution.
-        lower_channels: Of the features from below, at half the resolution; 0 in an encoder.
-        channels: Of the encoder's features, or of an encoder's input.
+        lower_channels: Channels of the lower features, at half the resolution; 0 in an encoder.
+        channels: Channels of the encoder's features, or of an encoder's input.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Level(NamedTuple):
 
 
 def list_levels(config: HierarchicalConfig) -> list[Level]:
-    """The levels of the prior's encoder, of its decoder and of the stitching decoder."""
+    """Lists the levels of the prior's encoder and decoder and of the stitching decoder."""
     widths = config.channels_per_block
     found = []
     for level in range(config.num_levels):
@@ -123,7 +123,7 @@ def list_levels(config: HierarchicalConfig) -> list[Level]:
 
 
 def levels(network: Network) -> Iterator[Part]:
-    """Each level as hpunet computes it."""
+    """Builds each level as in hpunet."""
     config = network.variant.config
     for level in list_levels(config):
 
@@ -140,7 +140,7 @@ def levels(network: Network) -> Iterator[Part]:
 
 
 def plain_levels(network: Network) -> Iterator[Part]:
-    """Each level as the plain transcription computes it, upsampling and concatenation included."""
+    """Builds each level as in the plain transcription, with upsampling and concatenation."""
     config = network.variant.config
     for level in list_levels(config):
 
@@ -153,7 +153,7 @@ def plain_levels(network: Network) -> Iterator[Part]:
 
 
 def apply_of(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that builds Haiku modules, as one of their parameters and its arguments."""
+    """Transforms a function that builds Haiku modules to a function of their parameters."""
     transformed: Any = hk.transform(function)
     return hk.without_apply_rng(transformed).apply
 
@@ -169,7 +169,7 @@ def _level(network: Network, level: Level, function: Callable[..., Any], params:
 
 
 def modules(network: Network) -> Iterator[Part]:
-    """The five modules of hpunet, each as a whole."""
+    """Builds the five modules of hpunet."""
     config, size = network.variant.config, network.variant.size
     features, latents = network.features(), network.latents()
     none = [None] * config.num_scales
@@ -203,7 +203,7 @@ def _module(network: Network, name: str, function: Callable[..., Any], *argument
 
 
 def around(network: Network) -> Iterator[Part]:
-    """Augmentation, noise, objective and optimiser."""
+    """Builds augmentation, noise, objective and optimizer."""
     variant, size = network.variant, network.variant.size
     image, labels = inputs.images(network.batch_size, size)
     keys = jax.random.split(jax.random.key(0), network.batch_size)
@@ -239,7 +239,7 @@ def around(network: Network) -> Iterator[Part]:
 
 
 def whole(network: Network) -> Iterator[Part]:
-    """A pass through the whole network, and a step."""
+    """Builds a pass through the whole network, and a step."""
     variant = network.variant
     image, labels = inputs.images(network.batch_size, variant.size)
     segmentation = jax.nn.one_hot(labels, variant.config.num_classes)
@@ -253,7 +253,7 @@ def whole(network: Network) -> Iterator[Part]:
 
 
 def gradient_of(part: Part) -> Callable[..., Any]:
-    """The part's result and its gradients."""
+    """Builds a function that computes the result of a part and its gradients."""
 
     def gradient(*arguments: Any) -> Any:
         first, rest = arguments[: part.gradients], arguments[part.gradients :]
@@ -264,7 +264,7 @@ def gradient_of(part: Part) -> Callable[..., Any]:
 
 
 def timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
-    """Median milliseconds of a compiled function, and XLA's count of its operations."""
+    """Measures median milliseconds of a compiled function, and XLA's operation count."""
     compiled = jax.jit(function).lower(*arguments).compile()
     start = time.perf_counter()
     jax.block_until_ready(compiled(*arguments))
@@ -291,7 +291,7 @@ GROUPS = {
 
 
 def profile(folder: Path, precision: str, batch_size: int) -> Iterator[dict[str, Any]]:
-    """Every part with its times, `forward` and, where training takes it, `with_gradient`."""
+    """Times every part: `forward` and, if training needs it, `with_gradient`."""
     network = Network(JaxVariant(folder, precision), batch_size, jnp.dtype(precision))
     for group, parts in GROUPS.items():
         for part in parts(network):

@@ -1,7 +1,7 @@
-"""The network and its training step in plain PyTorch, as a user of PyTorch would write them.
+"""The network and its training step in plain PyTorch, for comparison.
 
-Its modules bear the names of hpunet's, so that weights go over by name. Images are NCHW in
-channels_last order. hpunet is not imported: this is what one would have without it.
+The modules have the names of hpunet's modules, so weights are copied by name. Images are NCHW in
+channels_last order. The module does not import hpunet.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ class Shape(NamedTuple):
     image_channels: int = 1
 
     def level_of_scale(self, scale: int) -> int:
-        """Scale 0 lives at the coarsest level."""
+        """Returns the level of a scale; scale 0 is at the coarsest level."""
         return len(self.channels) - 1 - scale
 
 
 class Gaussian(NamedTuple):
-    """Mean and deviation of a latent, NCHW."""
+    """Mean and standard deviation of a latent, NCHW."""
 
     loc: Tensor
     scale: Tensor
@@ -172,7 +172,7 @@ class Network(nn.Module):
 
 
 def load_weights(network: Network, params: dict[str, np.ndarray]) -> None:
-    """Fills a network from hpunet's `{module/name: array}`; every weight must be there."""
+    """Copies weights from hpunet's `{module/name: array}`, which must be complete."""
     ends = {"w": "weight", "b": "bias"}
     state = {}
     for name, array in params.items():
@@ -183,7 +183,7 @@ def load_weights(network: Network, params: dict[str, np.ndarray]) -> None:
 
 
 class Geco(nn.Module):
-    """GECO's variable and its average."""
+    """The variable and the moving average of GECO."""
 
     def __init__(self, kappa: float, decay: float, rate: float) -> None:
         """With a multiplier of 1."""
@@ -193,7 +193,7 @@ class Geco(nn.Module):
         self.register_buffer("average", torch.tensor(float("nan")))
 
     def forward(self, rec_loss: Tensor, num_kept: float, kl_sum: Tensor) -> Tensor:
-        """The objective; its gradient with respect to the variable makes the multiplier grow."""
+        """Computes the objective; its gradient with respect to the variable is reversed."""
         newest = rec_loss.detach()
         moved = self.decay * self.average + (1 - self.decay) * newest
         self.average.copy_(torch.where(self.average.isnan(), newest, moved))
@@ -207,7 +207,7 @@ class Geco(nn.Module):
 def loss_of_pass(
     output: Output, labels: Tensor, gumbel: Tensor, geco: Geco, top_k_fraction: float
 ) -> Tensor:
-    """GECO's objective of a batch, without the L2 regularisation."""
+    """Computes GECO's objective of a batch, without L2 regularisation."""
     pixelwise = functional.cross_entropy(output.logits, labels, reduction="none")
     fixed = pixelwise.detach()
     scores = (fixed / fixed.sum()).log() + gumbel
@@ -220,7 +220,7 @@ def loss_of_pass(
 
 
 def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
-    """KL(q || p), summed over everything, in nats."""
+    """Computes KL(q || p) in nats, summed over all elements."""
     squares = (q.scale / p.scale).square() + ((q.loc - p.loc) / p.scale).square()
     return (p.scale.log() - q.scale.log() + 0.5 * (squares - 1)).sum()
 
@@ -228,29 +228,29 @@ def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
 def build_optimizer(
     network: Network, geco: Geco, learning_rate: float, l2: float
 ) -> torch.optim.Optimizer:
-    """Adam; the regularisation is its `weight_decay`, which is faster than a term of the loss."""
+    """Builds Adam, with regularisation as `weight_decay`, which is faster than a loss term."""
     weights = {"params": list(network.parameters()), "weight_decay": 2 * l2}
     variables = {"params": list(geco.parameters()), "weight_decay": 0.0}
     return torch.optim.Adam([weights, variables], lr=learning_rate, fused=True)
 
 
 def draw_latent_noise(image: Tensor, shapes: Sequence[tuple[int, int, int]]) -> list[Tensor]:
-    """Standard normal noise for latents of shapes (height, width, channels)."""
+    """Draws standard normal noise for latents of shapes (height, width, channels)."""
     return [torch.randn(len(image), c, h, w, device=image.device) for h, w, c in shapes]
 
 
 def draw_gumbel(labels: Tensor) -> Tensor:
-    """Standard Gumbel noise of every pixel."""
+    """Draws standard Gumbel noise per pixel."""
     tiny = torch.finfo(torch.float32).tiny
     uniform = torch.rand(labels.shape, device=labels.device).clamp_min(tiny)
     return -(-uniform.log()).log()
 
 
 def channels_last(array: Tensor) -> Tensor:
-    """NHWC to NCHW in channels_last order, which moves nothing."""
+    """Converts NHWC to NCHW in channels_last order, without moving data."""
     return array.permute(0, 3, 1, 2)
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
-    """One-hot segmentation, NCHW in channels_last order."""
+    """Computes a one-hot segmentation, NCHW in channels_last order."""
     return channels_last(functional.one_hot(labels, num_classes).float())

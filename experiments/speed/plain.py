@@ -1,7 +1,7 @@
-"""The network as plain JAX: convolve, concatenate, upsample, and nothing clever.
+"""The network as a plain transcription of the paper to JAX: convolve, concatenate, upsample.
 
-It is the yardstick that hpunet is timed against and checked with: the same functions of the same
-tree of parameters, written as one would transcribe the paper. It stays as it is.
+It is the baseline for the speed and the values of hpunet, and has the same tree of parameters. Do
+not optimise it.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Params = dict[str, dict[str, Array]]
 
 
 def conv(params: Params, name: str, x: Array) -> Array:
-    """The convolution of this name, SAME padding, in the dtype of its input."""
+    """Applies the convolution of this name with SAME padding, in the dtype of the input."""
     kernel, bias = params[name]["w"].astype(x.dtype), params[name]["b"].astype(x.dtype)
     numbers = ("NHWC", "HWIO", "NHWC")
     x = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=numbers)
@@ -27,7 +27,7 @@ def conv(params: Params, name: str, x: Array) -> Array:
 
 
 def block(params: Params, name: str, x: Array, config: HierarchicalConfig) -> Array:
-    """A pre-activated residual block."""
+    """Applies a pre-activated residual block."""
     residual = x
     for i in range(config.convs_per_block):
         residual = conv(params, f"{name}/conv_{i}", jax.nn.relu(residual))
@@ -39,25 +39,25 @@ def block(params: Params, name: str, x: Array, config: HierarchicalConfig) -> Ar
 
 
 def run_level(params: Params, name: str, x: Array, config: HierarchicalConfig) -> Array:
-    """The residual blocks of a level."""
+    """Applies the residual blocks of a level."""
     for i in range(config.blocks_per_level):
         x = block(params, f"{name}/block_{i}", x, config)
     return x
 
 
 def halve(x: Array) -> Array:
-    """Means of 2x2 pixels."""
+    """Averages blocks of 2x2 pixels."""
     b, h, w, c = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
 def double(x: Array) -> Array:
-    """Every pixel 2x2 times."""
+    """Repeats every pixel 2x2 times."""
     return x.repeat(2, axis=1).repeat(2, axis=2)
 
 
 def encoder(params: Params, part: str, x: Array, config: HierarchicalConfig) -> list[Array]:
-    """Features of every level, level 0 first."""
+    """Computes the features of every level, level 0 first."""
     features: list[Array] = []
     for level in range(config.num_levels):
         x = run_level(params, f"{part}/level_{level}", halve(x) if level else x, config)
@@ -73,7 +73,7 @@ def decoder(
     given: Sequence[Array] | None,
     config: HierarchicalConfig,
 ) -> tuple[list[DiagonalGaussian], list[Array], Array]:
-    """Distributions, latents (drawn, or those given) and the last features."""
+    """Computes distributions, latents (drawn or given) and the last features."""
     distributions, latents = [], []
     x = encoded[-1]
     for scale in range(config.num_scales):
@@ -88,7 +88,7 @@ def decoder(
 
 
 def stitch(params: Params, encoded: Sequence[Array], x: Array, config: HierarchicalConfig) -> Array:
-    """Logits, float32."""
+    """Computes the logits, float32."""
     for level in range(config.num_levels - config.num_scales - 2, -1, -1):
         x = jnp.concatenate([double(x), encoded[level]], axis=-1)
         x = run_level(params, f"stitching_decoder/level_{level}", x, config)
@@ -103,15 +103,15 @@ def forward(
     config: HierarchicalConfig,
     dtype: jnp.dtype = jnp.float32,
 ) -> ForwardPass:
-    """One pass with latents from the posterior.
+    """Computes one pass with latents from the posterior.
 
     Args:
         params: hpunet's tree of parameters.
         image: `[B, H, W, C]`, intensities 0 to 1.
         segmentation: One-hot, `[B, H, W, K]`.
         noise: The posterior's standard normal noise at each scale, coarsest first.
-        config: The network's shape.
-        dtype: What is convolved in; distributions and logits are float32.
+        config: The settings of the network.
+        dtype: Number format of the convolutions; distributions and logits are float32.
     """
     pair = jnp.concatenate([segmentation, image], axis=-1).astype(dtype)
     encoded = encoder(params, "posterior_encoder", pair, config)
@@ -130,7 +130,7 @@ def draw(
     config: HierarchicalConfig,
     dtype: jnp.dtype = jnp.float32,
 ) -> Array:
-    """Logits `[B, H, W, K]` of one sample of each image, from the image on; one key a sample."""
+    """Computes logits `[B, H, W, K]` of one sample per image; one key per sample."""
     keys = jax.random.split(key, len(image))
     noise = draw_latent_noise(keys, config.latent_shapes(*image.shape[1:3]))
     encoded = encoder(params, "prior_encoder", image.astype(dtype), config)

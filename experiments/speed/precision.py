@@ -1,8 +1,8 @@
-"""Whether training in bfloat16 ends with float32's scores, on the synthetic data set.
+"""Compares the scores of training in bfloat16 and float32 on the synthetic data set.
 
-`python -m experiments.speed.precision` trains the quick start's network, shortened, in both
-precisions from several seeds and writes `precision.json`. All runs take about 15 minutes on two CPU
-cores; one that was broken off goes on.
+`python -m experiments.speed.precision` trains the network of the quick start with fewer steps, in
+both precisions and from several seeds, and writes `precision.json`. All runs take about 15 minutes
+on two CPU cores. Interrupted runs are resumed.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from hpunet.training.metrics_log import read_metrics
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 SCORES = ("val/ged", "val/hungarian_iou", "val/reconstruction_iou")
-# Shorter than the quick start; the rate falls to its end all the same.
+# Shorter than the quick start, with a learning rate that falls to its final value.
 NUM_STEPS = 1500
 
 
 def main() -> None:
-    """Trains, compares and writes the result."""
+    """Trains, compares and writes the results."""
     flags, changes = parse_flags()
     rows = [
         train(flags.workdir, precision, seed, flags.num_steps, changes)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def parse_flags() -> tuple[argparse.Namespace, list[str]]:
-    """This script's flags, and the words for the train command."""
+    """Parses the flags of this script, and returns the other arguments for the train command."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--num_seeds", type=positive, default=3, help="runs of each precision")
     parser.add_argument("--num_steps", type=positive, default=NUM_STEPS, help="steps of a run")
@@ -58,7 +58,7 @@ def parse_flags() -> tuple[argparse.Namespace, list[str]]:
 def train(
     folder: Path, precision: str, seed: int, num_steps: int, changes: list[str]
 ) -> dict[str, Any]:
-    """One run of the train command: its precision, seed, scores at the end and duration."""
+    """Runs the train command; returns precision, seed, final scores and duration."""
     workdir = folder / f"{precision}_{seed}"
     words = [sys.executable, "-m", "hpunet.train", "--config=synthetic", f"--workdir={workdir}"]
     keys = {
@@ -72,7 +72,7 @@ def train(
     start = time.monotonic()
     done = subprocess.run([*words, *changes], cwd=ROOT, check=False)
     if done.returncode:
-        # The command has said why.
+        # The command has printed the reason.
         sys.exit(done.returncode)
     minutes = round((time.monotonic() - start) / 60, 2)
     scored = [line for line in read_metrics(workdir / "metrics.jsonl") if SCORES[0] in line][-1]
@@ -81,15 +81,15 @@ def train(
 
 
 def compare(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Means of a score in both precisions beside its spread over float32's seeds.
+    """Compares the means of a score in both precisions to its spread over the seeds in float32.
 
     Args:
         rows: All runs.
-        name: The score.
+        name: Name of the score.
 
     Returns:
-        Means, `difference` of bfloat16's from float32's, and `spread`, the difference of float32's
-        largest and smallest value, which `within_spread` compares it to.
+        Means; `difference` of bfloat16 from float32; `spread`, the range of the values in float32;
+        and `within_spread`, whether the difference is within the spread.
     """
     values = {p: [row[name] for row in rows if row["precision"] == p] for p in PRECISIONS}
     means = {precision: statistics.fmean(found) for precision, found in values.items()}

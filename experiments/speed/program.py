@@ -1,15 +1,15 @@
-"""What a variant can be asked to do, whatever it is written in."""
+"""The interface of programs of all variants."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
 class Program(NamedTuple):
-    """Something that can be timed.
+    """A program that can be timed.
 
     Attributes:
-        run: Does it so many times, one after the other, and waits for the last result.
-        facts: What is known of it once it has run: `program`, `peak_device_bytes`, for JSON.
+        run: Runs the program a number of times and waits for the last result.
+        facts: Returns facts on the program after a run, for JSON: `program`, `peak_device_bytes`.
     """
 
     run: Callable[[int], None]

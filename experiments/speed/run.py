@@ -1,4 +1,4 @@
-"""How fast hpunet is, beside what one would use instead: `python experiments/speed/run.py`.
+"""Compares the speed of hpunet with alternatives: `python experiments/speed/run.py`.
 
 Writes `results_DEVICE.json`, `table_DEVICE.md` and `profile_DEVICE.md`.
 """
@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from experiments.speed import contest, inputs, startup, tables  # noqa: E402
 from experiments.speed.command_line import one_of, positive, several  # noqa: E402
-from experiments.speed.host import said  # noqa: E402
+from experiments.speed.host import output_of  # noqa: E402
 from experiments.speed.program import NUM_SAMPLES  # noqa: E402
 from experiments.speed.worker import VARIANTS  # noqa: E402
 from hpunet.io.atomic import written_whole  # noqa: E402
@@ -30,10 +30,10 @@ from hpunet.models.base import PRECISIONS  # noqa: E402
 
 ON_HOST = ("imports", "initialisation", "pipeline", "scores")
 MEASUREMENTS = (*ON_HOST, "startup", *contest.PROGRAMS, "profile")
-# Of training, and of drawing samples and encoding.
+# Batch sizes of training, and of sampling and encoding.
 BATCH_SIZES_CPU, BATCH_SIZES_GPU = (1, 4, 8), (8, 32, 64)
 SAMPLE_BATCH_SIZES_CPU, SAMPLE_BATCH_SIZES_GPU = (1, 4), (1, 32)
-# An idle worker that uses more of a core than this disturbs the others.
+# An idle worker that uses more of a core disturbs the others.
 MOST_IDLE_CPU = 0.02
 PROVENANCE = (
     "import json; from hpunet.evaluation.provenance import provenance; "
@@ -42,19 +42,19 @@ PROVENANCE = (
 
 
 def main() -> int:
-    """Measures; the exit code is 1 if a variant computes something else."""
+    """Measures; the exit code is 1 if the values of a variant differ."""
     flags = parse_flags()
     with tempfile.TemporaryDirectory(prefix="hpunet-speed-") as scratch:
         return Measuring(flags, Path(scratch)).run()
 
 
 def parse_flags() -> argparse.Namespace:
-    """The flags of this command."""
+    """Parses the flags of this command."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     sizes = several(positive)
     parser.add_argument("--batch_sizes", type=sizes, help="of training; 1,4,8, on a GPU 8,32,64")
     parser.add_argument("--sample_batch_sizes", type=sizes, help="of sampling; 1,4, on a GPU 1,32")
-    parser.add_argument("--rounds", type=positive, default=7, help="turns of each variant")
+    parser.add_argument("--rounds", type=positive, default=7, help="turns per variant")
     for name, allowed in (
         ("variants", VARIANTS),
         ("precisions", PRECISIONS),
@@ -71,14 +71,14 @@ def parse_flags() -> argparse.Namespace:
 
 
 class Measuring:
-    """One run of this command. What is known is written after every measurement."""
+    """One run of this command; results are written after every measurement."""
 
     def __init__(self, flags: argparse.Namespace, scratch: Path) -> None:
-        """Makes the inputs and asks what there is to run on."""
+        """Creates the inputs and determines the device."""
         self._flags, self._scratch = flags, scratch
         self._say("inputs")
         module(["inputs", str(scratch), flags.model], {"JAX_PLATFORMS": "cpu"})
-        made_with = json.loads(said([sys.executable, "-c", PROVENANCE]))
+        made_with = json.loads(output_of([sys.executable, "-c", PROVENANCE]))
         self._kind = re.sub(r"\W+", "_", made_with["device"].lower())
         on_cpu = self._kind == "cpu"
         self._sizes = flags.batch_sizes or (BATCH_SIZES_CPU if on_cpu else BATCH_SIZES_GPU)
@@ -90,7 +90,7 @@ class Measuring:
         self._results |= {"left_out": {}, "checks": {}, "idle_cpu_share": {}, "timings": []}
 
     def run(self) -> int:
-        """Everything that was asked for."""
+        """Runs all selected measurements."""
         failures: list[str] = []
         for name in ON_HOST:
             self._attempt(name, functools.partial(self._host, name))
@@ -106,7 +106,7 @@ class Measuring:
         return 1 if failures else 0
 
     def _attempt(self, name: str, measure: Callable[[], Any]) -> None:
-        """Measures, or notes why not."""
+        """Runs a measurement, or records the reason for its failure."""
         if name not in self._flags.only:
             self._results["left_out"][name] = "not asked for"
             return
@@ -138,7 +138,7 @@ class Measuring:
         return self._sizes[len(self._sizes) // 2]
 
     def _contests(self, precision: str) -> list[str]:
-        """Checks all variants, then times them beside each other."""
+        """Checks all variants, then times them in turn."""
         names = [name for name in contest.PROGRAMS if name in self._flags.only]
         if not names:
             return []
@@ -154,11 +154,11 @@ class Measuring:
                     self._results["timings"].append({"precision": precision, **timing})
                     self._write()
             self._note_workers(workers, precision)
-        # In bfloat16 every variant rounds elsewhere: there the differences are noted only.
+        # Variants round differently in bfloat16, so the differences are only recorded.
         return contest.too_far(found) if precision == "float32" else []
 
     def _note_workers(self, workers: dict[str, Any], precision: str) -> None:
-        """Versions, and the time that workers used while others had their turn."""
+        """Records versions, and processor time of idle workers."""
         alive = {k: w for k, w in workers.items() if isinstance(w, contest.Client)}
         for variant, worker in alive.items():
             self._results["packages"] |= {k: v for k, v in worker.facts.items() if k == "torch"}
@@ -184,7 +184,7 @@ class Measuring:
 
 
 def add_rates(timing: dict[str, Any]) -> None:
-    """Notes images and samples a second, and FLOP/s by XLA's count of the plain step."""
+    """Adds images and samples per second, and FLOP/s by XLA's count of the plain step."""
     contestants, images = timing["contestants"], timing["batch_size"]
     flops = contestants.get("plain", {}).get("program", {}).get("flops")
     timing["flops"] = flops
@@ -200,20 +200,20 @@ def add_rates(timing: dict[str, Any]) -> None:
 
 
 def module(words: Sequence[str], variables: dict[str, str], whole: bool = False) -> str:
-    """What a module beside this one prints: its last line, or all."""
-    return said(
+    """Runs a module of this folder and returns its last line or its whole output."""
+    return output_of(
         [sys.executable, "-m", f"experiments.speed.{words[0]}", *words[1:]], variables, whole
     )
 
 
 def reason(error: Exception) -> str:
-    """Why a process failed, in a line."""
+    """Returns the reason for a failure of a process in one line."""
     stderr = getattr(error, "stderr", None)
     return stderr.strip().splitlines()[-1] if stderr else str(error)
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and memory."""
+    """Returns processor, cores and memory."""
     names = [platform.processor() or platform.machine()]
     if Path("/proc/cpuinfo").exists():
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -223,7 +223,7 @@ def machine() -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """A tree with floats of five digits; the rest is noise."""
+    """Rounds the floats of a tree to five digits."""
     if isinstance(value, dict):
         return {k: rounded(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Time from the train command to its first step, with nothing compiled before and once more."""
+"""Measures the time from the train command to its first step, with cold and warm caches."""
 
 import os
 import signal
@@ -10,24 +10,24 @@ from pathlib import Path
 from experiments.speed.host import ROOT, configuration
 
 POLL_SECONDS = 0.02
-# Far more than a first step takes; a run that needs longer is an error.
+# Much longer than a first step takes.
 MOST_SECONDS = 900
 NEVER = 1_000_000
 
 
 def first_steps(folder: Path, batch_size: int) -> dict[str, float]:
-    """Seconds until the log holds the first step: cold, and warm with what the cold run compiled.
+    """Measures seconds until the log contains the first step, with cold and warm caches.
 
     Args:
-        folder: What `inputs.make` filled, where the data set is prepared.
-        batch_size: Images of the step.
+        folder: Folder with the files of `inputs.make` and the prepared data set.
+        batch_size: Images per step.
     """
     runs = ("cold_s", "warm_s")
     return {name: first_step(folder, batch_size, folder / name) for name in runs}
 
 
 def first_step(folder: Path, batch_size: int, workdir: Path) -> float:
-    """Seconds from the command's start until its log holds a step."""
+    """Measures seconds from the start of the command until its log contains a step."""
     words = [sys.executable, "-m", "hpunet.train", "--config=lidc", f"--workdir={workdir}"]
     keys = {**configuration(folder), "batch_size": batch_size, "num_steps": NEVER}
     keys |= {"log_every": 1, "checkpoint_every": NEVER, "evaluate_every": 0}
@@ -44,17 +44,17 @@ def first_step(folder: Path, batch_size: int, workdir: Path) -> float:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The user's own variables, with a cache in `folder`."""
+    """Returns the user's environment variables, with a cache in `folder`."""
     ignored = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
     ours = {k: v for k, v in os.environ.items() if k not in ignored}
     return ours | {"HPUNET_CACHE": str(folder / "cache")}
 
 
 def wait_for_line(path: Path, process: subprocess.Popen, until: float) -> None:
-    """Returns once a file has a whole line.
+    """Waits until a file has a complete line.
 
     Raises:
-        RuntimeError: If the process ends or the time is over before.
+        RuntimeError: If the process ends first, or the time is over.
     """
     while not (path.exists() and b"\n" in path.read_bytes()):
         if process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Results as Markdown."""
+"""Formats results as Markdown."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ NOTHING = ""
 
 
 def table(results: dict[str, Any]) -> str:
-    """What was timed beside others, and what hpunet needs besides."""
+    """Formats the comparison of variants, and the other measurements of hpunet."""
     return "\n".join([*contest_lines(results["timings"]), "", *single_lines(results)]) + "\n"
 
 
 def contest_lines(timings: list[dict[str, Any]]) -> list[str]:
-    """A row a measurement, a column a contestant."""
+    """Formats one row per measurement and one column per contestant."""
     labels = [name for name in NAMES if any(name in t["contestants"] for t in timings)]
     others = [label for label in labels if label != "hpunet"]
     lines = [row("", "images", "", "hpunet", *(NAMES[label] for label in others))]
@@ -35,7 +35,7 @@ def contest_lines(timings: list[dict[str, Any]]) -> list[str]:
 
 
 def own_cell(result: dict[str, Any] | None) -> str:
-    """Time and rates."""
+    """Formats time and rates."""
     if result is None or "seconds" not in result:
         return NOTHING if result is None else "failed"
     rates = (("images_a_second", "images/s"), ("samples_a_second", "samples/s"))
@@ -47,7 +47,7 @@ def own_cell(result: dict[str, Any] | None) -> str:
 
 
 def other_cell(timing: dict[str, Any], label: str) -> str:
-    """Time, and how many times hpunet's it is."""
+    """Formats a time and its ratio to hpunet's."""
     result = timing["contestants"].get(label)
     if result is None or "seconds" not in result:
         return NOTHING if result is None else "failed"
@@ -59,7 +59,7 @@ def other_cell(timing: dict[str, Any], label: str) -> str:
 
 
 def single_lines(results: dict[str, Any]) -> list[str]:
-    """What hpunet alone was timed with; what did not run is not there."""
+    """Formats the measurements of hpunet alone, without failed ones."""
     found: list[tuple[str, str]] = []
     for statement, seconds in (results["imports"] or {}).items():
         found.append((f"`{statement}`", time(seconds)))
@@ -84,7 +84,7 @@ def single_lines(results: dict[str, Any]) -> list[str]:
 
 
 def memory(result: dict[str, Any]) -> str:
-    """The device's own word if there is one, else what XLA planned."""
+    """Formats the peak device memory if known, otherwise the memory that XLA planned."""
     if result.get("peak_device_bytes"):
         return f"{result['peak_device_bytes'] / 2**30:.2f} GiB"
     planned = result.get("program") or {}
@@ -94,7 +94,7 @@ def memory(result: dict[str, Any]) -> str:
 
 
 def profiles(results: list[dict[str, Any]]) -> str:
-    """A table a precision."""
+    """Formats one table per precision."""
     return "\n".join(
         f"{one['precision']}, {one['batch_size']} images:\n\n{profile_table(one['parts'])}"
         for one in results
@@ -102,7 +102,7 @@ def profiles(results: list[dict[str, Any]]) -> str:
 
 
 def profile_table(entries: list[dict[str, Any]]) -> str:
-    """A row a part; shares are of the whole step."""
+    """Formats one row per part; shares refer to the whole step."""
     step = next((e["forward"]["ms"] for e in entries if e["part"] == "step"), None)
     lines = [row("part", "forward ms", "GFLOP", "with gradient ms", "GFLOP", "share of a step")]
     lines.append(row(*["---"] * 6))
@@ -117,21 +117,21 @@ def profile_table(entries: list[dict[str, Any]]) -> str:
 
 
 def part_cells(found: dict[str, Any]) -> tuple[str, str]:
-    """Milliseconds and GFLOP."""
+    """Formats milliseconds and GFLOP."""
     gflop = found["gflop"]
     return digits(found["ms"]), NOTHING if gflop is None else digits(gflop)
 
 
 def row(*cells: str) -> str:
-    """A row of a Markdown table."""
+    """Formats a row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
 def time(seconds: float) -> str:
-    """Seconds from one up, else milliseconds."""
+    """Formats a time in seconds if it is at least 1 s, otherwise in milliseconds."""
     return f"{digits(seconds)} s" if seconds >= 1 else f"{digits(1000 * seconds)} ms"
 
 
 def digits(number: float) -> str:
-    """Three digits that count, all of them in front of the point."""
+    """Formats three significant digits, and all digits before the decimal point."""
     return f"{number:.0f}" if number >= 99.95 else f"{number:#.3g}"

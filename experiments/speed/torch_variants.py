@@ -1,4 +1,4 @@
-"""The PyTorch peer, eager and compiled, as things to time."""
+"""Variants in PyTorch: the peer network, eager and compiled."""
 
 import contextlib
 import functools
@@ -14,10 +14,10 @@ from experiments.speed.program import NUM_SAMPLES, Program
 
 
 class TorchVariant:
-    """The peer on the GPU if there is one."""
+    """The peer network, on a GPU if there is one."""
 
     def __init__(self, folder: Path, precision: str, compiled: bool) -> None:
-        """Reads what `inputs.make` left; bfloat16 is autocast."""
+        """Reads the files of `inputs.make`; bfloat16 uses autocast."""
         settings = inputs.read_settings(folder)
         model, self.training = settings["model"], settings["training"]
         self.folder, self.size, self.compiled = folder, settings["size"], compiled
@@ -40,7 +40,7 @@ class TorchVariant:
         self.network.to(self.device, memory_format=torch.channels_last)
 
     def check(self) -> dict[str, Any]:
-        """Logits, loss and norm of its gradient at the inputs that all variants are given."""
+        """Computes logits, loss and gradient norm for the common inputs of all variants."""
         with full_float32():
             return self._check()
 
@@ -61,7 +61,7 @@ class TorchVariant:
         return {"logits": logits, "loss": loss.item(), "gradient_norm": norm.item()}
 
     def train(self, batch_size: int) -> Program:
-        """Steps of training."""
+        """Builds training steps."""
         geco = self._geco()
         rate, l2 = self.training["optimizer.learning_rate"], self.training["objective.l2"]
         optimizer = peer.build_optimizer(self.network, geco, rate, l2)
@@ -77,7 +77,7 @@ class TorchVariant:
         return self._repeated(step)
 
     def sample(self, batch_size: int) -> Program:
-        """So many whole passes."""
+        """Builds sampling as separate whole passes."""
         draw = self._maybe_compiled(lambda image: self._decode(self._encode(image)))
         image, _ = self._to_device(*inputs.images(batch_size, self.size))
 
@@ -89,7 +89,7 @@ class TorchVariant:
         return self._repeated(step)
 
     def sample_encoded_once(self, batch_size: int) -> Program:
-        """One pass of the encoder, then the samples one by one."""
+        """Builds sampling with one pass of the encoder, then one sample at a time."""
         encode = self._maybe_compiled(self._encode)
         decode = self._maybe_compiled(self._decode)
         image, _ = self._to_device(*inputs.images(batch_size, self.size))
@@ -103,7 +103,7 @@ class TorchVariant:
         return self._repeated(step)
 
     def encode(self, batch_size: int) -> Program:
-        """The prior's encoder."""
+        """Builds the prior's encoder."""
         encode = self._maybe_compiled(self._encode)
         image, _ = self._to_device(*inputs.images(batch_size, self.size))
         return self._repeated(torch.no_grad()(lambda: encode(image)))
@@ -164,7 +164,7 @@ class TorchVariant:
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """Lets a GPU round no factor of a float32 product to ten bits."""
+    """Disables rounding of float32 factors to ten bits on a GPU."""
     switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [switch.allow_tf32 for switch in switches]
     try:
@@ -177,7 +177,7 @@ def full_float32() -> Iterator[None]:
 
 
 def device_facts() -> dict[str, Any]:
-    """The device and the versions behind the variants in this module."""
+    """Returns device and versions of the variants in this module."""
     on_gpu = torch.cuda.is_available()
     name = torch.cuda.get_device_name() if on_gpu else "cpu"
     return {"platform": "gpu" if on_gpu else "cpu", "device": name, "torch": torch.__version__}

@@ -1,10 +1,10 @@
-"""One variant in a process of its own, which does what a line of JSON asks and answers with one.
+"""Runs one variant in its own process; requests and answers are lines of JSON.
 
     python -m experiments.speed.worker VARIANT PRECISION FOLDER
 
 `{"do": "check", "out": FILE}` writes logits, loss and gradient norm. `{"do": "prepare", "name":
 "train", "batch_size": 4}` builds a program and runs it twice; `{"do": "run", ..., "repeats": 2}`
-times it; `{"do": "forget"}` drops all programs. A failure is answered with `error`.
+times it; `{"do": "forget"}` drops all programs. The answer to a failed request is `error`.
 """
 
 import gc
@@ -26,13 +26,13 @@ VARIANTS = ("hpunet", "plain", "torch_eager", "torch_compile")
 
 
 def build_variant(variant: str, precision: str, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """A variant, and the device and versions that it runs with."""
+    """Builds a variant; returns it with its device and versions."""
     if variant.startswith("torch"):
         module = importlib.import_module("experiments.speed.torch_variants")
         built = module.TorchVariant(folder, precision, variant == "torch_compile")
     else:
         if variant == "hpunet":
-            # As its commands do.
+            # As in the commands of hpunet.
             host_memory.keep_freed()
         module = importlib.import_module("experiments.speed.jax_variants")
         built = (module.Plain if variant == "plain" else module.JaxVariant)(folder, precision)
@@ -40,15 +40,15 @@ def build_variant(variant: str, precision: str, folder: Path) -> tuple[Any, dict
 
 
 class Worker:
-    """Keeps the programs of a variant and does what it is asked."""
+    """Holds the programs of a variant and answers requests."""
 
     def __init__(self, variant: Any) -> None:
-        """Nothing is compiled yet."""
+        """Starts without programs."""
         self._variant = variant
         self._programs: dict[tuple[str, int], Program] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Does what a request says."""
+        """Answers a request."""
         action = getattr(self, f"_{request['do']}")
         return action(**{k: v for k, v in request.items() if k != "do"})
 
@@ -80,7 +80,7 @@ class Worker:
 
 def serve(variant: str, precision: str, folder: Path) -> None:
     """Answers requests from standard input until it ends."""
-    # What libraries print must not come between the answers.
+    # Output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     built, facts = build_variant(variant, precision, folder)

@@ -1,6 +1,6 @@
-"""What the quick start's network scores with its latents at the prior's mean.
+"""Scores the network of the quick start with all latents at the prior's mean.
 
-Run as `python latents_off.py WORKDIR`, after the quick start.
+Run it as `python latents_off.py WORKDIR`, after the quick start.
 """
 
 import json

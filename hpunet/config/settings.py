@@ -232,7 +232,7 @@ def named(prefix: str) -> Iterator[None]:
 
 
 def model_of(flat: dict[str, Any]) -> ModelConfig:
-    """The settings of the model alone, from a configuration's checked values.
+    """Builds only the settings of the model, from the checked values of a configuration.
 
     Raises:
         UserError: If they do not fit each other.

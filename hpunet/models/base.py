@@ -62,7 +62,11 @@ class ModelConfig(Protocol):
         ...
 
     def latent_shapes(self, height: int, width: int) -> tuple[tuple[int, int, int], ...]:
-        """Height, width and channels of the latent at each scale, coarsest first.
+        """Returns height, width and channels of the latent at each scale, coarsest first.
+
+        Args:
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
 
         Raises:
             ValueError: If the model does not support images of this size.

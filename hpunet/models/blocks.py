@@ -35,7 +35,7 @@ class Conv(hk.Module):
     def of_upper(
         self, upper: Float[Array, "B H W C"], lower_channels: int
     ) -> Float[Array, "B H W D"]:
-        """The contribution of the upper inputs, which are the last channels, plus the bias."""
+        """Computes the contribution of the upper inputs, the last channels, plus the bias."""
         kernel, bias = self._weights(lower_channels + upper.shape[-1])
         return _add_bias(self._form.convolve(upper, kernel[:, :, lower_channels:]), bias)
 
@@ -43,7 +43,7 @@ class Conv(hk.Module):
     def of_lower(
         self, lower: Float[Array, "B h w C"], upper_channels: int
     ) -> Float[Array, "B H W D"]:
-        """The contribution of the lower inputs, the first channels, upsampled; without the bias."""
+        """Computes the upsampled contribution of the lower inputs, the first channels; no bias."""
         channels = lower.shape[-1]
         kernel = self._weights(channels + upper_channels)[0][:, :, :channels]
         if self._kernel_size == 1:

@@ -49,7 +49,7 @@ def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:
 
 
 def image_channels(params: Any, config: ModelConfig) -> int:
-    """Number of image channels that the weights expect.
+    """Returns the number of image channels that the weights expect.
 
     Raises:
         ValueError: If `params` are not weights of the network.

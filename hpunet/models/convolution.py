@@ -20,7 +20,7 @@ NARROW = 16
 def convolve(
     inputs: Float[Array, "B H W C"], kernel: Float[Array, "k k C D"]
 ) -> Float[Array, "B H W D"]:
-    """Convolution with SAME padding and a kernel of 1x1 or 3x3 pixels."""
+    """Computes a convolution with SAME padding and a kernel of 1x1 or 3x3 pixels."""
     if kernel.shape[:2] == (1, 1):
         # A single matrix product: XLA's CPU code for the gradient of other shapes is slow.
         outputs = inputs.reshape(-1, inputs.shape[-1]) @ kernel[0, 0]

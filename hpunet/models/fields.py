@@ -41,7 +41,7 @@ class Setting(NamedTuple):
 
 
 def field(default: Any, allowed: Allowed, meaning: str) -> Any:
-    """A dataclass field that carries its default, bounds and meaning."""
+    """Creates a dataclass field with default, bounds and meaning."""
     return dataclasses.field(default=default, metadata={"allowed": allowed, "meaning": meaning})
 
 
