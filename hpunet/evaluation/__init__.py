@@ -1,1 +1,1 @@
-"""How a sampler is judged: its samples and the annotators' masks in, scores with intervals out."""
+"""Evaluation: scores of samples against annotations, with confidence intervals."""

@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 from hpunet import figures
 from hpunet.config.groups import AugmentConfig
 from hpunet.data.augment import augment
+from hpunet.data.crops import central
 from hpunet.data.dataset import Dataset
 from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
@@ -115,4 +116,6 @@ def _compare(
 ) -> TruthReport:
     examples = spread(dataset.splits[split], len(images.position))
     modes = np.stack([example["modes"] for example in examples])
+    rows, columns = central(modes.shape[-2:], images.annotations.shape[-2:])
+    modes = modes[..., rows, columns]
     return compare_with_truth(dataset.truth, scored.samples, images.annotations, modes, scored.ged)

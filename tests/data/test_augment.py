@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.data.augment import AugmentConfig, augment, center_crop
+from hpunet.config.groups import AugmentConfig
+from hpunet.data.augment import augment, center_crop
 
 CROP_ONLY = AugmentConfig(
     elastic_displacement=0.0, rotation_degrees=0.0, shear=0.0, scale=(1.0, 1.0)
