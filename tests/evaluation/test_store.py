@@ -21,6 +21,14 @@ def test_predictions_come_back_as_written(tmp_path):
     assert (rebuilt == REBUILT).all()
 
 
+def test_predictions_without_reconstructions_come_back_without(tmp_path):
+    store = PredictionStore(tmp_path / "kept", {})
+    store.write("z-1", SAMPLES, None)
+    samples, rebuilt = store.read("z-1")
+    assert (samples == SAMPLES).all()
+    assert rebuilt is None
+
+
 def test_predictions_of_something_else_are_removed_where_they_may_be(tmp_path):
     PredictionStore(tmp_path / "kept", {"seed": 0}).write("z-1", SAMPLES, REBUILT)
     assert "z-1" not in PredictionStore(tmp_path / "kept", {"seed": 1}, may_replace=True)
