@@ -48,7 +48,7 @@ ILLEGAL = {
     "data.synthetic.p_drawn": (1.5, "numbers from 0 to 1"),
     "data.synthetic.p_protrusion": (0.5, "a list of numbers from 0 to 1, at most 4"),
     "data.folder.split_shares": ((0.5, 1.5), "a list of numbers from 0 to 1"),
-    "data.folder.sizes": ("whole", "'crop' or 'annotated' or 'resize'"),
+    "data.folder.sizes": ("whole", "'crop', 'annotated' or 'resize'"),
     "data.folder.range": ((4, 3), "None or two finite numbers, ascending"),
     "data.folder.percentiles": ((0, 101), "two numbers from 0 to 100, ascending"),
     "model.latent_dims": ((1, 0), "a list of one or more whole numbers from 1 to"),
@@ -63,7 +63,7 @@ ILLEGAL = {
     "objective.top_k_fraction": (1.1, "None or numbers above 0 and at most 1"),
     "objective.l2": (float("nan"), "numbers of at least 0"),
     "optimizer.learning_rate": (float("inf"), "numbers above 0"),
-    "optimizer.schedule": ("linear", "'constant' or 'piecewise' or 'cosine'"),
+    "optimizer.schedule": ("linear", "'constant', 'piecewise' or 'cosine'"),
 }
 
 # Changes to the synthetic configuration that are legal one by one but do not fit, and what the

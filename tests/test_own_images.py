@@ -228,7 +228,7 @@ def test_the_same_command_goes_on_and_other_data_are_refused(
         ({"model__num_classes": 2}, "holds 2"),
         ({"data__folder__classes": "0,1"}, "has 2 classes, but model.num_classes=3"),
         ({"data__folder__ignore": "none"}, "holds 255, which is not a class; allowed are 0 to 2"),
-        ({"data__folder__sizes": "whole"}, "'crop' or 'annotated' or 'resize'"),
+        ({"data__folder__sizes": "whole"}, "'crop', 'annotated' or 'resize'"),
         ({"data__folder__split_shares": "0.5,0.5"}, "three numbers that sum to 1"),
         ({"data__folder__splits": "/nowhere.csv"}, "/nowhere.csv: cannot be read"),
         ({"data__folder__range": "5,1"}, "two finite numbers, ascending"),

@@ -115,7 +115,9 @@ def number(least: float | int, above: bool = False, most: float | int = math.inf
 
 def one_of(*values: Any) -> Allowed:
     """Allows only the given values."""
-    return Allowed(" or ".join(repr(v) for v in values), lambda v: v in values)
+    *others, last = map(repr, values)
+    text = f"{', '.join(others)} or {last}" if others else last
+    return Allowed(text, lambda v: v in values)
 
 
 def several(kind: Allowed, least: int = 0, most: int | None = None) -> Allowed:
@@ -151,7 +153,7 @@ def optional(kind: Allowed) -> Allowed:
 
 BOOLEAN = Allowed("True or False", lambda v: isinstance(v, bool))
 TEXT = Allowed(
-    "a text, not empty and without NUL bytes",
+    "a nonempty text without NUL bytes",
     lambda v: isinstance(v, str) and v != "" and "\0" not in v,
 )
 PROBABILITY = number(0, most=1)
