@@ -48,8 +48,8 @@ _HOMES = {
 }
 _PACKAGES = ("figures", "metrics")
 __all__ = [
-    "Model",
     "HierarchicalConfig",
+    "Model",
     "build_model",
     "figures",
     "load",

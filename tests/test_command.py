@@ -111,7 +111,10 @@ def test_help_of_the_process_names_flags_configurations_and_every_key():
         (["--config.batch_size=2.5"], ["batch_size=2.5", "whole numbers from 1 to 2147483647"]),
         (["--config.batch_size"], ["--config.batch_size", "=VALUE"]),
         (["--config.data.augment=maybe"], ["data.augment='maybe'", "True or False"]),
-        (["--config.model.latent_dims=(1,"], ["latent_dims='(1,'", "list of one or more whole numbers"]),
+        (
+            ["--config.model.latent_dims=(1,"],
+            ["latent_dims='(1,'", "list of one or more whole numbers"],
+        ),
         (["--config.objective.name=geko"], ["objective.name='geko'", "'geco' or 'elbo'"]),
         (["--config.data.crop=24"], ["24", "32"]),
         (["--config.data.crop=64"], ["data.crop=64", "image_size=32"]),

@@ -6,10 +6,10 @@ import numpy as np
 
 from hpunet.config.groups import GecoConfig, LossConfig, TopK
 from hpunet.data.pipeline import Batch
+from hpunet.inference.preprocessing import crop_examples
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
 from hpunet.training.task import Task, build_task
-from hpunet.inference.preprocessing import crop_examples
 
 SIZE = 8
 CONFIG = HierarchicalConfig(

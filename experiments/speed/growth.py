@@ -18,7 +18,7 @@ from experiments.speed.command_line import one_of, positive, several
 from experiments.speed.growth_point import Point
 from hpunet.evaluation.provenance import provenance
 from hpunet.figures.saving import save
-from hpunet.models.base import PRECISIONS
+from hpunet.models.fields import PRECISIONS
 from hpunet.models.hierarchical.config import LIDC_CHANNELS
 
 FOLDER = Path(__file__).resolve().parent

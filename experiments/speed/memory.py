@@ -26,7 +26,7 @@ from hpunet.config.settings import Settings, settings_of
 from hpunet.data.pipeline import Batch
 from hpunet.evaluation.provenance import provenance
 from hpunet.io.errors import UserError
-from hpunet.models.base import PRECISIONS
+from hpunet.models.fields import PRECISIONS
 from hpunet.models.hierarchical.network import build_network
 from hpunet.models.model import build_model
 from hpunet.objectives.terms import SINGLE_DEVICE

@@ -16,7 +16,7 @@ from typing import Any
 
 from experiments.speed.command_line import positive
 from hpunet.evaluation.provenance import provenance
-from hpunet.models.base import PRECISIONS
+from hpunet.models.fields import PRECISIONS
 from hpunet.training.metrics_log import read_metrics
 
 FOLDER = Path(__file__).resolve().parent

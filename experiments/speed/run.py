@@ -26,7 +26,7 @@ from experiments.speed.host import output_of  # noqa: E402
 from experiments.speed.program import NUM_SAMPLES  # noqa: E402
 from experiments.speed.worker import VARIANTS  # noqa: E402
 from hpunet.io.atomic import written_whole  # noqa: E402
-from hpunet.models.base import PRECISIONS  # noqa: E402
+from hpunet.models.fields import PRECISIONS  # noqa: E402
 
 ON_HOST = ("imports", "initialisation", "pipeline", "scores")
 MEASUREMENTS = (*ON_HOST, "startup", *contest.PROGRAMS, "profile")

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hpunet.config.class_table import ClassTable, class_table
-from hpunet.models.base import PRECISIONS
 from hpunet.models.fields import (
     BOOLEAN,
     FINITE,
+    PRECISIONS,
     PROBABILITY,
     TEXT,
     Allowed,

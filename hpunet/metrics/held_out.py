@@ -238,9 +238,7 @@ def _as_shares(modes: HeldOutFrequencies) -> list[NDArray[np.float64]]:
     shares = np.stack(arrays)[:, ~np.isnan(arrays[0])]
     # Comparisons with NaN are false, so the positive form rejects NaN.
     if not ((shares >= -_ROUNDING) & (shares <= 1 + _ROUNDING)).all():
-        raise ValueError(
-            "modes has values outside [0, 1]; allowed are shares, or NaN in all three"
-        )
+        raise ValueError("modes has values outside [0, 1]; allowed are shares, or NaN in all three")
     return arrays
 
 

@@ -7,11 +7,6 @@ from hpunet.models.hierarchical.config import HierarchicalConfig
 if TYPE_CHECKING:
     from hpunet.models.network import Network
 
-# Number formats of features and convolutions; weights are float32 in both.
-PRECISIONS = ("float32", "bfloat16")
-# The form of the convolutions: the fastest on the platform, or plain operations for export.
-CONVOLUTIONS = ("fast", "portable")
-
 
 @runtime_checkable
 class ModelConfig(Protocol):

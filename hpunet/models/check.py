@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hpunet.models.base import CONVOLUTIONS, MODELS, PRECISIONS, ModelConfig
+from hpunet.models.base import MODELS, ModelConfig
 
 
 def model_config(config: Any) -> None:
@@ -15,22 +15,6 @@ def model_config(config: Any) -> None:
     if type(config) not in MODELS.values():
         allowed = " or ".join(f"hpunet.{kind.__name__}" for kind in MODELS.values())
         raise ValueError(f"config={short(config)}: allowed is a {allowed}")
-
-
-def precision(value: Any) -> None:
-    """Raises ValueError unless the network supports this number format."""
-    _one_of("precision", value, PRECISIONS)
-
-
-def convolution(value: Any) -> None:
-    """Raises ValueError unless this form of the convolutions exists."""
-    _one_of("convolution", value, CONVOLUTIONS)
-
-
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        listed = " and ".join(map(repr, allowed))
-        raise ValueError(f"{name}={short(value)}: allowed are {listed}")
 
 
 def image(value: Any, config: ModelConfig) -> Float[Array, "B H W C"]:

@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 # The largest seed and step that fit into a signed 32-bit integer.
 LARGEST = 2**31 - 1
 
+# Number formats of features and convolutions; weights are float32 in both.
+PRECISIONS = ("float32", "bfloat16")
+# The form of the convolutions: the fastest on the platform, or plain operations for export.
+CONVOLUTIONS = ("fast", "portable")
+
 
 class Allowed(NamedTuple):
     """The allowed values of a setting.
@@ -158,3 +163,19 @@ TEXT = Allowed(
 )
 PROBABILITY = number(0, most=1)
 FINITE = Allowed("finite numbers", lambda v: _is_number(v) and abs(v) <= sys.float_info.max)
+
+
+def check_precision(value: Any) -> None:
+    """Raises ValueError unless the value is one of `PRECISIONS`."""
+    _check_one_of("precision", value, PRECISIONS)
+
+
+def check_convolution(value: Any) -> None:
+    """Raises ValueError unless the value is one of `CONVOLUTIONS`."""
+    _check_one_of("convolution", value, CONVOLUTIONS)
+
+
+def _check_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        listed = " and ".join(map(repr, allowed))
+        raise ValueError(f"{name}={str(value)[:60]!r}: allowed are {listed}")

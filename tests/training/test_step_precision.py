@@ -11,7 +11,7 @@ import pytest
 from hpunet.config.groups import GecoConfig, LossConfig
 from hpunet.config.keys import keys_of
 from hpunet.inference.preprocessing import preprocess
-from hpunet.models.base import PRECISIONS
+from hpunet.models.fields import PRECISIONS
 from hpunet.models.hierarchical.network import build_network
 from hpunet.models.model import build_model
 from hpunet.objectives.terms import SINGLE_DEVICE

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hpunet.models import check
 from hpunet.models.blocks import Level
+from hpunet.models.fields import check_convolution, check_precision
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.hierarchical.unet import Encoded, HierarchicalUNet
 from hpunet.models.initialization import Parameter, Params, list_parameters
@@ -40,8 +40,8 @@ def build_network(
     Raises:
         ValueError: If `precision` or `convolution` is not an allowed value.
     """
-    check.precision(precision)
-    check.convolution(convolution)
+    check_precision(precision)
+    check_convolution(convolution)
 
     def transformed() -> tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]:
         unet = HierarchicalUNet(config, convolution)
