@@ -11,7 +11,7 @@ from hpunet import evaluate, sample, train
 from hpunet.config.files import override
 from hpunet.config.settings import default_config, flatten
 from hpunet.io.errors import UserError
-from hpunet.models.base import MODELS
+from hpunet.models.base import MODELS, ModelEntry
 from hpunet.training.metrics_log import read_metrics
 from hpunet.weights.file import read_header
 from tests import toy_model
@@ -37,7 +37,7 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def toy():
-    MODELS["toy"] = toy_model.ToyConfig
+    MODELS["toy"] = ModelEntry(toy_model.ToyConfig, toy_model.build_network)
     yield
     del MODELS["toy"]
 

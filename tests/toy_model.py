@@ -39,31 +39,32 @@ class ToyConfig:
         if min(height, width) < 1:
             raise ValueError(f"image of {height} x {width}: allowed is at least a pixel")
 
-    def build_network(self, precision="float32", remat=False, convolution="fast"):
-        def compute(image, mask):
-            hidden = jax.nn.relu(Conv(self.channels, 3, convolution, "hidden")(image))
-            hidden = hidden * mask[:, None, None].astype(hidden.dtype)
-            return Conv(self.num_classes, 1, convolution, "logits")(hidden)
 
-        network = hk.without_apply_rng(hk.transform(compute))
+def build_network(config, precision, remat, convolution):
+    def compute(image, mask):
+        hidden = jax.nn.relu(Conv(config.channels, 3, convolution, "hidden")(image))
+        hidden = hidden * mask[:, None, None].astype(hidden.dtype)
+        return Conv(config.num_classes, 1, convolution, "logits")(hidden)
 
-        def list_own(image_channels):
-            image = jax.ShapeDtypeStruct((1, 8, 8, image_channels), jnp.float32)
-            mask = jax.ShapeDtypeStruct((1, self.channels), jnp.float32)
-            return list_parameters(compute, image, mask)
+    network = hk.without_apply_rng(hk.transform(compute))
 
-        def draw_noise(keys, image_size, number=0):
-            kept = jax.vmap(lambda k: jax.random.uniform(k, (self.channels,)))(keys) >= self.dropout
-            return [kept.astype(jnp.float32)]
+    def list_own(image_channels):
+        image = jax.ShapeDtypeStruct((1, 8, 8, image_channels), jnp.float32)
+        mask = jax.ShapeDtypeStruct((1, config.channels), jnp.float32)
+        return list_parameters(compute, image, mask)
 
-        def forward(params, image, segmentation, noise):
-            return ForwardPass(network.apply(params, image, noise[0]), [], [], [])
+    def draw_noise(keys, image_size, number=0):
+        kept = jax.vmap(lambda k: jax.random.uniform(k, (config.channels,)))(keys) >= config.dropout
+        return [kept.astype(jnp.float32)]
 
-        return Network(
-            list_own,
-            draw_noise,
-            forward,
-            encode=lambda params, image: image,
-            decode=lambda params, image, noise, given: network.apply(params, image, noise[0]),
-            image_size=lambda image: image.shape[1:3],
-        )
+    def forward(params, image, segmentation, noise):
+        return ForwardPass(network.apply(params, image, noise[0]), [], [], [])
+
+    return Network(
+        list_own,
+        draw_noise,
+        forward,
+        encode=lambda params, image: image,
+        decode=lambda params, image, noise, given: network.apply(params, image, noise[0]),
+        image_size=lambda image: image.shape[1:3],
+    )

@@ -40,7 +40,7 @@ def keys_of(model: str = DEFAULT_MODEL) -> dict[str, Setting]:
         "data.augmentation": settings_of(AugmentConfig),
         "data.synthetic": settings_of(SyntheticConfig),
         "data.folder": settings_of(FolderConfig),
-        "model": {"name": _name_of_model(model), **settings_of(MODELS[model])},
+        "model": {"name": _name_of_model(model), **settings_of(MODELS[model].config)},
         "objective": _objective(model),
         "optimizer": settings_of(OptimizerConfig),
         "evaluation": settings_of(EvaluationConfig),
@@ -57,7 +57,7 @@ def _name_of_model(model: str) -> Setting:
 
 
 def _objective(model: str) -> dict[str, Setting]:
-    usual = MODELS[model].usual_objective
+    usual = MODELS[model].config.usual_objective
     name = Setting(usual, one_of(*OBJECTIVES), "Objective of training.")
     own: dict[str, Any] = {}
     for kind in OBJECTIVES.values():

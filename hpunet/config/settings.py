@@ -237,7 +237,7 @@ def model_of(flat: dict[str, Any]) -> ModelConfig:
     Raises:
         UserError: If they do not fit each other.
     """
-    model: ModelConfig = _built(MODELS[flat[MODEL_NAME]], "model", flat)
+    model: ModelConfig = _built(MODELS[flat[MODEL_NAME]].config, "model", flat)
     return model
 
 

@@ -1,7 +1,9 @@
 """The interface of every model, and the models by name."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+from hpunet.models import hierarchical
 from hpunet.models.hierarchical.config import HierarchicalConfig
 
 if TYPE_CHECKING:
@@ -80,23 +82,41 @@ class ModelConfig(Protocol):
         """
         ...
 
-    def build_network(
-        self, precision: str = "float32", remat: bool = False, convolution: str = "fast"
-    ) -> "Network":
-        """Builds the model as pure functions.
 
-        Args:
-            precision: Number format of features and convolutions, `float32` or `bfloat16`.
-            remat: Recomputes levels in the backward pass, to save memory.
-            convolution: `fast` for the fastest form on the platform, or `portable` for plain
-                operations that can be exported.
+class ModelEntry(NamedTuple):
+    """A model of the family.
 
-        Raises:
-            ValueError: If `precision` or `convolution` is not an allowed value.
-        """
-        ...
+    Attributes:
+        config: Class of its settings, a frozen dataclass as `ModelConfig` describes it.
+        build_network: `(config, precision, remat, convolution) -> Network`. It imports JAX when it
+            is called, because commands that only list settings must not wait for JAX.
+    """
+
+    config: Any
+    build_network: Callable[..., "Network"]
 
 
-MODELS: dict[str, Any] = {
-    "hierarchical": HierarchicalConfig,
+MODELS = {
+    "hierarchical": ModelEntry(HierarchicalConfig, hierarchical.build_network),
 }
+
+
+def build_network(
+    config: ModelConfig,
+    precision: str = "float32",
+    remat: bool = False,
+    convolution: str = "fast",
+) -> "Network":
+    """Builds the pure functions of a model, without checks of their arguments.
+
+    Args:
+        config: Settings of the model.
+        precision: Number format of features and convolutions, `float32` or `bfloat16`.
+        remat: Whether the gradient recomputes levels, to save memory.
+        convolution: `fast`, the form that is fastest on the platform, or `portable`, plain
+            operations for export.
+
+    Raises:
+        ValueError: If `precision` or `convolution` is none of the allowed values.
+    """
+    return MODELS[config.name].build_network(config, precision, remat, convolution)

@@ -12,8 +12,9 @@ from hpunet.models.base import MODELS, ModelConfig
 
 def model_config(config: Any) -> None:
     """Raises ValueError unless the value is the configuration of a model."""
-    if type(config) not in MODELS.values():
-        allowed = " or ".join(f"hpunet.{kind.__name__}" for kind in MODELS.values())
+    kinds = [entry.config for entry in MODELS.values()]
+    if type(config) not in kinds:
+        allowed = " or ".join(f"hpunet.{kind.__name__}" for kind in kinds)
         raise ValueError(f"config={short(config)}: allowed is a {allowed}")
 
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from hpunet.models import check
-from hpunet.models.base import ModelConfig
+from hpunet.models.base import ModelConfig, build_network
 from hpunet.models.initialization import Parameter, Params, draw_parameters
 
 Latents = list[Float[Array, "S B _h _w _L"] | None]
@@ -54,7 +54,7 @@ class Model:
         """
         check.model_config(config)
         self.config = config
-        self.network = config.build_network(precision, convolution=convolution)
+        self.network = build_network(config, precision, convolution=convolution)
         self._sample = jax.jit(self._sample_unchecked, static_argnames="num_samples")
         self._reconstruct = jax.jit(self._reconstruct_unchecked)
 

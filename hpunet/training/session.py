@@ -20,6 +20,7 @@ from hpunet.inference.preprocessing import (
 )
 from hpunet.io.atomic import write_whole
 from hpunet.io.errors import UserError
+from hpunet.models.base import build_network
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, build_model
 from hpunet.runtime import compilation_cache
@@ -144,7 +145,7 @@ def _open(settings: Settings, devices: Devices) -> Session:
         settings.crop,
         channels,
         settings.augmentation,
-        settings.model.build_network(settings.precision, settings.remat),
+        build_network(settings.model, settings.precision, settings.remat),
         dataset.intensities,
     )
     scorer = Scorer(task, settings.evaluation.num_samples, settings.seed, devices)

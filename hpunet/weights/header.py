@@ -111,7 +111,7 @@ def _network(settings: dict[str, Any], path: str) -> ModelConfig:
     if not isinstance(name, str) or name not in MODELS:
         allowed = " or ".join(map(repr, MODELS))
         raise _wrong(path, "network.name", name, allowed)
-    kind = MODELS[name]
+    kind = MODELS[name].config
     known = {field.name for field in dataclasses.fields(kind)}
     if settings.keys() != known:
         wrong = min(settings.keys() ^ known)

@@ -2,12 +2,9 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from hpunet.models.fields import check_fields, field, optional, several, whole
-
-if TYPE_CHECKING:
-    from hpunet.models.network import Network
 
 LIDC_CHANNELS = (24, 48, 96, 192, 192, 192, 192, 192)
 WIDTHS = several(whole(1), least=1)
@@ -142,15 +139,6 @@ class HierarchicalConfig:
                 f"image {' and '.join(wrong)}: a network of {self.num_levels} levels needs "
                 f"multiples of {multiple}"
             )
-
-    def build_network(
-        self, precision: str = "float32", remat: bool = False, convolution: str = "fast"
-    ) -> "Network":
-        """Builds the network as pure functions; see `hpunet.models.network.Network`."""
-        # Imported late: reading or listing settings must not wait for JAX.
-        from hpunet.models.hierarchical.network import build_network
-
-        return build_network(self, precision, remat, convolution)
 
 
 def _nearest_multiples(size: int, multiple: int) -> str:
