@@ -96,6 +96,17 @@ def pytest_collection_modifyitems(items):
 def memory_of_a_module():
     """Gives back the programs that a module compiled: they would pile up to gigabytes."""
     yield
+    free_memory()
+
+
+@pytest.fixture
+def memory_of_a_test():
+    """Gives back what a test compiled, for modules whose tests share no programs."""
+    yield
+    free_memory()
+
+
+def free_memory():
     jax.clear_caches()
     gc.collect()
     if platform.libc_ver()[0] == "glibc":

@@ -6,6 +6,8 @@ from tests import golden_reference
 from tests.parity import conversion, network, training
 from tests.parity.comparison import Comparison
 
+pytestmark = pytest.mark.usefixtures("memory_of_a_test")
+
 
 @pytest.fixture(params=golden_reference.NAMES)
 def golden(request):

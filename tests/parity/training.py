@@ -31,10 +31,12 @@ def training(golden: Golden) -> Iterator[Comparison]:
     """The gradients at the start, then the courses of gradient descent and of Adam."""
     gradient_at = loss_and_gradient(golden)
     for optimizer, prefix in (("gradient descent", "traj:"), ("Adam", "traj_adam:")):
-        trained, gradients, course = train(golden, gradient_at, optimizer)
-        if optimizer == "gradient descent":
-            yield from gradient_comparisons(golden, gradients[0])
-        yield from course_comparisons(golden, trained, course, prefix, optimizer)
+        trained, gradient, course = train(golden, gradient_at, optimizer)
+        if gradient is not None:
+            yield from gradient_comparisons(golden, gradient)
+        multiplier = trained[1]
+        del trained, gradient
+        yield from course_comparisons(golden, multiplier, course, prefix, optimizer)
 
 
 def loss_and_gradient(golden: Golden) -> Callable[..., Any]:
@@ -54,35 +56,45 @@ def loss_and_gradient(golden: Golden) -> Callable[..., Any]:
 
 
 def tensorflow_adam(step, rate, gradient, first, second):
-    """An update of Adam with its moments, in TensorFlow's form."""
+    """An update of a variable by Adam with its moments, in TensorFlow's form."""
     # TensorFlow adds epsilon before the correction of the second moment, optax after it.
     b1, b2, epsilon = 0.9, 0.999, 1e-8
-    first = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, first, gradient)
-    second = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, second, gradient)
+    first = b1 * first + (1 - b1) * gradient
+    second = b2 * second + (1 - b2) * gradient * gradient
     rate = rate * (1 - b2**step) ** 0.5 / (1 - b1**step)
-    update = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + epsilon), first, second)
-    return update, first, second
+    return -rate * first / (jnp.sqrt(second) + epsilon), first, second
 
 
 def train(golden: Golden, gradient_at: Callable[..., Any], optimizer: str):
-    """What is trained after the reference's number of steps; gradients and losses of each."""
+    """What is trained after the reference's number of steps, the first gradient, and all scalars.
+
+    Updates one variable after the other: whole trees of gradients, moments and updates side by
+    side would take more memory than all else.
+    """
     variable, state = init_geco()
-    trained = golden.params, variable
-    first = second = jax.tree.map(jnp.zeros_like, trained)
-    course, gradients = [], []
+    trained, structure = jax.tree.flatten((golden.params, variable))
+    # Zeros of one number take no memory and become arrays at the first step.
+    moments = [(jnp.float32(0), jnp.float32(0))] * len(trained)
+    course, first_gradient = [], None
     for step in range(1, golden.meta["steps"] + 1):
-        gradient, loss = gradient_at(trained, state)
+        tree, loss = jax.block_until_ready(
+            gradient_at(jax.tree.unflatten(structure, trained), state)
+        )
         state = loss.state
-        gradients.append(gradient)
-        course.append(loss)
-        if optimizer == "gradient descent":
-            rate = golden.meta["sgd_learning_rate"]
-            update = jax.tree.map(lambda g, rate=rate: -rate * g, gradient)
-        else:
-            rate = golden.meta["adam_learning_rate"]
-            update, first, second = tensorflow_adam(step, rate, gradient, first, second)
-        trained = jax.tree.map(jnp.add, trained, update)
-    return trained, gradients, course
+        course.append(loss.scalars)
+        if optimizer == "gradient descent" and step == 1:
+            first_gradient = tree
+        gradients = jax.tree.leaves(tree)
+        del tree, loss
+        for i in range(len(trained)):
+            gradient, gradients[i] = gradients[i], None
+            if optimizer == "gradient descent":
+                update = -golden.meta["sgd_learning_rate"] * gradient
+            else:
+                rate = golden.meta["adam_learning_rate"]
+                update, *moments[i] = tensorflow_adam(step, rate, gradient, *moments[i])
+            trained[i] = trained[i] + update
+    return jax.tree.unflatten(structure, trained), first_gradient, course
 
 
 def gradient_comparisons(golden: Golden, gradient: Any) -> Iterator[Comparison]:
@@ -98,23 +110,23 @@ def gradient_comparisons(golden: Golden, gradient: Any) -> Iterator[Comparison]:
 
 
 def course_comparisons(
-    golden: Golden, trained: Any, course: list[Any], prefix: str, part: str
+    golden: Golden, multiplier: Any, course: list[Any], prefix: str, part: str
 ) -> Iterator[Comparison]:
     """Every quantity of a course at every step, and the multiplier's variable at its end."""
     names = SCALARS | {f"loss_kl_{i}": f"kl_{i}" for i in range(golden.model.config.num_scales)}
     quantities = {
-        reference: np.asarray([loss.scalars[name] for loss in course])
+        reference: np.asarray([scalars[name] for scalars in course])
         for reference, name in names.items()
     }
-    regularisation = np.asarray([loss.scalars["regularisation"] for loss in course])
+    regularisation = np.asarray([scalars["regularisation"] for scalars in course])
     pixels = quantities["loss_rec_loss_sum"] / quantities["loss_rec_loss_mean"]
-    average = np.asarray([loss.scalars["rec_loss_ema"] for loss in course])
+    average = np.asarray([scalars["rec_loss_ema"] for scalars in course])
     quantities |= {
         "loss_supervised": quantities["loss_total"] - regularisation,
         "loss_geco_loss": quantities["loss_total"] - regularisation,
         "loss_num_valid_pixels": pixels,
         "loss_ma_rec_loss_mean": average / pixels,
-        "lagrange_variable_final": trained[1],
+        "lagrange_variable_final": multiplier,
     }
     for name, value in quantities.items():
         yield compare(golden, part, prefix + name, value, COURSE_TOLERANCE)
