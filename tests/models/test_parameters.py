@@ -1,7 +1,5 @@
 """Names, shapes and first values of a network's weights."""
 
-import time
-
 import jax
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ from hpunet.models.initialization import orthogonal, truncated_normal
 LIDC_PARAMETERS = 21_877_230
 # The posterior decoder's last features and its finest level are never used, as in the reference.
 LIDC_UNUSED = 1_292_928
-# On two idle cores it takes under 5 s. The suite shares them with itself: twice that, in the best
-# of a few attempts. Compiled as a whole, it would take more than a minute.
-INIT_SECONDS, ATTEMPTS = 10, 3
+# What makes a key, and what hands its words to NumPy.
+FEW_PROGRAMS = 10
 SMALL = hpunet.HierarchicalConfig((1,), (4, 6), convs_per_block=1, blocks_per_level=1)
 SMALL_TREE = {
     "prior_encoder/level_0/block_0/conv_0": (3, 3, 1, 2),
@@ -113,14 +110,11 @@ def test_weights_may_be_drawn_under_jit_and_their_shapes_without_drawing(key):
             np.testing.assert_array_equal(compiled[module][name], value)
 
 
-def test_lidc_network_is_initialised_in_seconds():
-    assert any(seconds_of_initialisation(seed) < INIT_SECONDS for seed in range(ATTEMPTS))
-
-
-def seconds_of_initialisation(seed):
-    start = time.perf_counter()
-    init(hpunet.HierarchicalConfig(), jax.random.key(seed), size=128)
-    return time.perf_counter() - start
+def test_weights_of_the_lidc_network_are_drawn_without_compiling_it(compiled_programs):
+    """It takes a few seconds: compiled as a whole, the draws would take more than a minute."""
+    params = init(hpunet.HierarchicalConfig(), jax.random.key(0), size=128)
+    assert sum(x.size for x in jax.tree.leaves(params)) == LIDC_PARAMETERS
+    assert len(compiled_programs) <= FEW_PROGRAMS
 
 
 def test_posterior_decoder_leaves_as_many_weights_unused_as_the_references():

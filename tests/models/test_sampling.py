@@ -260,3 +260,41 @@ def test_decoding_apart_gives_the_samples_of_the_interface(params, key):
     decode = jax.jit(MODEL.decode_sample, static_argnames="mean")
     third = decode(params, jax.random.clone(keys), encoded, 2, mean=mean)
     close(third, expected[2])
+
+
+def test_one_compiled_program_serves_every_choice_of_means_and_temperature(params, key):
+    model = hpunet.build_model(tiny.CONFIG)
+    for mean in (False, True, [True, False], [False, True]):
+        for temperature in (1.0, 0.5, 0.0):
+            model.sample(params, key, IMAGE, num_samples=2, mean=mean, temperature=temperature)
+    assert model._sample._cache_size() == 1
+
+
+def test_means_are_drawn_by_noise_of_zeros(params, key):
+    network = MODEL.network
+    encoded = network.encode(params, jnp.asarray(IMAGE))
+    noise = network.draw_noise(jax.random.split(key, BATCH), IMAGE.shape[1:3])
+    decoded = network.decode(params, encoded, [jnp.zeros_like(n) for n in noise], [None, None])
+    mean = MODEL.sample(params, None, IMAGE, mean=True)[0]
+    np.testing.assert_allclose(decoded, mean, atol=TOLERANCE)
+
+
+def test_portable_convolutions_are_a_plain_graph_and_give_the_same_numbers(params, key):
+    fast, portable = (hpunet.build_model(tiny.CONFIG, convolution=c) for c in ("fast", "portable"))
+    for draw in (
+        lambda model: model.sample(params, key, IMAGE, num_samples=2),
+        lambda model: model.reconstruct(params, key, IMAGE, SEGMENTATION),
+    ):
+        np.testing.assert_allclose(draw(portable), draw(fast), atol=TOLERANCE)
+    graphs = [
+        str(jax.make_jaxpr(m.network.encode)(params, jnp.asarray(IMAGE))) for m in (fast, portable)
+    ]
+    for special in ("custom_vjp", "platform_index"):
+        assert [special in graph for graph in graphs] == [True, False]
+
+
+@pytest.mark.parametrize("convolution", ["quick", ""])
+def test_unknown_form_of_convolutions_is_refused(convolution):
+    message = r"^convolution=.*: allowed are 'fast' and 'portable'$"
+    with pytest.raises(ValueError, match=message):
+        hpunet.build_model(tiny.CONFIG, convolution=convolution)
