@@ -159,12 +159,12 @@ def test_configuration_that_is_nowhere_is_refused(refused, name):
         ("def get_config():\n    return {}", "dict"),
         ("def get_config():\n    raise RuntimeError", "line 2: RuntimeError"),
         (
-            "from hpunet.config.settings import default_config\n\n\ndef get_config():\n"
+            "from hpunet.config import default_config\n\n\ndef get_config():\n"
             "    config = default_config()\n    config.sede = 1\n    return config\n",
             "line 6: ",
         ),
         (
-            "from hpunet.config.settings import default_config\n\n\ndef get_config():\n"
+            "from hpunet.config import default_config\n\n\ndef get_config():\n"
             "    config = default_config()\n    config.batch_size = 0\n    return config\n",
             "batch_size=0: allowed is whole numbers from 1 to 2147483647",
         ),

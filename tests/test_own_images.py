@@ -86,7 +86,7 @@ def write_config(path, root, prepared, **changed):
         "model.num_classes": 3,
     }
     lines = [f"    config.{name} = {value!r}\n" for name, value in (values | changed).items()]
-    start = "from hpunet.config.settings import default_config\ndef get_config():\n"
+    start = "from hpunet.config import default_config\ndef get_config():\n"
     path.write_text(f"{start}    config = default_config()\n{''.join(lines)}    return config\n")
     return path
 

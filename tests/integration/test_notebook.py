@@ -47,9 +47,7 @@ def test_notebook_is_valid_and_holds_no_outputs(path):
 def test_notebook_uses_the_public_interface_alone(path):
     code = "\n".join(cell.source for cell in code_of(nbformat.read(path, as_version=4)))
     # What it writes for the commands to read is a configuration.
-    code = code.replace("from hpunet.config.settings import default_config", "").replace(
-        "hpunet.config.settings", ""
-    )
+    code = code.replace("from hpunet.config import default_config", "").replace("hpunet.config", "")
     assert re.findall(r"^\s*(?:from|import) (hpunet\S*)", code, re.MULTILINE) == ["hpunet"]
     hpunet = __import__("hpunet")
     for name in re.findall(r"\bhpunet\.(\w+)", code):
