@@ -118,6 +118,21 @@ def key():
     return jax.random.key(0)
 
 
+@pytest.fixture
+def compiled_programs():
+    """One event for each program that the test compiles or reads from the cache."""
+    events = []
+
+    def note(event, seconds, **details):
+        del seconds, details
+        if "backend_compile" in event:
+            events.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield events
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
 @pytest.fixture(scope="module")
 def quick_compilation():
     """Halves what compiling a tiny network takes, which is most of what such a test takes."""

@@ -15,6 +15,7 @@ from hpunet.config.keys import keys_of
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
 from hpunet.weights.file import save_weights
+from tests.commands import TIME_LIMIT
 
 ROOT = Path(__file__).parents[1]
 NETWORK = HierarchicalConfig(
@@ -75,7 +76,7 @@ def process(*words):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=TIME_LIMIT,
         check=False,
     )
 

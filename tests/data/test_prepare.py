@@ -22,6 +22,7 @@ from hpunet.data.prepare import (
     prepare,
 )
 from hpunet.io.errors import UserError
+from tests.commands import TIME_LIMIT
 
 NUM_EXAMPLES = 5
 
@@ -205,7 +206,7 @@ def test_an_emptied_file_is_not_taken_for_whole(stripes, tmp_path):
 
 def test_a_killed_preparation_is_cleared_away_and_done_again(stripes, tmp_path):
     process = start(tmp_path, tmp_path / "notes", "die")
-    process.communicate(timeout=60)
+    process.communicate(timeout=TIME_LIMIT)
     assert process.returncode == -signal.SIGKILL
     assert leftovers(tmp_path)
     assert len(RecordSource(prepare(stripes(data_dir=tmp_path)), "train")) == NUM_EXAMPLES
@@ -216,7 +217,7 @@ def test_of_two_preparations_at_once_one_works_and_the_other_waits(tmp_path):
     notes = tmp_path / "notes"
     processes = [start(tmp_path, notes, "slow") for _ in range(2)]
     for process in processes:
-        output = process.communicate(timeout=60)
+        output = process.communicate(timeout=TIME_LIMIT)
         assert (process.returncode, *output) == (0, "", "")
     assert notes.read_text() == "generated\n"
     assert is_whole(tmp_path / "stripes" / "1.0.0")

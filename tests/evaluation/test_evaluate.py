@@ -19,7 +19,7 @@ from hpunet.training import devices
 from hpunet.weights.file import save_weights
 from hpunet.weights.published import load
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
+pytestmark = pytest.mark.usefixtures("quick_compilation", "coarse_figures")
 NUM_IMAGES = 10
 IN_ASCII = {**os.environ, "PYTHONIOENCODING": "ascii"}
 

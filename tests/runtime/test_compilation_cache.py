@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from hpunet.runtime import compilation_cache
+from tests.commands import TIME_LIMIT
 
 # Quick to compile; how long it takes must not matter.
 PROGRAM = """
@@ -30,7 +31,7 @@ def run(**environment):
         env={**inherited, "JAX_PLATFORMS": "cpu", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=TIME_LIMIT,
         check=True,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpunet.runtime import memory
+from tests.commands import TIME_LIMIT
 
 # One of the blocks is touched before counting, as the first step of training does.
 PROGRAM = """
@@ -34,7 +35,9 @@ FEW_FAULTS = 16
 def faults(how):
     words = [sys.executable, "-c", PROGRAM, how]
     root = Path(__file__).parents[2]
-    done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        words, cwd=root, capture_output=True, text=True, timeout=TIME_LIMIT, check=True
+    )
     return int(done.stdout)
 
 
