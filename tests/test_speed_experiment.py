@@ -11,7 +11,7 @@ import pytest
 from experiments.speed import contest, inputs, parts, plain, run, tables
 from experiments.speed.jax_variants import JaxVariant, Plain
 from experiments.speed.worker import Worker
-from hpunet.models.noise import draw_noise
+from hpunet.models.noise import draw_latent_noise
 
 # Two programs of the same sums in float32.
 ROUNDING = 1e-5
@@ -92,7 +92,7 @@ def test_not_a_number_is_too_far():
 def test_plain_pass_draws_a_sample_of_hpunet(ours):
     image = ours.scaled(1)
     image_keys = jax.random.split(jax.random.key(0), 1)
-    noise = draw_noise(image_keys, ours.config.latent_shapes(ours.size, ours.size)).latents
+    noise = draw_latent_noise(image_keys, ours.config.latent_shapes(ours.size, ours.size))
     drawn = ours.model.sample(ours.params, None, image, latents=_latents(ours, image, noise))[0]
     expected = plain.draw(ours.params, jax.random.key(0), jnp.asarray(image), ours.config)
     np.testing.assert_allclose(drawn, expected, atol=ROUNDING)
