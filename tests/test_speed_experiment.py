@@ -1,3 +1,4 @@
+import contextlib
 import importlib.util
 import json
 import subprocess
@@ -218,13 +219,18 @@ def test_unknown_variant_is_refused_in_a_line():
     assert "'numpy': allowed are hpunet, plain, torch_eager, torch_compile" in done.stderr
 
 
-def test_command_writes_results_and_tables(tmp_path):
-    words = [sys.executable, run.__file__, "--model=tiny", "--only=scores,encode", "--rounds=1"]
-    words += ["--variants=hpunet", "--precisions=float32", "--sample_batch_sizes=1"]
-    done = subprocess.run(
-        [*words, f"--out={tmp_path}"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_command_writes_results_and_tables(tmp_path, monkeypatch, ours):
+    # Workers in processes of their own have a test above.
+    @contextlib.contextmanager
+    def clients(variants, precision, folder):
+        assert (list(variants), precision) == (["hpunet"], "float32")
+        yield {"hpunet": Direct(ours)}
+
+    monkeypatch.setattr(contest, "clients", clients)
+    words = ["run.py", "--model=tiny", "--only=scores,encode", "--rounds=1", "--variants=hpunet"]
+    words += ["--precisions=float32", "--sample_batch_sizes=1", f"--out={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert run.main() == 0
     results = json.loads((tmp_path / "results_cpu.json").read_text())
     assert results["scores"]["both"] > 0
     assert results["pipeline"] is None
