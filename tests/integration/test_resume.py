@@ -62,7 +62,7 @@ def stop(workdir, prepared_dir, number, line, code):
     done = tiny_command.finish(process)
     assert done.code == code, done.stderr
     step = tiny_command.last_checkpoint(workdir)[0]
-    message = f"stopped at step {step} of 12; the same command goes on from there"
+    message = f"stopped at step {step} of 12; the same command resumes from there"
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
