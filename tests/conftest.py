@@ -50,7 +50,7 @@ LONGEST = (
 
 # Small programs are the most, and reading one takes a fraction of compiling it.
 COMPILATION_CACHE = {
-    "persistent_cache_min_compile_time_secs": 0.2,
+    "persistent_cache_min_compile_time_secs": 0.0,
     "persistent_cache_min_entry_size_bytes": -1,
 }
 
