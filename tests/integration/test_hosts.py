@@ -82,9 +82,10 @@ def test_two_processes_log_what_one_does(single, double):
 def test_only_the_first_process_says_and_writes_anything(double):
     workdir, (main, other) = double
     assert "weights and figures" in main.stdout
-    # Gloo, which carries what CPU devices tell each other, reports of itself.
-    said = [line for line in other.stdout.splitlines() if not line.startswith("[Gloo]")]
-    assert (said, other.stderr) == ([], "")
+    # Gloo, which connects CPU devices, reports its connections, from threads whose lines may mix.
+    own = [line for line in other.stdout.splitlines() if "[Gloo]" not in line]
+    own = [line for line in own if line.strip() and "peer ranks" not in line]
+    assert (own, other.stderr) == ([], "")
     assert len(list(workdir.glob("events.out.tfevents.*"))) == 1
     steps = [line["step"] for line in read_metrics(workdir / "metrics.jsonl") if "loss" in line]
     assert steps == list(range(1, 7))
