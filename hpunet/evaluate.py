@@ -258,7 +258,7 @@ def _network() -> tuple[TrainedNetwork, Settings]:
     from hpunet.config.files import config_of_run
     from hpunet.config.settings import settings_of
     from hpunet.training import workdir as folder
-    from hpunet.training.trained import open_run
+    from hpunet.training.load import open_run
 
     if WEIGHTS.value is not None:
         return _network_of_weights(WEIGHTS.value)
@@ -268,8 +268,8 @@ def _network() -> tuple[TrainedNetwork, Settings]:
 
 
 def _network_of_weights(name_or_path: str) -> tuple[TrainedNetwork, Settings]:
+    from hpunet.config.data import DataConfig
     from hpunet.config.files import with_model
-    from hpunet.config.groups import DataConfig
     from hpunet.config.settings import settings_of
     from hpunet.evaluation.compatibility import check_config, warn_of_spacing
     from hpunet.inference.trained import from_weights

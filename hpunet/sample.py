@@ -178,7 +178,7 @@ def _network() -> TrainedNetwork:
     from hpunet.config.settings import settings_of
     from hpunet.inference.trained import from_weights
     from hpunet.training import workdir as folder
-    from hpunet.training.trained import open_run
+    from hpunet.training.load import open_run
 
     if WEIGHTS.value is not None:
         return from_weights(WEIGHTS.value)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.config.groups import GecoConfig, LossConfig
+from hpunet.config.training import GecoConfig, LossConfig
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, build_model

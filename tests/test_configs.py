@@ -5,21 +5,18 @@ import math
 
 import pytest
 
+from hpunet.config.data import AugmentConfig, DataConfig, FolderConfig, SyntheticConfig
 from hpunet.config.files import config_files, load_config, override
-from hpunet.config.groups import (
-    AugmentConfig,
-    DataConfig,
+from hpunet.config.keys import keys_of
+from hpunet.config.settings import check, default_config, flatten, settings_of
+from hpunet.config.training import (
     ElboConfig,
     EvaluationConfig,
-    FolderConfig,
     GecoConfig,
     LoopConfig,
     LossConfig,
     OptimizerConfig,
-    SyntheticConfig,
 )
-from hpunet.config.keys import keys_of
-from hpunet.config.settings import check, default_config, flatten, settings_of
 from hpunet.io.errors import UserError
 from hpunet.models.fields import settings_of as settings_of_fields
 from hpunet.models.hierarchical.config import HierarchicalConfig

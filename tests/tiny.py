@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpunet.config.groups import GecoConfig, LossConfig, TopK
+from hpunet.config.training import GecoConfig, LossConfig, TopK
 from hpunet.data.pipeline import Batch
 from hpunet.inference.preprocessing import crop_examples
 from hpunet.models.hierarchical.config import HierarchicalConfig

@@ -13,7 +13,7 @@ import optax
 from experiments.speed import inputs, plain
 from experiments.speed.planned import planned_memory
 from experiments.speed.program import NUM_SAMPLES, Program
-from hpunet.config.groups import GecoConfig, LossConfig, OptimizerConfig
+from hpunet.config.training import GecoConfig, LossConfig, OptimizerConfig
 from hpunet.data.pipeline import Batch
 from hpunet.inference.preprocessing import preprocess
 from hpunet.models.hierarchical.config import HierarchicalConfig

@@ -22,7 +22,7 @@ from experiments.speed import inputs
 from experiments.speed.command_line import positive, several, whole
 from hpunet.config import settings as config
 from hpunet.config.files import find_config, load_config, override
-from hpunet.config.groups import LoopConfig
+from hpunet.config.training import LoopConfig
 from hpunet.data.dataset import ExampleSource
 from hpunet.data.open import open_data
 from hpunet.data.pipeline import PREFETCHED_BATCHES, Batch, training_batches

@@ -23,7 +23,7 @@ import optax
 
 from experiments.speed import inputs, plain
 from experiments.speed.jax_variants import JaxVariant, count_flops
-from hpunet.config.groups import AugmentConfig
+from hpunet.config.data import AugmentConfig
 from hpunet.data.pipeline import Batch
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.hierarchical.unet import (

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import hpunet
-from hpunet.config.groups import SyntheticConfig
+from hpunet.config.data import SyntheticConfig
 from hpunet.data.synthetic.builder import open_dataset
 from hpunet.evaluation.truth import compare_with_truth
 

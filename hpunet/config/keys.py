@@ -1,21 +1,18 @@
-"""The keys of a configuration, collected from the dataclasses in `hpunet.config.groups`.
+"""The keys of a configuration, collected from the dataclasses of `data.py` and `training.py`.
 
 The files in `configs/` set only the values that differ from the defaults.
 """
 
 from typing import Any
 
-from hpunet.config.groups import (
+from hpunet.config.data import AugmentConfig, DataConfig, FolderConfig, SyntheticConfig
+from hpunet.config.training import (
     OBJECTIVES,
-    AugmentConfig,
-    DataConfig,
     EvaluationConfig,
-    FolderConfig,
     LoopConfig,
     LossConfig,
     OptimizerConfig,
     RunConfig,
-    SyntheticConfig,
 )
 from hpunet.models.base import MODELS
 from hpunet.models.fields import Setting, one_of, settings_of

@@ -8,20 +8,22 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict, FieldReference
 
-from hpunet.config.groups import (
-    OBJECTIVES,
+from hpunet.config.data import (
     AugmentConfig,
     CentredAugmentConfig,
     DataConfig,
-    EvaluationConfig,
     FolderConfig,
-    LoopConfig,
-    LossConfig,
-    OptimizerConfig,
     SyntheticConfig,
 )
 from hpunet.config.keys import DEFAULT_MODEL, FREE_KEYS, MODEL_NAME, OBJECTIVE_NAME, keys_of
 from hpunet.config.old_names import KEYS as OLD_KEYS
+from hpunet.config.training import (
+    OBJECTIVES,
+    EvaluationConfig,
+    LoopConfig,
+    LossConfig,
+    OptimizerConfig,
+)
 from hpunet.io.download import data_cache
 from hpunet.io.errors import UserError
 from hpunet.models.base import MODELS, ModelConfig

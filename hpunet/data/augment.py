@@ -9,7 +9,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Integer, Key, Num
 
-from hpunet.config.groups import AugmentConfig
+from hpunet.config.data import AugmentConfig
 from hpunet.data.crops import central
 
 AnyArray = Array | np.ndarray

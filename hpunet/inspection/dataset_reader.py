@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.dataset import Dataset
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.listing import Listing

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from hpunet.config.groups import TopK
+from hpunet.config.training import TopK
 from hpunet.objectives.terms import SINGLE_DEVICE, Collectives
 
 

@@ -2,7 +2,7 @@
 
 from jax import lax
 
-from hpunet.config.groups import ElboConfig
+from hpunet.config.training import ElboConfig
 from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, scalars_of
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from hpunet.config.groups import GecoConfig
+from hpunet.config.training import GecoConfig
 from hpunet.objectives.terms import Collectives, Evaluation, Objective, Terms, scalars_of
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from hpunet.config.groups import GecoConfig, LossConfig
+from hpunet.config.training import GecoConfig, LossConfig
 from hpunet.models.network import ForwardPass
 from hpunet.objectives.cross_entropy import cross_entropy, reconstruction
 from hpunet.objectives.elbo import build_elbo

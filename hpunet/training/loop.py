@@ -8,7 +8,7 @@ import jax
 import optax
 from jaxtyping import PyTree
 
-from hpunet.config.groups import LoopConfig
+from hpunet.config.training import LoopConfig
 from hpunet.data.pipeline import Batch
 from hpunet.inference.preprocessing import CroppedImages
 from hpunet.io.progress import Progress

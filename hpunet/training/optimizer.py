@@ -2,7 +2,7 @@
 
 import optax
 
-from hpunet.config.groups import OptimizerConfig
+from hpunet.config.training import OptimizerConfig
 
 
 def build_schedule(config: OptimizerConfig) -> optax.Schedule:

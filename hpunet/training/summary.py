@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from hpunet import figures
-from hpunet.config.groups import AugmentConfig
+from hpunet.config.data import AugmentConfig
 from hpunet.data.augment import augment
 from hpunet.data.crops import central
 from hpunet.data.dataset import Dataset

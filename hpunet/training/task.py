@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from hpunet.config.groups import AugmentConfig, LossConfig
+from hpunet.config.data import AugmentConfig
+from hpunet.config.training import LossConfig
 from hpunet.data.augment import augment, center_crop
 from hpunet.data.intensities import BYTES, Intensities
 from hpunet.data.labels import IGNORED

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.config.groups import AugmentConfig
+from hpunet.config.data import AugmentConfig
 from hpunet.data.augment import augment, center_crop
 
 CROP_ONLY = AugmentConfig(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.crops import CropSampler
 from hpunet.data.folder import builder
 from hpunet.data.pipeline import training_batches

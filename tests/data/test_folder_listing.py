@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder.listing import list_folder
 from hpunet.io.errors import UserError
 from tests.data.folder_files import mask, picture, write, write_folder, write_table

@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import ImageFiles
 from hpunet.data.folder.reading import read_examples

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder.builder import digest
 from hpunet.data.folder.listing import list_folder
 from hpunet.data.folder.splits import SPLITS, as_csv, draw_splits

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder import statistics
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import BYTES, Intensities

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hpunet.config.groups import SyntheticConfig
+from hpunet.config.data import SyntheticConfig
 from hpunet.data.synthetic.builder import VERSION, digest, generate, open_dataset
 from hpunet.data.synthetic.lesion import mode_masks
 from hpunet.data.synthetic.truth import Truth

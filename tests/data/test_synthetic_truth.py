@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hpunet.config.groups import SyntheticConfig
+from hpunet.config.data import SyntheticConfig
 from hpunet.data.synthetic.lesion import mode_masks
 from hpunet.data.synthetic.scene import draw_scenes
 from hpunet.data.synthetic.truth import (

@@ -23,7 +23,7 @@ from hpunet.models.model import build_model
 from hpunet.training.checkpoint import Checkpoints, LoopState
 from hpunet.training.devices import Devices
 from hpunet.training.state import init_state, keys_of
-from hpunet.training.trained import from_workdir
+from hpunet.training.load import from_workdir
 from hpunet.weights.file import save_weights
 from tests import tiny
 from tests.evaluation import tiny_network

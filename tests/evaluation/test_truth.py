@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hpunet import metrics
-from hpunet.config.groups import SyntheticConfig
+from hpunet.config.data import SyntheticConfig
 from hpunet.data.synthetic.builder import generate
 from hpunet.data.synthetic.lesion import mode_masks
 from hpunet.data.synthetic.truth import Truth, thresholded_mean

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder.listing import list_folder
 from hpunet.data.lidc.source import load_split
 from hpunet.evaluation.folders.files import ANNOTATIONS, list_masks

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.config.groups import TopK
+from hpunet.config.training import TopK
 from hpunet.objectives.cross_entropy import cross_entropy, reconstruction
 from hpunet.objectives.terms import l2_regularisation
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.config.groups import ElboConfig, GecoConfig
+from hpunet.config.training import ElboConfig, GecoConfig
 from hpunet.objectives.elbo import build_elbo
 from hpunet.objectives.geco import GecoState, build_geco, init_geco, multiplier_of
 from hpunet.objectives.terms import SINGLE_DEVICE, Terms

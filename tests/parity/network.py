@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hpunet.config.groups import TopK
+from hpunet.config.training import TopK
 from hpunet.objectives.cross_entropy import cross_entropy, reconstruction
 from hpunet.objectives.terms import l2_regularisation
 from tests.golden_reference import Golden

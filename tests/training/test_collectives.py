@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.config.groups import ElboConfig, GecoConfig, LossConfig, TopK
+from hpunet.config.training import ElboConfig, GecoConfig, LossConfig, TopK
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.model import build_model
 from hpunet.training.devices import Devices

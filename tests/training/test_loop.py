@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.config.groups import ElboConfig, LoopConfig
+from hpunet.config.training import ElboConfig, LoopConfig
 from hpunet.data.pipeline import training_batches
 from hpunet.io.errors import UserError
 from hpunet.training import failures, loop

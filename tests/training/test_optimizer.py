@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from hpunet.config.groups import OptimizerConfig
+from hpunet.config.training import OptimizerConfig
 from hpunet.training.optimizer import build_schedule
 
 TOLERANCE = 1e-6

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from hpunet.config.groups import GecoConfig, LossConfig
 from hpunet.config.keys import keys_of
+from hpunet.config.training import GecoConfig, LossConfig
 from hpunet.inference.preprocessing import preprocess
 from hpunet.models.fields import PRECISIONS
 from hpunet.models.hierarchical.network import build_network

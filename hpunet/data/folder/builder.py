@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.crops import CropSampler
 from hpunet.data.dataset import Dataset
 from hpunet.data.folder.faults import Faults

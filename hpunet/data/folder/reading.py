@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from hpunet.config.class_table import ClassTable
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import ImageFiles
 from hpunet.data.labels import IGNORED

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import IMAGES, ImageFiles, stem_of
 from hpunet.data.folder.table import read_table

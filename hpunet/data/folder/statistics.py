@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from hpunet.config.groups import FolderConfig
+from hpunet.config.data import FolderConfig
 from hpunet.data.intensities import Intensities
 from hpunet.io.errors import UserError
 

@@ -6,7 +6,7 @@ Masks have the values 0 and 1 (or False and True) and any dtype.
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from hpunet.config.groups import SyntheticConfig
+from hpunet.config.data import SyntheticConfig
 from hpunet.data.synthetic.lesion import mode_choices
 
 
