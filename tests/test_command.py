@@ -157,7 +157,7 @@ def test_configuration_that_is_nowhere_is_refused(refused, name):
         ("def get_config(:", "line 1"),
         ("x = 1\n\nimport no_such_module", "line 3: ModuleNotFoundError"),
         ("x = 1", "get_config"),
-        ("def get_config():\n    return {}", "dict"),
+        ("def get_config():\n    return {}", "returns a value of type dict"),
         ("def get_config():\n    raise RuntimeError", "line 2: RuntimeError"),
         (
             "from hpunet.config import default_config\n\n\ndef get_config():\n"
@@ -167,12 +167,12 @@ def test_configuration_that_is_nowhere_is_refused(refused, name):
         (
             "from hpunet.config import default_config\n\n\ndef get_config():\n"
             "    config = default_config()\n    config.batch_size = 0\n    return config\n",
-            "batch_size=0: allowed is whole numbers from 1 to 2147483647",
+            "batch_size=0: allowed values are whole numbers from 1 to 2147483647",
         ),
         (
             "from ml_collections import ConfigDict\n\n\ndef get_config():\n"
             "    return ConfigDict({'seed': 1})\n",
-            "batch_size",
+            "lacks batch_size, precision, remat and ",
         ),
     ],
     ids=[

@@ -168,7 +168,7 @@ def test_illegal_value_is_refused_with_key_value_and_what_is_allowed(name):
     ],
 )
 def test_value_that_no_machine_takes_is_refused(name, value):
-    with pytest.raises(UserError, match=rf"^config.{name}=.*: allowed is ") as error:
+    with pytest.raises(UserError, match=rf"^config.{name}=.*: allowed values are ") as error:
         check({name: value})
     refusal(error)
 
@@ -177,6 +177,40 @@ def test_value_that_no_machine_takes_is_refused(name, value):
 def test_unknown_key_is_refused_by_name(name):
     with pytest.raises(UserError, match=f"config.{name}: no such key"):
         override(default_config(), {name: "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("optimiser.learning_rate", "did you mean optimizer.learning_rate? "),
+        ("num_classes", "did you mean model.num_classes? "),
+        ("sede", "did you mean seed"),
+        ("model.width", ""),
+        ("lr", ""),
+    ],
+)
+def test_only_similar_keys_are_suggested(name, hint):
+    with pytest.raises(UserError) as error:
+        override(default_config(), {name: "1"})
+    assert ("did you mean" in str(error.value)) == bool(hint)
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data.folder.split_shares", "(0.5, 0.1, 0.1)"),
+        ("data.folder.classes", "lesion"),
+        ("data.folder.annotator_weights", "anna"),
+        ("data.folder.patient", "("),
+        ("data.folder.range", "(1, 1)"),
+        ("data.augmentation.elastic_displacement", "9"),
+    ],
+)
+def test_illegal_values_are_refused_even_if_they_are_not_used(name, text):
+    unused = {"data.name": "synthetic", "data.augment": "false"}
+    with pytest.raises(UserError, match=r"^config\.data\."):
+        settings_of(override(default_config(), {**unused, name: text}))
 
 
 @pytest.mark.parametrize("case", sorted(UNFIT))

@@ -21,6 +21,8 @@ from hpunet.models.base import ModelConfig
 from hpunet.models.fields import Setting
 
 PACKAGE = Path(__file__).parents[1]
+# Missing keys that a message names.
+MOST_NAMES = 3
 WORDS = {"none": None, "true": True, "false": False}
 
 
@@ -56,7 +58,9 @@ def load_config(path: Path) -> ConfigDict:
     config = _run_get_config(path)
     if not isinstance(config, ConfigDict):
         kind = type(config).__name__
-        raise UserError(f"{path}: get_config returns a {kind}, allowed is a ConfigDict")
+        raise UserError(
+            f"{path}: get_config returns a value of type {kind}; allowed is a ConfigDict"
+        )
     flat = flatten(config)
     try:
         missing = [name for name in keys_for(flat) if name not in flat]
@@ -64,7 +68,7 @@ def load_config(path: Path) -> ConfigDict:
             model = flat.get(MODEL_NAME)
             start = "default_config()" if model is None else f"default_config(model={model!r})"
             raise UserError(
-                f"the configuration lacks {', '.join(missing)}; start from hpunet.config.{start}"
+                f"the configuration lacks {_some(missing)}; start from hpunet.config.{start}"
             )
         check(flat)
     except UserError as error:
@@ -94,6 +98,12 @@ def config_of_run(path: Path) -> ConfigDict:
         raise UserError(f"{path}: {error}") from None
     start = default_config(known[MODEL_NAME]) if MODEL_NAME in known else default_config()
     return _changed(start, known)
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - MOST_NAMES
+    listed = ", ".join(names[:MOST_NAMES])
+    return f"{listed} and {rest} other keys" if rest > 1 else ", ".join(names)
 
 
 def _run_get_config(path: Path) -> Any:

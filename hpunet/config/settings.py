@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict, FieldReference
@@ -29,6 +29,8 @@ from hpunet.io.errors import UserError
 from hpunet.models.base import MODELS, ModelConfig
 from hpunet.models.fields import Setting
 from hpunet.models.fields import settings_of as described
+
+MOST_SUGGESTIONS = 2
 
 
 class Settings(NamedTuple):
@@ -149,7 +151,9 @@ def check(flat: dict[str, Any]) -> None:
         if name not in keys:
             raise UserError(f"config.{name}: {_unknown(name, keys, flat.get(MODEL_NAME))}")
         if not keys[name].allowed.test(value):
-            raise UserError(f"config.{name}={value!r}: allowed is {keys[name].allowed.text}")
+            raise UserError(
+                f"config.{name}={value!r}: allowed values are {keys[name].allowed.text}"
+            )
 
 
 def _unknown(name: str, keys: dict[str, Setting], model: str | None) -> str:
@@ -161,9 +165,18 @@ def _unknown(name: str, keys: dict[str, Setting], model: str | None) -> str:
             f"not a key of the model {model or DEFAULT_MODEL!r}, but of {', '.join(owners)}; "
             f"--config.{MODEL_NAME} or default_config(model=...) selects the model"
         )
-    near = difflib.get_close_matches(name, keys, 3, cutoff=0.4)
+    near = _similar(name, keys)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"no such key; {hint}--help lists all keys"
+
+
+def _similar(name: str, keys: Iterable[str]) -> list[str]:
+    """Returns the keys to suggest for an unknown one: those whose last part is similar."""
+    last = name.rpartition(".")[2]
+    lasts = [key.rpartition(".")[2] for key in keys]
+    closest = difflib.get_close_matches(last, lasts, 1, cutoff=0.7)
+    near = [key for key, own in zip(keys, lasts, strict=True) if own in closest]
+    return difflib.get_close_matches(name, near, MOST_SUGGESTIONS, cutoff=0)
 
 
 def settings_of(config: ConfigDict) -> Settings:
@@ -261,8 +274,6 @@ def _synthetic(flat: dict[str, Any], data: DataConfig) -> SyntheticConfig:
 
 
 def _folder(flat: dict[str, Any]) -> FolderConfig:
-    if flat["data.name"] != "folder":
-        return FolderConfig()
     folder: FolderConfig = _built(
         FolderConfig, "data.folder", flat, num_classes=flat["model.num_classes"]
     )
@@ -270,11 +281,10 @@ def _folder(flat: dict[str, Any]) -> FolderConfig:
 
 
 def _augmentation(flat: dict[str, Any]) -> AugmentConfig | None:
-    if not flat["data.augment"]:
-        return None
     kind = CentredAugmentConfig if flat["data.name"] == "folder" else AugmentConfig
+    # Checked even if it is not used: its values are in `config.json`.
     augmentation: AugmentConfig = _built(kind, "data.augmentation", flat)
-    return augmentation
+    return augmentation if flat["data.augment"] else None
 
 
 def _loss(flat: dict[str, Any]) -> LossConfig:

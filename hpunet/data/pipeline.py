@@ -17,6 +17,9 @@ from hpunet.data.dataset import ExampleSource
 
 PREFETCHED_BATCHES = 4
 PARENT_CHECK_SECONDS = 2.0
+# Raised by Grain for the next batch after a signal has killed a reading process: RuntimeError if
+# the process was reading, the others if it was just starting or sending a batch.
+READER_KILLED = (RuntimeError, EOFError, ConnectionError)
 
 
 class Batch(NamedTuple):

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import PyTree
 
 from hpunet.config.training import LoopConfig
-from hpunet.data.pipeline import Batch
+from hpunet.data.pipeline import READER_KILLED, Batch
 from hpunet.inference.preprocessing import CroppedImages
 from hpunet.io.progress import Progress
 from hpunet.training.checkpoint import Checkpoints, LoopState, all_finite
@@ -165,8 +165,8 @@ class Run:
     def _next(self, batches: Iterator[Batch], interrupt: Interrupt) -> Batch | None:
         try:
             return next(batches)
-        # A signal to the process group also stops the reading processes; save the state anyway.
-        except Exception:
+        # A signal to the process group may also kill the reading processes; save the state anyway.
+        except READER_KILLED:
             if interrupt.signal is None or self._devices.num_hosts > 1:
                 raise
             return None

@@ -80,7 +80,7 @@ def write_folder(folder: pathlib.Path, files: Files) -> None:
         (folder / name).write_bytes(data)
 
 
-open_small = functools.partial(lidc.open_dataset, min_size=SIZE)
+open_small = functools.partial(lidc.open_dataset, crop=(SIZE, SIZE))
 
 
 @pytest.fixture
@@ -372,10 +372,32 @@ def test_a_patient_in_two_splits_is_refused(source, prepared):
 def test_crops_that_are_too_small_are_refused_also_when_prepared_before(source, prepared):
     write_folder(source, make_files(("1",), size=40) | make_files(("2",), size=30))
     open_small(str(source), str(prepared))
-    with pytest.raises(UserError, match=r"images/2/\S*: is 30x30 pixels, but at least 32 are"):
-        lidc.open_dataset(str(source), str(prepared), min_size=32)
-    with pytest.raises(UserError, match="at least 128 are needed"):
+    with pytest.raises(UserError, match=r"images/2/\S*: is 30 x 30 pixels \(height x width\)"):
+        lidc.open_dataset(str(source), str(prepared), crop=(32, 32))
+    with pytest.raises(UserError, match=r"smaller than data.crop=\(128, 128\)"):
         lidc.open_dataset(str(source), str(prepared))
+
+
+def test_height_and_width_are_compared_with_those_of_the_crop(source, prepared):
+    files = make_files(("1",), size=40)
+    for name in files:
+        files[name] = png(np.zeros((40, 30), np.uint8))
+    write_folder(source, files)
+    lidc.open_dataset(str(source), str(prepared), crop=(40, 30))
+    for crop in ((30, 40), (41, 8)):
+        with pytest.raises(UserError, match=r"is 40 x 30 pixels \(height x width\), smaller than"):
+            lidc.open_dataset(str(source), str(prepared), crop=crop)
+
+
+def test_crop_must_fit_into_the_part_that_all_images_have(source, prepared):
+    files = make_files(("1", "2"))
+    for name in files:
+        shape = (40, 30) if name.split("/")[1] == "1" else (20, 50)
+        files[name] = png(np.zeros(shape, np.uint8))
+    write_folder(source, files)
+    lidc.open_dataset(str(source), str(prepared), crop=(20, 30))
+    with pytest.raises(UserError, match=r"all images of lidc have: is 20 x 30 pixels"):
+        lidc.open_dataset(str(source), str(prepared), crop=(8, 32))
 
 
 @BOTH

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from hpunet.data.pipeline import Share, spread, training_batches
+from hpunet.data.pipeline import READER_KILLED, Share, spread, training_batches
 from tests import tiny
 
 SOURCE = tiny.Source(num_examples=10)
@@ -53,6 +53,16 @@ def test_processes_start_before_anyone_asks_for_a_batch():
         time.sleep(0.1)
     assert processes_since(before) == 1
     assert len(next(batches).image) == 4
+
+
+def test_killed_reading_process_raises_what_the_loop_expects():
+    before = multiprocessing.active_children()
+    batches = training_batches(SOURCE, 4, SEED, num_workers=1)
+    list(itertools.islice(batches, 2))
+    (reader,) = set(multiprocessing.active_children()) - set(before)
+    reader.kill()
+    with pytest.raises(READER_KILLED):
+        list(itertools.islice(batches, 100))
 
 
 @pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 2), (8, 3)])

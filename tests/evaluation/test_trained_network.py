@@ -22,8 +22,8 @@ from hpunet.io.errors import UserError
 from hpunet.models.model import build_model
 from hpunet.training.checkpoint import Checkpoints, LoopState
 from hpunet.training.devices import Devices
-from hpunet.training.state import init_state, keys_of
 from hpunet.training.load import from_workdir
+from hpunet.training.state import init_state, keys_of
 from hpunet.weights.file import save_weights
 from tests import tiny
 from tests.evaluation import tiny_network

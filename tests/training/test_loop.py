@@ -85,6 +85,15 @@ def signalled_before(batch_number, number):
     return change
 
 
+def failing_after_a_signal(error):
+    def change(batches):
+        yield from itertools.islice(batches, 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise error
+
+    return change
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, quick_compilation):
     workdir = tmp_path_factory.mktemp("uninterrupted")
@@ -162,6 +171,18 @@ def test_signal_ends_training_with_a_checkpoint_of_that_step(uninterrupted, tmp_
     assert resumed.signal is None
     assert_identical(resumed, uninterrupted[2])
     assert lines(tmp_path) == lines(uninterrupted[0])
+
+
+def test_state_is_saved_if_the_signal_killed_the_reading_processes(tmp_path):
+    error = RuntimeError("Worker process was terminated unexpectedly")
+    _, outcome = train(tmp_path, change_batches=failing_after_a_signal(error))
+    assert outcome.signal == signal.SIGTERM
+    assert Checkpoints(tmp_path / "checkpoints").last_step == 2
+
+
+def test_other_errors_of_the_batches_are_raised_even_after_a_signal(tmp_path):
+    with pytest.raises(KeyError):
+        train(tmp_path, change_batches=failing_after_a_signal(KeyError("image")))
 
 
 def test_run_without_variables_of_the_objective_is_resumed_too(tmp_path):

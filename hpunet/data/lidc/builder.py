@@ -5,7 +5,7 @@ A TFDS builder. Kohl et al. 2019 (arXiv 1905.13077) made the crops from LIDC-IDR
 
 import io
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -29,7 +29,9 @@ _CITATION = """Armato et al. 2015, LIDC-IDRI, doi 10.7937/K9/TCIA.2015.LO9QL9SX;
 Armato et al. 2011, Med Phys 38:915-931; Clark et al. 2013, J Digit Imaging 26:1045-1057."""
 
 
-def open_dataset(data_dir: str | None, prepared_dir: str, *, min_size: int = 128) -> Dataset:
+def open_dataset(
+    data_dir: str | None, prepared_dir: str, *, crop: tuple[int, int] = (128, 128)
+) -> Dataset:
     """Prepares the LIDC crops, unless that has been done, and opens them.
 
     Args:
@@ -38,7 +40,7 @@ def open_dataset(data_dir: str | None, prepared_dir: str, *, min_size: int = 128
             the published archives are downloaded.
         prepared_dir: Folder of prepared data. The copy is named by the source's checksum and the
             builder's version.
-        min_size: Least height and width of an image, in pixels.
+        crop: Smallest allowed height and width of an image, in pixels.
 
     Raises:
         UserError: If the data cannot be had, are bad or too small, or cannot be written.
@@ -50,7 +52,7 @@ def open_dataset(data_dir: str | None, prepared_dir: str, *, min_size: int = 128
         splits = find_splits(pathlib.Path(data_dir).expanduser())
     checksum = source_checksum(splits, home / "checksums")
     builder = prepare(Lidc(splits, data_dir=home / checksum[:16]))
-    _check_size(builder.info.metadata, min_size)
+    _check_size(builder.info.metadata, crop)
     return Dataset(
         name=builder.name,
         version=str(builder.version),
@@ -129,8 +131,17 @@ class LidcSource(RecordSource):
         }
 
 
-def _check_size(metadata: Mapping[str, Any], min_size: int) -> None:
-    height, width = metadata["smallest"]["shape"]
-    if min(height, width) < min_size:
-        label = metadata["smallest"]["image"]
-        raise UserError(f"{label}: is {height}x{width} pixels, but at least {min_size} are needed")
+def _check_size(metadata: Mapping[str, Any], crop: tuple[int, int]) -> None:
+    def is_smaller(size: Sequence[int]) -> bool:
+        return size[0] < crop[0] or size[1] < crop[1]
+
+    if not is_smaller(metadata["common_size"]):
+        return
+    size, label = metadata["smallest"]["shape"], metadata["smallest"]["image"]
+    # The image with the shortest side may be large enough for a crop that is not square.
+    if not is_smaller(size):
+        size, label = metadata["common_size"], "the part that all images of lidc have"
+    raise UserError(
+        f"{label}: is {size[0]} x {size[1]} pixels (height x width), smaller than "
+        f"data.crop={crop}; allowed are crops that fit into every image"
+    )
