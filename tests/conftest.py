@@ -11,7 +11,14 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-from jaxtyping import install_import_hook
+GLIBC = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+if GLIBC is not None:
+    # One heap for all threads, before any starts: those of XLA's compiler would each keep the
+    # memory of what they compiled.
+    M_ARENA_MAX = -8
+    GLIBC.mallopt(M_ARENA_MAX, 1)
+
+from jaxtyping import install_import_hook  # noqa: E402
 
 # What a hooked module imports of others would be compiled anew, in each process and for nothing.
 for name in ("grain.python", "haiku", "jax", "matplotlib.figure", "optax", "orbax.checkpoint"):
@@ -109,8 +116,8 @@ def memory_of_a_test():
 def free_memory():
     jax.clear_caches()
     gc.collect()
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+    if GLIBC is not None:
+        GLIBC.malloc_trim(0)
 
 
 @pytest.fixture
