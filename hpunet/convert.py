@@ -22,7 +22,7 @@ SUFFIX = ".safetensors"
 FLAGS = flags.FlagValues()
 text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 boolean_flag = functools.partial(flags.DEFINE_boolean, flag_values=FLAGS)
-GET_CONFIG = command.ConfigFlag(FLAGS)
+GET_CONFIG = command.ConfigFlag(FLAGS, listed=())
 CHECKPOINT = text_flag(
     "checkpoint",
     None,
@@ -40,7 +40,7 @@ SCOPE_FLAG = text_flag(
 TO_REFERENCE = boolean_flag(
     "to_reference", False, "Converts weights to a checkpoint; needs hpunet[convert]."
 )
-WEIGHTS = text_flag("weights", None, "Weights file, or lidc, for --to_reference.")
+WEIGHTS = text_flag("weights", None, "Weights file, or lidc; only with --to_reference.")
 OVERWRITE = boolean_flag("overwrite", False, "Replaces existing files at --out.")
 
 

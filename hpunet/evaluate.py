@@ -20,18 +20,17 @@ from hpunet.models.fields import LARGEST
 
 if TYPE_CHECKING:
     from hpunet.config.settings import Settings
-    from hpunet.evaluation.figures import Log
     from hpunet.evaluation.scoring_set import ScoringSet
     from hpunet.inference.trained import TrainedNetwork
 
 SPLITS = ("train", "val", "test")
-# Not absl's common ones: two commands may be imported side by side.
+# Separate from absl's global flags: two commands may be imported in one process.
 FLAGS = flags.FlagValues()
 text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 number_flag = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 choice_flag = functools.partial(flags.DEFINE_enum, flag_values=FLAGS)
 GET_CONFIG = command.ConfigFlag(FLAGS, changeable="data.")
-WORKDIR = text_flag("workdir", None, "Folder of a run whose network is scored.")
+WORKDIR = text_flag("workdir", None, "Folder of the run whose network is scored.")
 WEIGHTS = text_flag("weights", None, "Weights file, or lidc; --config names the data.")
 PREDICTIONS = text_flag(
     "predictions", None, "Folder of another tool's samples: <name>_s<k>.png or <name>.npz."
@@ -42,57 +41,67 @@ ANNOTATIONS = text_flag(
     "Folder of the annotators' masks: <name>_a<k>.png, _l<k>.png or <name>.npz.",
 )
 IMAGES = text_flag("images", None, "Folder of the images, <name>.png, for the figures.")
-CHECKPOINT = text_flag("checkpoint", "best", "With --workdir: best, last or a step.")
-SPLIT = text_flag("split", "test", "Split that is scored: train, val or test.")
+CHECKPOINT = text_flag("checkpoint", "best", "Checkpoint of the run: best, last or a step.")
+SPLIT = text_flag("split", "test", "Split to score: train, val or test.")
 NUM_SAMPLES = text_flag(
-    "num_samples", None, "Numbers of samples to score with; 1,4,8,16 if not given."
+    "num_samples", None, "Numbers of samples per image to score with; 1,4,8,16 if not given."
 )
 NUM_IMAGES = number_flag(
-    "num_images", None, "Scores only this many images, spread evenly over the split.", lower_bound=1
+    "num_images",
+    None,
+    "Number of images to score, spread evenly over the split; all if not given.",
+    lower_bound=1,
 )
-SEED = number_flag("seed", 0, "Of the samples and of the bootstrap.", lower_bound=0)
+SEED = number_flag("seed", 0, "Seed of the samples and of the bootstrap.", lower_bound=0)
 OUT = text_flag(
     "out",
     None,
-    "JSON file of the result, with a CSV of the images beside it; without it, a workdir's own is "
-    "scores_<split>.json in it.",
+    "JSON file for the result; a CSV file of the images is written next to it. With --workdir, "
+    "scores_<split>.json in the workdir if not given.",
 )
-FIGURES = text_flag("figures", None, "Folder for figures, PNG and PDF.")
+FIGURES = text_flag("figures", None, "Folder for the figures, as PNG and PDF.")
 SAVE_PREDICTIONS = text_flag(
-    "save_predictions", None, "Folder to keep the samples in, as --predictions reads them."
+    "save_predictions", None, "Folder to save the samples in, in the format of --predictions."
 )
 BENCHMARK = choice_flag(
     "benchmark",
     None,
     sorted(BENCHMARKS),
-    "Benchmark that the images are, for published scores: "
+    "Benchmark of the images, to list published scores: "
     + "; ".join(f"{name}, {meaning}" for name, meaning in BENCHMARKS.items())
     + ".",
 )
 CLASSES = text_flag(
-    "classes", None, "Classes to score and average, such as 1,2; else all but 0 are one foreground."
+    "classes",
+    None,
+    "Classes to score and average, such as 1,2; if not given, all but 0 are one foreground.",
 )
 NUM_CLASSES = number_flag(
-    "num_classes", 2, "With --predictions: classes, background included.", lower_bound=2
+    "num_classes", 2, "Number of classes in --predictions, with the background.", lower_bound=2
 )
 CROP = number_flag(
-    "crop", None, "With --predictions: scores the central part of so many pixels.", lower_bound=1
+    "crop",
+    None,
+    "Height and width of the central part of --predictions to score, in pixels.",
+    lower_bound=1,
 )
 IGNORE_LABEL = number_flag(
-    "ignore_label", None, "With --predictions: value of annotated pixels that count nowhere."
+    "ignore_label", None, "Value of pixels in --annotations that are ignored."
 )
 
 
 def main() -> None:
-    """Draws missing samples, scores them, writes JSON, prints a table, writes figures."""
-    # Here, because `--help` must not wait for JAX.
+    """Draws missing samples, scores them, and writes a result, a table and figures."""
+    # Imported late: `--help` must not wait for JAX.
     from hpunet.evaluation.evaluate import Outputs, evaluate
     from hpunet.evaluation.scoring import Conventions
+    from hpunet.training.metrics_log import log_of_run
 
     _check_flags()
     conventions = Conventions(classes=_numbers(CLASSES, 0), seed=SEED.value)
     figures = None if FIGURES.value is None else Path(FIGURES.value)
-    outputs = Outputs(_out(), figures, _log())
+    log = None if WORKDIR.value is None or figures is None else log_of_run(Path(WORKDIR.value))
+    outputs = Outputs(_out(), figures, log)
     of_folders = PREDICTIONS.value is not None
     scoring_set = _of_folders() if of_folders else _of_network(outputs.result)
     evaluate(scoring_set, conventions, BENCHMARK.value, outputs)
@@ -101,7 +110,7 @@ def main() -> None:
 
 
 def _check_flags() -> None:
-    """Refuses mistakes in the command line alone, before anything is read."""
+    """Checks the flags before any file is read."""
     from hpunet.io.atomic import check_writable
     from hpunet.training.workdir import check_which
 
@@ -116,14 +125,11 @@ def _check_flags() -> None:
                 raise UserError(f"--{flag.name}: allowed with {owner} only, here is {source}")
     if source == "--predictions":
         if ANNOTATIONS.value is None:
-            raise UserError(
-                "--annotations is missing: allowed is the folder of the annotators' masks"
-            )
-        for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS):
-            if flag.present:
-                raise UserError(f"--{flag.name}: --predictions are scored as they are")
-        if GET_CONFIG.given:
-            raise UserError("--config: --predictions are scored as they are")
+            raise UserError("--annotations is missing: allowed is a folder of annotators' masks")
+        refused = [flag.name for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS) if flag.present]
+        refused += ["config"] if GET_CONFIG.given else []
+        if refused:
+            raise UserError(f"--{refused[0]}: not allowed with --predictions")
     if source == "--weights" and OUT.value is None:
         raise UserError("--out is missing: allowed is the name of the JSON file for the result")
     if SPLIT.value not in SPLITS:
@@ -138,12 +144,12 @@ def _check_flags() -> None:
 
 
 def _source() -> str:
-    """The one of three flags that names what is scored."""
+    """Returns the one of three flags that selects the samples to score."""
     flags_of = {"--workdir": WORKDIR, "--weights": WEIGHTS, "--predictions": PREDICTIONS}
     given = [name for name, flag in flags_of.items() if flag.value is not None]
     if len(given) != 1:
         raise UserError(
-            f"{' and '.join(given) or 'what to score'}: allowed is exactly one of "
+            f"{' and '.join(given) or 'no samples to score'}: allowed is exactly one of "
             "--workdir, --weights and --predictions"
         )
     return given[0]
@@ -162,7 +168,7 @@ def _numbers(flag: flags.FlagHolder, least: int) -> tuple[int, ...] | None:
 
 
 def _out() -> Path | None:
-    """The file of the result, or None if none is written."""
+    """Returns the path of the result's file, or None to write none."""
     from hpunet.evaluation import result
     from hpunet.io.atomic import check_writable
 
@@ -230,7 +236,7 @@ def _of_network(out: Path | None) -> ScoringSet:
     from hpunet.runtime import memory as host_memory
     from hpunet.training.devices import Devices
 
-    assert out is not None, "only predictions need no name of a file"
+    assert out is not None  # Only with --predictions.
     compilation_cache.use()
     host_memory.keep_freed()
     network, settings = _network()
@@ -280,27 +286,10 @@ def _network_of_weights(name_or_path: str) -> tuple[TrainedNetwork, Settings]:
     if network.preprocessing.crop is None:
         network = network._replace(preprocessing=network.preprocessing._replace(crop=crop))
     check_config(network, values.model.num_classes, crop)
-    # The data are the configuration's, the network is the file's.
+    # The data are those of the configuration, but the network is that of the file.
     settings = settings_of(with_model(values, network.model.config))
     warn_of_spacing(network, settings.data.pixel_spacing)
     return network, settings
-
-
-def _log() -> Log | None:
-    """Lines of the run's log and its kappa, where there are any and they are to be drawn."""
-    if WORKDIR.value is None or FIGURES.value is None:
-        return None
-    from hpunet.config.files import config_of_run
-    from hpunet.config.settings import settings_of
-    from hpunet.training.metrics_log import FILE, read_metrics
-    from hpunet.training.workdir import CONFIG
-
-    path = Path(WORKDIR.value) / FILE
-    lines = read_metrics(path) if path.is_file() else []
-    if not any("rec_loss_mean" in line for line in lines):
-        return None
-    objective = settings_of(config_of_run(path.parent / CONFIG)).loss.objective
-    return lines, getattr(objective, "kappa", None)
 
 
 if __name__ == "__main__":

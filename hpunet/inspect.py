@@ -7,14 +7,14 @@ from absl import flags
 
 from hpunet.cli import command
 
-# Not absl's common ones: two commands may be imported side by side.
+# Separate from absl's global flags: two commands may be imported in one process.
 FLAGS = flags.FlagValues()
-GET_CONFIG = command.ConfigFlag(FLAGS)
+GET_CONFIG = command.ConfigFlag(FLAGS, listed=("data.", "model."))
 OUT = flags.DEFINE_string(
     "out",
     None,
-    "Folder for inspection.json, contact_sheet.png and, if there are faults, faults.csv; made if "
-    "missing.",
+    "Folder for inspection.json, contact_sheet.png and, if there are faults, faults.csv; a missing "
+    "folder is created.",
     flag_values=FLAGS,
 )
 
@@ -22,7 +22,7 @@ OUT = flags.DEFINE_string(
 def main() -> int:
     """Reads everything once, prints a report and writes it; the exit code is 2 with faults."""
     config = GET_CONFIG()
-    # Here, because `--help` and mistakes must not wait for the readers.
+    # Imported late: `--help` and mistakes must not wait for the readers.
     from hpunet.inspection.run import inspect
 
     count = inspect(config, OUT.value)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from hpunet import train
+from hpunet import convert, train
+from hpunet import inspect as inspect_command
 from hpunet.cli import command
 from hpunet.config.keys import keys_of
 from hpunet.models.hierarchical.config import HierarchicalConfig
@@ -100,6 +102,14 @@ def test_help_of_the_process_names_flags_configurations_and_every_key():
     assert done.stderr == ""
     for word in ("--workdir", "--init_weights", "--coordinator", "lidc, synthetic", *keys_of()):
         assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "groups"), [(convert, set()), (inspect_command, {"data", "model"})]
+)
+def test_help_lists_only_the_keys_that_a_command_uses(module, groups):
+    listed = re.findall(r"^  ([a-z_]+)(?:\.[a-z_]+)*=.*Allowed: ", command.help_text(module), re.M)
+    assert set(listed) == groups
 
 
 @pytest.mark.parametrize(

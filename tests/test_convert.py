@@ -82,7 +82,7 @@ def test_configuration_gives_network_crop_and_spacing(run_command, out):
     code, printed, _ = run_command(convert, *words)
     assert code == 0
     assert "as given" in printed
-    assert "images: crop 32 x 32, pixel spacing 0.7 mm\n" in printed
+    assert "images: crop 32 x 32 pixels (height x width), pixel spacing 0.7 mm\n" in printed
     preprocessing = read_header(out)["preprocessing"]
     assert (preprocessing["crop"], preprocessing["pixel_spacing_mm"]) == ([32, 32], 0.7)
 

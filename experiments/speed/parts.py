@@ -164,7 +164,7 @@ def _level(network: Network, level: Level, function: Callable[..., Any], params:
     if level.lower_channels:
         lower = network.random(side // 2, level.lower_channels)
         return Part(level.name, function, (params, features, lower), gradients=3)
-    # Of an image no gradient is taken.
+    # The gradient with respect to an image is not needed.
     return Part(level.name, function, (params, features), gradients=2 if level.level else 1)
 
 
@@ -197,7 +197,7 @@ def modules(network: Network) -> Iterator[Part]:
 
 def _module(network: Network, name: str, function: Callable[..., Any], *arguments: Any) -> Part:
     apply = apply_of(function)
-    # Of an image, an encoder's only argument, no gradient is taken.
+    # The gradient with respect to an image, an encoder's only argument, is not needed.
     gradients = 1 if len(arguments) == 1 else 1 + len(arguments)
     return Part(name, apply, (network.params(name + "/"), *arguments), gradients)
 
@@ -305,7 +305,7 @@ def profile(folder: Path, precision: str, batch_size: int) -> Iterator[dict[str,
 
 
 if __name__ == "__main__":
-    # As training does.
+    # Training does the same.
     host_memory.keep_freed()
     for line in profile(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])):
         print(json.dumps(line), flush=True)

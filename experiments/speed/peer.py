@@ -48,7 +48,7 @@ class Block(nn.Module):
     """A pre-activated residual block."""
 
     def __init__(self, shape: Shape, level: int, inputs: int) -> None:
-        """Of this level's widths, for so many input channels."""
+        """Creates a block with the widths of a level."""
         super().__init__()
         outer, inner = shape.channels[level], shape.inner_channels[level]
         self.names = [f"conv_{i}" for i in range(shape.convs_per_block)]
@@ -59,7 +59,7 @@ class Block(nn.Module):
         self.expand = nn.Conv2d(inner, outer, 1) if inner != outer else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of the same resolution."""
+        """Computes features of the same resolution."""
         residual = x
         for name in self.names:
             residual = getattr(self, name)(functional.relu(residual))
@@ -79,13 +79,13 @@ class Encoder(nn.Module):
     """The contracting path."""
 
     def __init__(self, shape: Shape, inputs: int) -> None:
-        """For so many input channels."""
+        """Creates the levels for this number of input channels."""
         super().__init__()
         for level, width in enumerate([inputs, *shape.channels[:-1]]):
             self.add_module(f"level_{level}", build_level(shape, level, width))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features of every level, level 0 first."""
+        """Computes the features of every level, level 0 first."""
         features = []
         for i, level in enumerate(self.children()):
             x = level(functional.avg_pool2d(x, 2) if i else x)
@@ -97,7 +97,7 @@ class Decoder(nn.Module):
     """The part of the expanding path with latents."""
 
     def __init__(self, shape: Shape) -> None:
-        """Of the network's shape."""
+        """Creates the levels for a shape of the network."""
         super().__init__()
         self.shape = shape
         for scale, dim in enumerate(shape.latent_dims):
@@ -110,7 +110,7 @@ class Decoder(nn.Module):
     def forward(
         self, encoded: Sequence[Tensor], noise: Sequence[Tensor], given: Sequence[Tensor] | None
     ) -> tuple[list[Gaussian], list[Tensor], Tensor]:
-        """Distributions, latents (drawn, or those given) and the last features."""
+        """Computes distributions, latents (drawn or given) and the last features."""
         distributions, latents = [], []
         x = encoded[-1]
         for scale in range(len(self.shape.latent_dims)):
@@ -130,7 +130,7 @@ class Stitching(nn.Module):
     """The levels above the latents."""
 
     def __init__(self, shape: Shape) -> None:
-        """Of the network's shape."""
+        """Creates the levels for a shape of the network."""
         super().__init__()
         self.first = len(shape.channels) - len(shape.latent_dims) - 2
         for level in range(self.first, -1, -1):
@@ -139,7 +139,7 @@ class Stitching(nn.Module):
         self.logits = nn.Conv2d(shape.channels[0], shape.num_classes, 1)
 
     def forward(self, encoded: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Logits, float32."""
+        """Computes the logits, float32."""
         for level in range(self.first, -1, -1):
             x = torch.cat([functional.interpolate(x, scale_factor=2), encoded[level]], dim=1)
             x = getattr(self, f"level_{level}")(x)
@@ -150,7 +150,7 @@ class Network(nn.Module):
     """The Hierarchical Probabilistic U-Net."""
 
     def __init__(self, shape: Shape) -> None:
-        """Of this shape."""
+        """Creates a network of this shape."""
         super().__init__()
         self.prior_encoder = Encoder(shape, shape.image_channels)
         self.posterior_encoder = Encoder(shape, shape.image_channels + shape.num_classes)
@@ -159,7 +159,7 @@ class Network(nn.Module):
         self.stitching_decoder = Stitching(shape)
 
     def forward(self, image: Tensor, segmentation: Tensor, noise: Sequence[Tensor]) -> Output:
-        """One pass with latents from the posterior."""
+        """Computes one pass with latents from the posterior."""
         encoded = self.posterior_encoder(torch.cat([segmentation, image], dim=1))
         posterior, latents, _ = self.posterior_decoder(encoded, noise, None)
         encoded = self.prior_encoder(image)
@@ -167,7 +167,7 @@ class Network(nn.Module):
         return Output(self.stitching_decoder(encoded, x), posterior, prior)
 
     def decode(self, encoded: Sequence[Tensor], noise: Sequence[Tensor]) -> Tensor:
-        """Logits of one sample of encoded images."""
+        """Computes the logits of one sample of encoded images."""
         return self.stitching_decoder(encoded, self.prior_decoder(encoded, noise, None)[2])
 
 
@@ -186,7 +186,7 @@ class Geco(nn.Module):
     """The variable and the moving average of GECO."""
 
     def __init__(self, kappa: float, decay: float, rate: float) -> None:
-        """With a multiplier of 1."""
+        """Initialises the multiplier to 1."""
         super().__init__()
         self.kappa, self.decay, self.rate = kappa, decay, rate
         self.variable = nn.Parameter(torch.tensor(float(np.log(np.e - 1))))

@@ -82,21 +82,22 @@ def help_text(module: ModuleType) -> str:
     lines += [f"  --{_with_default(own[name])}: {own[name].help}" for name in sorted(own)]
     if "config" in own:
         lines += ["", f"Names of configurations: {', '.join(sorted(config_files()))}"]
-        lines += ["", "Keys and their defaults; --config.KEY=VALUE changes a key:"]
-        lines += _keys_text(module.GET_CONFIG.changeable)
+        if module.GET_CONFIG.listed:
+            lines += ["", "Keys and their defaults; --config.KEY=VALUE changes a key:"]
+            lines += _keys_text(module.GET_CONFIG.listed)
     return "\n".join(lines)
 
 
-def _keys_text(changeable: str) -> Iterator[str]:
-    """Yields a line per key with this prefix; keys of other models follow, grouped by model."""
+def _keys_text(prefixes: tuple[str, ...]) -> Iterator[str]:
+    """Yields a line per key with one of the prefixes; keys of other models follow, by model."""
     usual = keys_of(DEFAULT_MODEL)
-    yield from (_key_text(name, key) for name, key in usual.items() if name.startswith(changeable))
+    yield from (_key_text(name, key) for name, key in usual.items() if name.startswith(prefixes))
     for model in MODELS:
         own = {name: key for name, key in keys_of(model).items() if usual.get(name) != key}
-        shown = [_key_text(name, key) for name, key in own.items() if name.startswith(changeable)]
-        if model != DEFAULT_MODEL and shown:
+        listed = [_key_text(name, key) for name, key in own.items() if name.startswith(prefixes)]
+        if model != DEFAULT_MODEL and listed:
             yield f"With model.name={model}:"
-            yield from shown
+            yield from listed
 
 
 def _key_text(name: str, key: Setting) -> str:
@@ -190,11 +191,18 @@ class ConfigFlag:
 
     Attributes:
         changeable: Prefix of the keys that the command allows to change.
+        listed: Prefixes of the keys that `--help` lists.
     """
 
-    def __init__(self, flag_values: flags.FlagValues, changeable: str = "") -> None:
-        """Defines the flag among those of a command."""
+    def __init__(
+        self,
+        flag_values: flags.FlagValues,
+        changeable: str = "",
+        listed: tuple[str, ...] | None = None,
+    ) -> None:
+        """Defines the flag among those of a command; `--help` lists all changeable keys if None."""
         self.changeable = changeable
+        self.listed = (changeable,) if listed is None else listed
         self._flag = flags.DEFINE_string(
             "config",
             None,

@@ -65,21 +65,21 @@ class ClassTable(NamedTuple):
         if different > MOST_NUMBERS:
             kind = "colours" if self.colours else "values"
             return f"holds {different} different {kind}, as photographs do; {self._allowed}"
-        listed = ", ".join(map(self._shown, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
+        listed = ", ".join(map(self._formatted, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
         return f"holds {listed}, which is not a class; {self._allowed}"
 
     @property
     def _allowed(self) -> str:
-        values = [self._shown(value) for value in self.values]
+        values = [self._formatted(value) for value in self.values]
         if not self.colours and self.values == tuple(range(len(values))):
             listed = f"0 to {len(values) - 1}"
         else:
             listed = ", ".join(values)
         white = ", or 0 and 255" if self.white else ""
-        ignore = "" if self.ignore is None else f", and {self._shown(self.ignore)} to ignore"
+        ignore = "" if self.ignore is None else f", and {self._formatted(self.ignore)} to ignore"
         return f"allowed are {listed}{white}{ignore}"
 
-    def _shown(self, number: int) -> str:
+    def _formatted(self, number: int) -> str:
         return f"#{number:06x}" if self.colours else str(number)
 
 

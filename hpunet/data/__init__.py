@@ -1,1 +1,1 @@
-"""Where images and annotations come from."""
+"""Data sets: reading, preparation, crops, augmentation and batches."""

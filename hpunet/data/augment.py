@@ -10,7 +10,7 @@ from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Integer, Key, Num
 
 from hpunet.config.data import AugmentConfig
-from hpunet.data.crops import central
+from hpunet.data.crops import central, size_text
 
 AnyArray = Array | np.ndarray
 
@@ -59,7 +59,7 @@ def augment(
 def center_crop(
     image: Num[AnyArray, "B H W C"], labels: Integer[AnyArray, "*G B H W"], crop: tuple[int, int]
 ) -> tuple[Num[AnyArray, "B h w C"], Integer[AnyArray, "*G B h w"]]:
-    """The central part of image and mask: what evaluation sees, and training without augmentation.
+    """Crops the central part, for evaluation and for training without augmentation.
 
     Args:
         image: `[B, H, W, C]`.
@@ -77,13 +77,16 @@ def center_crop(
 
 def _check_crop(size: tuple[int, ...], crop: tuple[int, int]) -> None:
     if not (0 < crop[0] <= size[0] and 0 < crop[1] <= size[1]):
-        raise ValueError(f"crop {crop} of images of {size[0]} x {size[1]}; it must lie within them")
+        raise ValueError(
+            f"crop={crop}: images have {size_text(size)} pixels (height x width); allowed are "
+            "crops that fit"
+        )
 
 
 def _sampling_grid(
     key: Array, size: tuple[int, ...], crop: tuple[int, int], config: AugmentConfig
 ) -> list[Float[Array, "h w"]]:
-    """Row and column of the image, in pixels, from which each pixel of the crop is taken."""
+    """Computes row and column in the image, in pixels, for each pixel of the crop."""
     smoothing = [_smoothing(n, config.elastic_scale) for n in crop]
     points = tuple(weights.shape[1] for weights in smoothing)
     # One draw for everything: on the CPU each costs a second of compile time, a normal one four.
@@ -103,7 +106,7 @@ def _sampling_grid(
 def _random_matrix(
     unit: Float[Array, "4"], config: AugmentConfig
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Rotation times shear over magnification, from the crop to the image."""
+    """Computes rotation times shear over magnification, from the crop to the image."""
     angle = np.deg2rad(config.rotation_degrees) * (2 * unit[0] - 1)
     p, q = config.shear * (2 * unit[1:3] - 1)
     low, high = config.scale
@@ -130,14 +133,14 @@ def _place(
 def _elastic_shifts(
     unit: Float[Array, "2 m n"], smoothing: list[Float[np.ndarray, "..."]], config: AugmentConfig
 ) -> Float[Array, "2 h w"]:
-    """Smooth random shifts along both axes, each with the configured standard deviation."""
+    """Draws smooth shifts along both axes with the configured standard deviation."""
     noise = math.sqrt(3) * (2 * unit - 1)
     field = jnp.einsum("im,amn,jn->aij", smoothing[0], noise, smoothing[1], precision="highest")
     return config.elastic_displacement * field
 
 
 def _smoothing(size: int, scale: float) -> Float[np.ndarray, "size n"]:
-    """Weights that turn n random numbers of unit variance into a smooth line of unit variance.
+    """Computes weights that smooth n random numbers and preserve unit variance.
 
     The numbers stand `scale` pixels apart: close enough for the Gaussian to be sampled evenly, so
     that the line is the same in kind everywhere, and few.
@@ -150,5 +153,5 @@ def _smoothing(size: int, scale: float) -> Float[np.ndarray, "size n"]:
 
 
 def _sample(values: Num[Array, "H W"], grid: list[Array], *, order: int) -> Num[Array, "h w"]:
-    """Values at the grid's points: the nearest (order 0) or bilinear (order 1)."""
+    """Interpolates values at the grid's points: nearest (order 0) or bilinear (order 1)."""
     return map_coordinates(values, grid, order, mode="nearest")

@@ -17,7 +17,7 @@ AROUND = 0.25
 
 
 def central(size: Sequence[int], crop: Sequence[int]) -> tuple[slice, ...]:
-    """The central part of an image, as a slice of each axis.
+    """Returns the central part of an image as a slice of each axis.
 
     Args:
         size: Size of the image, in pixels.
@@ -25,6 +25,11 @@ def central(size: Sequence[int], crop: Sequence[int]) -> tuple[slice, ...]:
     """
     starts = [(whole - part) // 2 for whole, part in zip(size, crop, strict=True)]
     return tuple(slice(s, s + part) for s, part in zip(starts, crop, strict=True))
+
+
+def size_text(size: Sequence[int]) -> str:
+    """Formats height and width for messages."""
+    return f"{size[0]} x {size[1]}"
 
 
 class CropSampler(NamedTuple):
@@ -42,14 +47,14 @@ class CropSampler(NamedTuple):
 
     @property
     def margin(self) -> tuple[int, int]:
-        """Pixels beyond the crop, above and below, and on the left and right."""
+        """Margin in pixels: above and below the crop, and left and right of it."""
         if not self.augment:
             return 0, 0
         height, width = self.crop
         return math.ceil(MARGIN * height), math.ceil(MARGIN * width)
 
     def draw(self, example: dict[str, Any], rng: np.random.Generator) -> Fit:
-        """A crop for training, with its margin.
+        """Draws a crop for training, with its margin.
 
         Args:
             example: With `image` and all its `annotations`.
@@ -70,7 +75,7 @@ class CropSampler(NamedTuple):
         return self.middle(example)
 
     def middle(self, example: dict[str, Any]) -> Fit:
-        """The crop for validation, with its margin: always the same one.
+        """Returns the crop for validation, with its margin, which is not random.
 
         It is the middle of the image, or with `annotated` the middle of everything that any
         annotator marked.
@@ -88,7 +93,7 @@ class CropSampler(NamedTuple):
         return self._around(size, middle)
 
     def whole(self, size: tuple[int, int], multiple: int) -> Fit:
-        """The whole image, as evaluation scores it.
+        """Returns the grid for the whole image in evaluation.
 
         Args:
             size: Height and width of the image, in pixels.
@@ -102,7 +107,7 @@ class CropSampler(NamedTuple):
         return self._at(size, [n - side // 2 for n, side in zip(middle, self.crop, strict=True)])
 
     def _at(self, size: tuple[int, ...], start: Sequence[int]) -> Fit:
-        """The crop at a place, moved into the image if it fits there, with its margin."""
+        """Returns the crop at a position, moved into the image if possible, with its margin."""
         starts, grid = [], []
         for place, length, side, more in zip(start, size, self.crop, self.margin, strict=True):
             room = length - side
@@ -115,7 +120,7 @@ class CropSampler(NamedTuple):
 def cut(
     image: Shaped[np.ndarray, "H W C"], annotations: UInt8[np.ndarray, "*G H W"], fit: Fit
 ) -> tuple[Shaped[np.ndarray, "h w C"], UInt8[np.ndarray, "*G h w"]]:
-    """Image and masks on a grid.
+    """Samples image and masks on a grid.
 
     Beyond the image, its outermost pixels are repeated, and labels are `IGNORED`.
 

@@ -20,7 +20,7 @@ class ExampleSource(Protocol):
         """Number of examples."""
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """The example at `index`."""
+        """Reads the example at `index`."""
 
 
 class Dataset(NamedTuple):
@@ -30,14 +30,14 @@ class Dataset(NamedTuple):
         name: Its name, as in `data.name`.
         version: Version of the prepared data's format.
         checksum: Hexadecimal digest of the source that it was prepared from.
-        splits: `train`, `val` and `test`, as far as they exist.
+        splits: Those of `train`, `val` and `test` that exist.
         truth: The known distribution behind the annotations, or None.
-        intensities: Which intensities a network sees for the stored values.
-        crop_sampler: Places crops on images of any size; None where all images have one size.
+        intensities: How stored values become the network's intensities.
+        crop_sampler: Places crops on images of any size; None if all images have one size.
         patients_known: Whether the patient of every image is known; otherwise each image counts as
             a patient of its own.
-        notes: What a user should know of the data, in plain sentences.
-        split_table: The split of each image as CSV, where the data do not give it.
+        notes: Notes on the data for the user.
+        split_table: The split of each image as CSV, or "" if the data define it.
     """
 
     name: str

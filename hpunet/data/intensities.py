@@ -1,4 +1,4 @@
-"""Which intensities a network sees for the values that an image's file holds."""
+"""The map from stored values of images to the network's intensities."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Intensities(NamedTuple):
-    """A linear map of values, the same for every image; one entry a channel, or one for all.
+    """A linear map of values for all images, with one entry per channel or one for all.
 
     Attributes:
         low: The values that become 0.
@@ -32,7 +32,7 @@ class Intensities(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The mapping in words, for people."""
+        """Describes the map in words."""
         if self.clip:
             pairs = zip(self.low, self.high, strict=True)
             return ", ".join(f"{low:g} to {high:g}" for low, high in pairs)

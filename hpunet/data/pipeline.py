@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Which part of every batch a host reads: the examples host, host + num_hosts, ..."""
+    """The part of every batch that a host reads: the examples host, host + num_hosts, ..."""
 
     host: int = 0
     num_hosts: int = 1
@@ -48,7 +48,7 @@ ALONE = Share()
 
 
 class _DrawAnnotator(grain.RandomMapTransform):
-    """Draws an annotator and, where images are of any size, a crop."""
+    """Draws an annotator and, for images of any size, a crop."""
 
     def __init__(self, crop_sampler: CropSampler | None) -> None:
         self._crop_sampler = crop_sampler
@@ -73,15 +73,15 @@ class _AddIndex(grain.MapWithIndexTransform):
         return Batch(**element, position=np.array(index % self._batch_size, np.int32))
 
 
-class _Leash:
-    """Ends a reading process with the process that it reads for, and at no signal."""
+class _ExitWithParent:
+    """Initialises a reading process, which ignores signals and exits with its parent process."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
 
     def __call__(self, worker: int, num_workers: int) -> None:
         del worker, num_workers
-        # Ctrl-C and schedulers signal the whole group: the parent decides when to stop.
+        # Ctrl-C and schedulers signal the whole group, and the parent decides when to stop.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         threading.Thread(target=self._watch, daemon=True).start()
@@ -101,20 +101,20 @@ def training_batches(
     num_workers: int = 0,
     crop_sampler: CropSampler | None = None,
 ) -> Iterator[Batch]:
-    """Endless batches from a step on.
+    """Yields endless batches, starting at a step.
 
-    Every epoch is shuffled anew. Threads or processes read ahead while a batch is used. The first
-    batch is read here at once: its user compiles with it while the readers start.
+    Every epoch has a new order. Threads or processes read ahead while a batch is used. The first
+    batch is read here, so that the step can compile while the reading processes start.
 
     Args:
         source: The training split.
         batch_size: Examples of a batch, over all hosts.
-        seed: Of order and annotators.
+        seed: Seed of order and annotators.
         first_step: Step of the first batch; the batch of a step does not depend on it.
         share: The examples of each batch that this host reads.
-        num_workers: Processes that read, no more than the machine's cores; 0 reads in a thread of
-            this one.
-        crop_sampler: Places crops on images of any size; None where all have one size.
+        num_workers: Number of reading processes, at most one per core; 0 for a thread of this
+            process.
+        crop_sampler: Places crops on images of any size; None if all images have one size.
 
     Raises:
         ValueError: If the hosts do not divide the batch.
@@ -133,24 +133,24 @@ def training_batches(
     if num_workers:
         processes = min(num_workers, os.cpu_count() or 1)
         options = grain.MultiprocessingOptions(processes, PREFETCHED_BATCHES)
-        stream = stream.mp_prefetch(options, worker_init_fn=_Leash(os.getpid()))
-    # Processes start when a batch is first asked for, which a thread does at once.
+        stream = stream.mp_prefetch(options, worker_init_fn=_ExitWithParent(os.getpid()))
+    # Processes start with the first request for a batch, which the thread sends immediately.
     rest = iter(grain.experimental.ThreadPrefetchIterDataset(stream, prefetch_buffer_size=1))
     rest.start_prefetch()
     return itertools.chain([batches[0]], rest)
 
 
 def spread(source: ExampleSource, num_examples: int) -> list[dict[str, Any]]:
-    """The same examples every time, spread evenly over a split; all if it has no more.
+    """Reads examples that are spread evenly over a split; all if it has no more.
 
     Args:
         source: A split.
-        num_examples: How many to read at most.
+        num_examples: Largest number of examples.
     """
     return [source[position] for position in spread_positions(source, num_examples)]
 
 
 def spread_positions(source: ExampleSource, num_examples: int) -> list[int]:
-    """Places in a split, spread evenly over it, ascending; all if it has no more."""
+    """Returns indices that are spread evenly over a split, ascending; all if it has no more."""
     places = np.linspace(0, len(source) - 1, min(num_examples, len(source)))
     return places.round().astype(int).tolist()

@@ -1,4 +1,4 @@
-"""Prepare a data set once, as records of TFDS, and read them in any order."""
+"""Prepares a data set once as records of TFDS, and reads them in any order."""
 
 import contextlib
 import errno
@@ -52,7 +52,7 @@ def prepare(builder: Builder) -> Builder:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether `folder` holds all files that the description of a prepared data set lists."""
+    """Returns whether a folder contains all files that its description lists."""
     try:
         info = json.loads((folder / "dataset_info.json").read_bytes())
         shards = [
@@ -68,7 +68,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def example_features() -> tfds.features.FeaturesDict:
-    """The features of every record; pixels are PNG files, which need no TensorFlow."""
+    """Returns the features of every record; pixels are PNG files, which need no TensorFlow."""
     image = tfds.features.Image(shape=(None, None, 1), encoding_format="png")
     return tfds.features.FeaturesDict(
         {
@@ -81,17 +81,17 @@ def example_features() -> tfds.features.FeaturesDict:
 
 
 class LocalInfo(tfds.core.DatasetInfo):
-    """A builder's description that asks no server.
+    """A builder's description without a query to a server.
 
-    The one of TFDS makes a temporary folder for the answer, for every builder, and leaves it.
+    The one of TFDS creates a temporary folder for the answer and never removes it.
     """
 
     def initialize_from_bucket(self) -> None:
-        """Does nothing: no server knows these data sets."""
+        """Does nothing, because these data sets are not on a server."""
 
 
 def encode_png(pixels: np.ndarray) -> io.BytesIO:
-    """The PNG file of uint8 gray `pixels` `[H, W]`."""
+    """Encodes uint8 gray `pixels` `[H, W]` as PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
     file.seek(0)
@@ -99,12 +99,12 @@ def encode_png(pixels: np.ndarray) -> io.BytesIO:
 
 
 class RecordSource:
-    """One split of a prepared data set: a `Source` with random access, from any process.
+    """One split of a prepared data set: an `ExampleSource` with random access, from any process.
 
     A pickle holds the folder, not the records; each process opens the files at first use.
 
     Attributes:
-        pictures: The fields that hold PNG files.
+        pictures: The fields that are PNG files.
     """
 
     pictures: tuple[str, ...] = ("image", "annotations")

@@ -9,10 +9,10 @@ from hpunet.io.errors import UserError
 
 
 def check_config(network: TrainedNetwork, num_classes: int, crop: tuple[int, int]) -> None:
-    """Refuses a network for other classes or crops than the configuration has.
+    """Checks that a network has the number of classes and the crop of the configuration.
 
     Args:
-        network: With a crop.
+        network: A network whose crop is known.
         num_classes: Value of `model.num_classes`.
         crop: Height and width, from `data.crop`.
 
@@ -33,46 +33,46 @@ def check_config(network: TrainedNetwork, num_classes: int, crop: tuple[int, int
 
 
 def warn_of_data(network: TrainedNetwork, checksum: str) -> None:
-    """Warns if a network is known to have learned from other data than are scored."""
+    """Warns if a network was trained on other data than those that are scored."""
     own = network.preprocessing.data_checksum
     if own not in (None, checksum):
         print(
-            f"warning: the network learned from other data, checksum {own}, than these, "
-            f"{checksum}: their training images may be among those scored",
+            f"warning: the network was trained on data with the checksum {own}, these have "
+            f"{checksum}: some of the scored images may have been used for training",
             file=sys.stderr,
         )
 
 
 def warn_of_spacing(network: TrainedNetwork, pixel_spacing: float | None) -> None:
-    """Warns if the images' pixels have another size than those the network learned from.
+    """Warns if the pixel spacing of the images differs from that of the training images.
 
     Args:
-        network: With the size in its preprocessing, if it is known.
-        pixel_spacing: Of the images, in mm, or None if unknown.
+        network: A network, whose preprocessing has the pixel spacing if it is known.
+        pixel_spacing: Pixel spacing of the images in mm, or None if unknown.
     """
     own = network.preprocessing.pixel_spacing
     if None not in (own, pixel_spacing) and own != pixel_spacing:
         print(
-            f"warning: {network.place} learned from pixels of {own} mm, these have "
-            f"{pixel_spacing} mm: lesions appear at another size",
+            f"warning: {network.place} was trained with a pixel spacing of {own} mm, but these "
+            f"images have {pixel_spacing} mm: lesions appear at another size",
             file=sys.stderr,
         )
 
 
 def intensities_for(network: TrainedNetwork, dataset: Dataset) -> Intensities:
-    """Which intensities the network sees for the values of a data set: as it learned.
+    """Returns the intensity window of the network for the values of a data set.
 
-    Weights whose header says nothing but 8 bits are given the data's own.
+    The data set's own window is used for weights whose header has the default of 8 bits.
     """
     own = network.preprocessing.intensities
     return dataset.intensities if own == BYTES else own
 
 
 def check_fits(network: TrainedNetwork, source: ExampleSource, dataset: Dataset) -> None:
-    """Refuses a network that cannot take the images of a split.
+    """Checks that a network can process the images of a split.
 
     Args:
-        network: With a crop.
+        network: A network whose crop is known.
         source: The split; its first image is checked.
         dataset: The data set of the split.
 
@@ -90,11 +90,11 @@ def check_fits(network: TrainedNetwork, source: ExampleSource, dataset: Dataset)
     if dataset.crop_sampler is None and (height < crop[0] or width < crop[1]):
         raise UserError(
             f"{network.place}: its network is for crops of {_crop_of(network)}, the images of "
-            f"{dataset.name} have {height} x {width}"
+            f"{dataset.name} have {height} x {width} pixels"
         )
 
 
 def _crop_of(network: TrainedNetwork) -> str:
     assert network.preprocessing.crop is not None
     height, width = network.preprocessing.crop
-    return f"{height} x {width} pixels"
+    return f"{height} x {width} pixels (height x width)"

@@ -20,15 +20,15 @@ from hpunet.inference.preprocessing import preprocess
 
 
 class DatasetImage(NamedTuple):
-    """An image of a data set as it is scored, and where the network sees it.
+    """An image of a data set with its annotations, and the position of the network's grid.
 
     Attributes:
-        name: Its name, with the patient's in front.
+        name: Name of the image, which starts with the patient.
         patient: Name of the patient.
-        values: As stored.
+        values: Stored values.
         annotations: Class labels of its annotators, `IGNORED` at ignored pixels.
-        intensities: Which intensities the network sees for the values.
-        fit: Where the network's grid lies on the image.
+        intensities: How stored values become the network's intensities.
+        fit: Position of the network's grid on the image.
     """
 
     name: str
@@ -40,7 +40,7 @@ class DatasetImage(NamedTuple):
 
     @property
     def image(self) -> Float[np.ndarray, "H W C"]:
-        """Intensities as the network sees them, at the image's size."""
+        """The network's intensities at the size of the image."""
         return preprocess(self.values, self.intensities)
 
     @property
@@ -58,10 +58,11 @@ class EvaluationPreprocessing(NamedTuple):
     """How images of a data set are preprocessed for evaluation.
 
     Attributes:
-        crop: Height and width of the central part that is scored where all images have one size.
-        intensities: Which intensities the network sees for stored values.
-        crop_sampler: Where images have any size, so that all of each is scored; else None.
-        size_multiple: A whole image is padded to multiples of it.
+        crop: Height and width of the central part that is scored if all images have one size.
+        intensities: How stored values become the network's intensities.
+        crop_sampler: Places the network's grid on images of any size, which are scored as a whole;
+            None if all images have one size.
+        size_multiple: Whole images are padded to multiples of this number.
     """
 
     crop: tuple[int, int]
@@ -74,7 +75,7 @@ class DatasetImages:
     """Images of a split, preprocessed for a network.
 
     Attributes:
-        positions: Their places in the split, ascending.
+        positions: Indices of the images in the split, ascending.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class DatasetImages:
 
         Args:
             source: The split.
-            positions: Places in it, ascending.
+            positions: Indices in the split, ascending.
             preprocessing: How images are preprocessed.
         """
         self._source = source
@@ -99,7 +100,7 @@ class DatasetImages:
         return len(self.positions)
 
     def __getitem__(self, index: int) -> DatasetImage:
-        """The image at `index`."""
+        """Reads the image at `index`."""
         example, given = self._source[self.positions[index]], self._preprocessing
         values, annotations = example["image"], example["annotations"]
         if given.crop_sampler is None:
@@ -113,12 +114,12 @@ class DatasetImages:
 
     @property
     def names(self) -> list[str]:
-        """Their names."""
+        """Name of each image."""
         return [name for name, _ in self._names_and_annotators]
 
     @property
     def most_annotators(self) -> int:
-        """The largest number of annotations that one of them has."""
+        """Largest number of annotations of an image."""
         return max(annotators for _, annotators in self._names_and_annotators)
 
     @functools.cached_property
@@ -127,7 +128,7 @@ class DatasetImages:
         return [(_full_name(example), len(example["annotations"])) for example in examples]
 
     def read_modes(self, index: int) -> UInt8[np.ndarray, "M H W"]:
-        """Masks that the annotations of one image were chosen from, where these are known."""
+        """Reads the masks from which the annotations of one image were chosen."""
         example = self._source[self.positions[index]]
         modes, crop = example["modes"][:, None], self._preprocessing.crop
         return np.asarray(center_crop(example["image"][None], modes, crop)[1][:, 0])
@@ -142,7 +143,7 @@ def _full_name(example: dict[str, Any]) -> str:
 def predict_images(
     images: DatasetImages, indices: Sequence[int], predictor: Predictor, replicated_params: PyTree
 ) -> list[PredictedLabels]:
-    """A network's labels for some of the images, one by one, `[S, H, W]` and `[G, H, W]`.
+    """Predicts labels for some of the images, `[S, H, W]` and `[G, H, W]` for each.
 
     Args:
         images: All images.
@@ -157,9 +158,9 @@ def predict_images(
     grids = dict.fromkeys(image.fit.grid for image in chosen.values())
     predicted: dict[int, PredictedLabels] = {}
     for grid in grids:
-        alike = [index for index, image in chosen.items() if image.fit.grid == grid]
-        for start in range(0, len(alike), predictor.images_at_once):
-            batch = alike[start : start + predictor.images_at_once]
+        same_grid = [index for index, image in chosen.items() if image.fit.grid == grid]
+        for start in range(0, len(same_grid), predictor.images_at_once):
+            batch = same_grid[start : start + predictor.images_at_once]
             parts = _predict_alike(
                 [chosen[index] for index in batch],
                 np.array([images.positions[index] for index in batch]),
@@ -209,15 +210,15 @@ def draw_all(
 ) -> None:
     """Draws the samples that the store lacks.
 
-    Images are always taken in the same units, so that the samples are equal to the bit however many
-    were there before.
+    Images are always processed in the same units, so that samples do not depend on which images the
+    store already holds.
 
     Args:
-        images: The images to be scored.
+        images: The images to score.
         predictor: Draws the samples.
         replicated_params: A copy on each device.
         store: Keeps the predictions.
-        progress: Called with the number of images that are new in the store, or were there.
+        progress: Called with the number of images that the store already holds or newly holds.
     """
     names = images.names
     size = predictor.unit
@@ -246,7 +247,7 @@ class StoredImages:
         return len(self._images)
 
     def __getitem__(self, index: int) -> SampledImage:
-        """The image at `index`."""
+        """Reads the image at `index`."""
         image = self._images[index]
         samples, rebuilt = self._store.read(image.name)
         annotations, ignored = without_ignored(image.annotations)

@@ -40,13 +40,13 @@ class Estimates(NamedTuple):
 
 
 def estimate_all(scores: ImageScores, conventions: Conventions) -> Estimates:
-    """Means, intervals and modes of scored images."""
+    """Computes means, intervals and frequencies of modes."""
     modes = {n: estimate_modes(scores, n, conventions) for n in scores.by_num_samples}
     return Estimates(estimate_groups(scores, conventions), modes, conventions)
 
 
 def groups(scores: ImageScores) -> Iterator[tuple[str, ImageScores]]:
-    """All images; those on which every annotator drew something; those on which k did, each k."""
+    """Yields all images, those that every annotator marked, and those that k annotators marked."""
     yield ALL, scores
     yield SUBSET_B, scores.subset(scores.num_drawn == scores.num_annotators)
     for k in range(int(scores.num_annotators.max()) + 1):
@@ -54,7 +54,7 @@ def groups(scores: ImageScores) -> Iterator[tuple[str, ImageScores]]:
 
 
 def estimate_groups(scores: ImageScores, conventions: Conventions) -> dict[str, ImageGroup]:
-    """Means over images with intervals over patients, for every group that has images."""
+    """Computes means over images with intervals over patients for every nonempty group."""
     return {
         name: ImageGroup(
             len(group.names),
@@ -84,7 +84,7 @@ def _estimate(
 def estimate_modes(
     scores: ImageScores, num_samples: int, conventions: Conventions
 ) -> list[metrics.ModeEstimate]:
-    """How often modes were drawn that annotators chose alike often, ascending."""
+    """Estimates the frequency of modes by their frequency among the annotators, ascending."""
     return metrics.estimate_modes(
         scores.by_num_samples[num_samples].modes, scores.patients, **conventions.bootstrap
     )

@@ -14,10 +14,10 @@ from hpunet.io.progress import Progress
 
 
 class Outputs(NamedTuple):
-    """Where the result goes besides the terminal; None for nowhere.
+    """Files of a result; None to write none.
 
     Attributes:
-        result: JSON file, with a CSV file of the images beside it.
+        result: JSON file; a CSV file of the images has the same name.
         figures: Folder for figures.
         log: Lines of a run's `metrics.jsonl`, and kappa, for the training curves.
     """
@@ -35,8 +35,8 @@ def evaluate(
     Args:
         scoring_set: Images with samples.
         conventions: Conventions of the scores.
-        benchmark: The benchmark that the images are said to be, or None.
-        outputs: Where the result goes.
+        benchmark: Benchmark of the images, or None.
+        outputs: Files of the result.
 
     Raises:
         UserError: If an image cannot be read or scored, or a file cannot be written.
@@ -47,12 +47,12 @@ def evaluate(
     comparison = compare(benchmark, scoring_set.data_name, scores, conventions.classes)
     truth = compare_scoring_set(scoring_set, scores)
     if outputs.result is not None:
-        # Before anything is printed, which may not reach its reader.
+        # Before printing, which fails if the pipe is closed.
         content = result.as_json(scoring_set, scores, estimates, comparison, truth)
         result.write(outputs.result, content, scores)
     print(_text(scoring_set, scores, estimates, comparison, truth))
     if outputs.result is not None:
-        print(f"result: {outputs.result}, and by image {outputs.result.with_suffix('.csv')}")
+        print(f"result: {outputs.result}; each image: {outputs.result.with_suffix('.csv')}")
     if outputs.figures is not None:
         show_published = scoring_set.data_name.startswith("lidc") or benchmark is not None
         folder, log = outputs.figures, outputs.log

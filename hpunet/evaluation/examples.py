@@ -1,4 +1,4 @@
-"""Images with their annotations, preprocessed, for figures and scores of your own."""
+"""Preprocessed images with their annotations, for custom figures and scores."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Examples(NamedTuple):
     """B images with the masks of G annotators.
 
     Attributes:
-        image: `[B, H, W, C]`, float32, as the network takes it.
+        image: `[B, H, W, C]`, float32, the network's input.
         annotations: Class labels `[G, B, H, W]`, the background at ignored pixels.
         patients: The patient of each image, for intervals over patients.
         names: Names of the images.
-        weights: 1 for the annotators that an image has, 0 for those that only fill up the array, as
-            `hpunet.metrics` takes them `[G, B]`; None where all images have G.
-        ignored: Pixels that count nowhere `[B, H, W]`, as `hpunet.metrics` takes them, such as
-            those beyond an image that is smaller than the crop; None where all count.
+        weights: 1 for the annotators of an image, 0 for padding `[G, B]`, an argument of the scores
+            in `hpunet.metrics`; None if all images have G annotators.
+        ignored: Pixels that are ignored `[B, H, W]`, an argument of the scores in `hpunet.metrics`,
+            such as the padding of an image that is smaller than the crop; None if there are none.
     """
 
     image: NDArray[np.float32]
@@ -47,16 +47,15 @@ def load_examples(
     num_images: int | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Examples:
-    """Images of a configuration's data with all their annotations, cut to its central crop.
+    """Loads images of a configuration's data with all their annotations, cut to the central crop.
 
     The first call prepares the data, as training does.
 
     Args:
-        config: A configuration's name or file, as `--config` takes it, or the folder of a run.
+        config: Name or path of a configuration, or the folder of a run.
         split: `train`, `val` or `test`.
         num_images: Number of images, spread evenly over the split; None for all.
-        changes: Values by the keys' full names, such as `{"data.dir": "lidc_crops"}`, as
-            `--config.data.dir=lidc_crops` gives them.
+        changes: Values by the full names of their keys, such as `{"data.dir": "lidc_crops"}`.
 
     Raises:
         UserError: If the configuration, the data or the split cannot be found.

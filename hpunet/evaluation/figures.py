@@ -17,9 +17,9 @@ from hpunet.evaluation.scoring_set import DrawScales, ScoringSet
 from hpunet.evaluation.table import has_interval
 from hpunet.io.errors import UserError
 
-NUM_SHOWN = 3
-# As many as fill a page, with three rows an image.
-NUM_SCALES_SHOWN = 2
+NUM_GRID_IMAGES = 3
+# With three rows per image, these fill a page.
+NUM_SCALE_IMAGES = 2
 
 Log = tuple[Sequence[Mapping[str, Any]], float | None]
 
@@ -32,26 +32,26 @@ def write_figures(
     show_published: bool = False,
     log: Log | None = None,
 ) -> None:
-    """Writes every figure that there are data for, as PNG and PDF.
+    """Writes all figures for which there are data, as PNG and PDF.
 
     The images shown are spread evenly over those that an annotator marked. Their scores do not
     matter, except in the figure of the best, the median and the worst image.
 
     Args:
-        folder: Made if missing.
+        folder: Folder of the figures; created if it is missing.
         scoring_set: The images and samples that were scored.
         scores: Scores of all images.
         estimates: Means and intervals.
-        show_published: Whether the PU-Net paper's GED^2 on LIDC is drawn, too.
+        show_published: Whether to plot the GED^2 on LIDC of the PU-Net paper.
         log: Lines of a run's `metrics.jsonl`, and kappa.
 
     Raises:
-        UserError: If they cannot be written.
+        UserError: If the figures cannot be written.
     """
     images = scoring_set.images
-    shown = spread_over(_alike(scores, scores.num_drawn > 0), NUM_SHOWN)
+    chosen = spread_over(_of_common_shape(scores, scores.num_drawn > 0), NUM_GRID_IMAGES)
     made: dict[str, Callable[[], Figure]] = {
-        "samples": lambda: _grid(images, shown),
+        "samples": lambda: _grid(images, chosen),
         "ranked": lambda: _ranked(images, scores),
         "ged_by_samples": lambda: _ged_by_samples(scores, estimates, show_published),
         "calibration": lambda: _calibration(scores, estimates),
@@ -63,24 +63,24 @@ def write_figures(
         for name, make in made.items():
             figures.save_for_print(make(), folder / name)
         if scoring_set.draw_scales is not None:
-            _write_scales(folder, images, shown, scoring_set.draw_scales)
+            _write_scales(folder, images, chosen, scoring_set.draw_scales)
     except OSError as error:
         raise UserError(f"--figures={folder}: {error.strerror or error}") from None
 
 
-def _alike(scores: ImageScores, wanted: Bool[np.ndarray, " B"]) -> list[int]:
-    """Those of the wanted images, or of all if none is, that have the commonest shape.
+def _of_common_shape(scores: ImageScores, candidates: Bool[np.ndarray, " B"]) -> list[int]:
+    """Returns the candidates with the commonest shape; without candidates, of all images.
 
     Only images of one size and number of annotations fit into one figure.
     """
-    places = np.flatnonzero(wanted).tolist() or list(range(len(scores.names)))
+    places = np.flatnonzero(candidates).tolist() or list(range(len(scores.names)))
     shapes = [(*scores.sizes[place], scores.num_annotations[place]) for place in places]
     (commonest, _), *_ = Counter(shapes).most_common(1)
     return [place for place, shape in zip(places, shapes, strict=True) if shape == commonest]
 
 
 def spread_over(places: Sequence[int], count: int) -> list[int]:
-    """Some of the places, from the middles of equal parts."""
+    """Returns up to `count` of the places, the middles of equal parts."""
     parts = min(count, len(places))
     return [places[int((part + 0.5) * len(places) / parts)] for part in range(parts)]
 
@@ -88,14 +88,14 @@ def spread_over(places: Sequence[int], count: int) -> list[int]:
 def _grid(
     images: SampledImages, places: Sequence[int], captions: Sequence[str] | None = None
 ) -> Figure:
-    shown = [images[place] for place in places]
-    rebuilt = [image.reconstructions for image in shown if image.reconstructions is not None]
+    chosen = [images[place] for place in places]
+    rebuilt = [image.reconstructions for image in chosen if image.reconstructions is not None]
     return figures.hypothesis_grid(
-        _stack_images(shown),
-        np.stack([image.annotations for image in shown], axis=1),
-        np.stack([image.samples for image in shown], axis=1),
-        reconstructions=np.stack(rebuilt, axis=1) if len(rebuilt) == len(shown) else None,
-        captions=[image.name for image in shown] if captions is None else captions,
+        _stack_images(chosen),
+        np.stack([image.annotations for image in chosen], axis=1),
+        np.stack([image.samples for image in chosen], axis=1),
+        reconstructions=np.stack(rebuilt, axis=1) if len(rebuilt) == len(chosen) else None,
+        captions=[image.name for image in chosen] if captions is None else captions,
     )
 
 
@@ -106,27 +106,31 @@ def _stack_images(images: Sequence[SampledImage]) -> np.ndarray | None:
 
 def _ranked(images: SampledImages, scores: ImageScores) -> Figure:
     ged = scores.by_num_samples[max(scores.by_num_samples)].ged
-    alike = _alike(scores, np.ones(len(ged), bool))
-    what = "images" if len(alike) == len(ged) else "images alike in size and annotators"
-    captions = ranks([float(ged[place]) for place in alike], what)
+    similar = _of_common_shape(scores, np.ones(len(ged), bool))
+    what = "images" if len(similar) == len(ged) else "images of this size and number of annotators"
+    captions = ranks([float(ged[place]) for place in similar], what)
     return _grid(
         images,
-        [alike[n] for n in captions],
-        [f"{caption}, {scores.names[alike[n]]}" for n, caption in captions.items()],
+        [similar[n] for n in captions],
+        [f"{caption}, {scores.names[similar[n]]}" for n, caption in captions.items()],
     )
 
 
 def ranks(ged: Sequence[float], what: str = "images") -> dict[int, str]:
-    """Places of the best, the median and the worst of some images, with what a caption says.
+    """Returns the places of the best, the median and the worst image, with their captions.
 
     Args:
-        ged: GED^2 of each.
-        what: They are.
+        ged: GED^2 of each image.
+        what: Noun for the images in the captions.
     """
     order = sorted(range(len(ged)), key=lambda n: ged[n])
     named = {order[0]: "best", order[(len(order) - 1) // 2]: "median", order[-1]: "worst"}
     if len(order) < 3:
-        alone = "the only one" if what == "images" else "no other is alike in size and annotators"
+        alone = (
+            "the only one"
+            if what == "images"
+            else "the only one of this size and number of annotators"
+        )
         named = {order[0]: "best", order[-1]: "worst" if len(order) > 1 else alone}
     total = f" of {len(order)} {what}" if len(order) > 1 else ""
     return {n: f"{rank}{total}: GED² {ged[n]:.3f}" for n, rank in named.items()}
@@ -153,15 +157,15 @@ def _calibration(scores: ImageScores, estimates: Estimates) -> Figure:
 def _write_scales(
     folder: Path, images: SampledImages, places: Sequence[int], draw_scales: DrawScales
 ) -> None:
-    shown, drawn = [images[place] for place in places], draw_scales(places)
-    stacked = _stack_images(shown)
+    chosen, drawn = [images[place] for place in places], draw_scales(places)
+    stacked = _stack_images(chosen)
     assert stacked is not None, "a network's images are there"
-    some = slice(NUM_SCALES_SHOWN)
+    some = slice(NUM_SCALE_IMAGES)
     grid = figures.scale_grid(
         stacked[some],
-        np.stack([image.annotations for image in shown[some]], axis=1),
+        np.stack([image.annotations for image in chosen[some]], axis=1),
         {name: samples[:, some] for name, samples in drawn.items()},
-        captions=[image.name for image in shown[some]],
+        captions=[image.name for image in chosen[some]],
     )
     figures.save_for_print(grid, folder / "scales")
     figures.scale_animation(stacked, drawn, folder / "scales.gif")

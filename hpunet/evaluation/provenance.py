@@ -1,4 +1,4 @@
-"""With what a result was made: code, packages, machine."""
+"""Provenance of a result: code, packages and machine."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ PACKAGES = ("jax", "jaxlib", "dm-haiku", "numpy", "scipy", "pillow", "tensorflow
 
 @functools.cache
 def provenance() -> dict[str, Any]:
-    """Version and commit of hpunet, versions of packages, Python and platform, for JSON."""
+    """Returns version and commit of hpunet, and versions of packages, Python and platform."""
     return {
         "hpunet": sys.modules[PACKAGE.name].__version__,
         "commit": commit(PACKAGE),
@@ -31,7 +31,7 @@ def provenance() -> dict[str, Any]:
 
 
 def commit(package: Path) -> str | None:
-    """The commit that a package's files are of, `+changes` behind it if they differ from it.
+    """Returns the commit of a package's files, with `+changes` appended if they differ from it.
 
     Args:
         package: Folder of the package.
@@ -48,7 +48,7 @@ def commit(package: Path) -> str | None:
 
 
 def code_digest(package: Path) -> str:
-    """SHA-256 over the names and contents of a package's modules."""
+    """Computes SHA-256 over the names and contents of a package's modules."""
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         contents = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -63,7 +63,7 @@ LIDC_V2_SCORES = (
 
 
 class Comparison(NamedTuple):
-    """The published scores that a result may be compared with.
+    """Published scores that are comparable with a result.
 
     Attributes:
         benchmark: The benchmark that the images are said to be, or None.
@@ -82,7 +82,7 @@ def compare(
     scores: ImageScores,
     classes: tuple[int, ...] | None,
 ) -> Comparison:
-    """The published scores that a result may be compared with, and why not with others.
+    """Selects published scores that are comparable with a result; warns about the others.
 
     Args:
         benchmark: The benchmark that the images are said to be, a key of `BENCHMARKS`, or None.
@@ -112,8 +112,8 @@ def _unlike_test_split(scores: ImageScores) -> Iterator[str]:
     if odd := {size for size in scores.sizes if size != LIDC_V2_SIZE}:
         height, width = min(odd)
         yield (
-            f"images of {height} x {width} pixels were scored; published scores are of the central "
-            f"{LIDC_V2_SIZE[0]} x {LIDC_V2_SIZE[1]}"
+            f"images of {height} x {width} pixels (height x width) were scored; published scores "
+            f"are of the central {LIDC_V2_SIZE[0]} x {LIDC_V2_SIZE[1]}"
         )
     if odd_annotators := set(scores.num_annotators.tolist()) - {LIDC_V2_ANNOTATORS}:
         annotators = min(odd_annotators)
@@ -129,5 +129,6 @@ def _unlike_conventions(scores: ImageScores, classes: tuple[int, ...] | None) ->
         )
     if classes is not None or not scores.is_plain.all():
         yield (
-            "published scores are of the foreground, all pixels and annotators alike: these are not"
+            "published scores count the foreground, all pixels and all annotators equally; "
+            "these do not"
         )

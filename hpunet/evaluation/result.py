@@ -1,4 +1,4 @@
-"""A result as JSON, with everything that is needed to compare or to reproduce it."""
+"""Results as JSON, with the data needed to compare or reproduce them."""
 
 import csv
 import dataclasses
@@ -31,7 +31,7 @@ def as_json(
     comparison: Comparison,
     truth: TruthReport | None,
 ) -> dict[str, Any]:
-    """The whole result.
+    """Returns the complete result.
 
     Args:
         scoring_set: The images and samples that were scored.
@@ -71,7 +71,7 @@ def _mode(mode: metrics.ModeEstimate) -> dict[str, Any]:
 
 
 def own_name(choices: Mapping[str, Any]) -> str:
-    """A file name for each choice of options, so that a partial result replaces no whole one.
+    """Returns the file name for the options, so that partial results do not replace complete ones.
 
     Args:
         choices: Options by name; None for those that were not given.
@@ -81,7 +81,7 @@ def own_name(choices: Mapping[str, Any]) -> str:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuses to write a result where another file lies.
+    """Checks that the path is free or has an earlier result.
 
     Raises:
         UserError: If there is a file that is no result.
@@ -97,7 +97,7 @@ def check_replaceable(path: Path) -> None:
 
 
 def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
-    """Writes the result, and a table of the scores of every image beside it.
+    """Writes the result, and the scores of every image as a table with the same name.
 
     Args:
         path: The JSON file, which is written last; the table is `<stem>.csv`.
@@ -110,7 +110,7 @@ def write(path: Path, result: Mapping[str, Any], scores: ImageScores) -> None:
     table = _image_table(scores).encode("utf-8", errors="surrogateescape")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # An older result must not be found beside the new table.
+        # An older result must not remain with the new table.
         path.unlink(missing_ok=True)
         write_whole(path.with_suffix(".csv"), table)
         write_json(path, result)

@@ -12,7 +12,7 @@ from hpunet.io.errors import UserError
 
 
 class SampledImage(NamedTuple):
-    """One image to be scored, with samples and annotations of any source.
+    """One image with samples and annotations of any source.
 
     Attributes:
         name: Unique in the set.
@@ -43,7 +43,7 @@ class SampledImages(Protocol):
         """Number of images."""
 
     def __getitem__(self, index: int) -> SampledImage:
-        """The image at `index`."""
+        """Reads the image at `index`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Conventions:
         num_bins: Bins of the calibration.
         draws: Draws of the bootstrap.
         level: Confidence level of the intervals.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
 
     classes: tuple[int, ...] | None = None
@@ -78,12 +78,12 @@ class ImageScores(NamedTuple):
     """Scores of all images, one entry for each image.
 
     Attributes:
-        names: Of the images.
-        patients: Their patients.
+        names: Names of the images.
+        patients: Patient of each image.
         num_annotations: Number of annotations.
         num_annotators: Number of annotations of positive weight.
         num_drawn: Number of these in which a scored class is marked.
-        sizes: Height and width.
+        sizes: Height and width in pixels.
         is_plain: Whether all pixels count and all annotations have the same weight.
         by_num_samples: Scores by the number of samples they were computed with.
     """
@@ -98,7 +98,7 @@ class ImageScores(NamedTuple):
     by_num_samples: Mapping[int, metrics.Scores]
 
     def subset(self, chosen: Bool[np.ndarray, " B"]) -> "ImageScores":
-        """The chosen images."""
+        """Returns the scores of the chosen images."""
         places = np.flatnonzero(chosen)
         return ImageScores(
             [self.names[n] for n in places],
@@ -138,7 +138,7 @@ def score_images(
         facts.append(_facts(image, conventions.classes))
         progress(1)
     if not facts:
-        raise UserError("there are no images to be scored")
+        raise UserError("there are no images to score")
     return ImageScores(
         [fact.name for fact in facts],
         [fact.patient for fact in facts],
@@ -165,16 +165,16 @@ class _Facts(NamedTuple):
 
 def _facts(image: SampledImage, classes: Sequence[int] | None) -> _Facts:
     counted = np.ones(len(image.annotations), bool) if image.weights is None else image.weights > 0
-    shown = image.annotations > 0 if classes is None else np.isin(image.annotations, classes)
+    marked = image.annotations > 0 if classes is None else np.isin(image.annotations, classes)
     if image.ignored is not None:
-        shown = shown & ~image.ignored
+        marked = marked & ~image.ignored
     height, width = image.annotations.shape[1:]
     return _Facts(
         image.name,
         image.patient,
         len(image.annotations),
         int(counted.sum()),
-        int(np.sum(shown.any(axis=(1, 2)) & counted)),
+        int(np.sum(marked.any(axis=(1, 2)) & counted)),
         (height, width),
         image.ignored is None and (image.weights is None or len(set(image.weights)) == 1),
     )
@@ -185,8 +185,8 @@ def _score(
 ) -> dict[int, metrics.Scores]:
     if len(image.samples) < max(num_samples):
         raise UserError(
-            f"{image.name}: it has {len(image.samples)} samples, asked for are {max(num_samples)}; "
-            f"allowed is --num_samples up to {len(image.samples)}"
+            f"--num_samples={max(num_samples)}: {image.name} has {len(image.samples)} samples; "
+            f"allowed is at most {len(image.samples)}"
         )
     if image.ignored is not None and image.ignored.all():
         raise UserError(f"{image.name}: all of its pixels are ignored; there is nothing to score")
@@ -204,7 +204,7 @@ def _score(
 
 
 def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
-    """The scores of many images out of the scores of one image each."""
+    """Joins the scores of single images."""
     most = max(len(part.modes.chosen) for part in parts)
     modes = zip(*([_padded(x, most) for x in part.modes] for part in parts), strict=True)
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
@@ -217,7 +217,7 @@ def _join(parts: Sequence[metrics.Scores]) -> metrics.Scores:
 
 
 def _padded(shares: Float[np.ndarray, "N B"], most: int) -> Float[np.ndarray, "M B"]:
-    """Shares with NaN at the modes that only images with more annotators have."""
+    """Pads shares with NaN for the modes that only images with more annotators have."""
     return np.pad(shares, ((0, most - len(shares)), (0, 0)), constant_values=np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Images with samples, ready to be scored: of a network on a split, or of any tool in folders."""
+"""Sets of images with samples: of a network on a split, or of any tool in folders."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ DrawScales = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
 
 
 class ScoringSet(NamedTuple):
-    """Images with samples, ready to be scored.
+    """Images with samples to score.
 
     Attributes:
         images: The images.
@@ -69,7 +69,7 @@ class ScoringSet(NamedTuple):
 
 
 class SamplingChoices(NamedTuple):
-    """Which images and samples of a network are scored.
+    """The choice of images and samples of a network to score.
 
     Attributes:
         split: Split of the data set.
@@ -148,7 +148,7 @@ def _title(
 
 
 def _made_with() -> dict[str, Any]:
-    """What may change the rounding of samples."""
+    """Returns everything that may change the rounding of samples."""
     made_with = provenance()
     return {name: made_with[name] for name in ("code", "device", "packages")}
 
@@ -182,7 +182,7 @@ def _subject(
 
 
 def evaluation_preprocessing(network: TrainedNetwork, dataset: Dataset) -> EvaluationPreprocessing:
-    """How the images of a data set are preprocessed for a network: as those it learned from.
+    """Returns the preprocessing of a data set for a network, the same as in training.
 
     Args:
         network: With a crop.

@@ -1,4 +1,4 @@
-"""Predictions on disk, from which an evaluation resumes and which can be scored again."""
+"""Predictions on disk, for resuming an evaluation and for scoring again."""
 
 import io
 import json
@@ -19,7 +19,7 @@ MADE_OF = "made_of.json"
 
 
 class PredictionStore:
-    """A folder with `<name>.npz` for each image, and a record of what the predictions depend on.
+    """A folder with `<name>.npz` for each image, and a record of the settings of the predictions.
 
     A file holds `samples` `[S, H, W]` and, of a model with a posterior, `reconstructions`
     `[G, H, W]`, class labels in uint8, and appears whole or not at all.
@@ -79,7 +79,7 @@ class PredictionStore:
     def read(
         self, name: str
     ) -> tuple[UInt8[np.ndarray, "S H W"], UInt8[np.ndarray, "G H W"] | None]:
-        """Samples and, of a model with a posterior, reconstructions of an image.
+        """Reads samples and, for a model with a posterior, reconstructions of an image.
 
         Raises:
             UserError: If the file cannot be read.

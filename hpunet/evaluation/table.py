@@ -1,4 +1,4 @@
-"""A result as text for the terminal."""
+"""Results as text for the terminal."""
 
 import math
 from collections import Counter
@@ -24,13 +24,13 @@ def as_text(
     patients_known: bool = True,
     notes: Sequence[str] = (),
 ) -> str:
-    """Scores by number of samples, then by how many annotators drew something.
+    """Formats scores by number of samples, and by how many annotators drew something.
 
     Args:
         estimated: Means and intervals by group.
         level: Confidence level of the intervals.
         patients_known: Whether the patient of every image is known.
-        notes: What a reader of the scores should know, in plain sentences.
+        notes: Notes on the scores for the reader.
     """
     every = estimated[ALL]
     most = max(every.scores)
@@ -48,7 +48,7 @@ def as_text(
 
 
 def heading(scoring_set: ScoringSet, scores: ImageScores) -> str:
-    """The title of what was scored, with the numbers of images, patients and annotators."""
+    """Formats the title, and the numbers of images, patients and annotators."""
     images, patients = len(scores.names), len(set(scores.patients))
     counts = Counter(scores.num_annotators.tolist())
     annotators = ", ".join(f"{n} on {count:,}" for n, count in sorted(counts.items()))
@@ -56,12 +56,12 @@ def heading(scoring_set: ScoringSet, scores: ImageScores) -> str:
         annotators = str(scores.num_annotators[0])
     return (
         f"{scoring_set.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
-        f"{'patient' if patients == 1 else 'patients'}; annotators an image: {annotators}"
+        f"{'patient' if patients == 1 else 'patients'}; annotators per image: {annotators}"
     )
 
 
 def _undefined(group: ImageGroup, num_samples: int) -> Iterator[str]:
-    """The scores that are undefined on some images."""
+    """Yields a line about the scores that are undefined on some images."""
     estimates = group.scores[num_samples].items()
     fewer = [
         f"{metrics.SCORES[name].label} {estimate.num_images:,}"
@@ -69,23 +69,23 @@ def _undefined(group: ImageGroup, num_samples: int) -> Iterator[str]:
         if 0 < estimate.num_images < group.num_images
     ]
     if fewer:
-        yield f"  Undefined on some images, and so means of fewer: {', '.join(fewer)}"
+        yield f"  Undefined on some images; number of images in the mean: {', '.join(fewer)}"
 
 
 def _warnings(estimated: Mapping[str, ImageGroup], patients_known: bool) -> Iterator[str]:
     if any(group.num_patients < MIN_PATIENTS for group in estimated.values()):
-        yield f"  No intervals of fewer than {MIN_PATIENTS} patients: they would be too narrow"
+        yield f"  No intervals for fewer than {MIN_PATIENTS} patients: they would be too narrow"
     if not patients_known:
         yield (
-            "warning: images are in no folders of patients: each counts as a patient of its own,\n"
-            "and intervals are too narrow if some are of one"
+            "warning: the patients are unknown: each image counts as its own patient, and\n"
+            "intervals are too narrow if several images show one patient"
         )
     if set(estimated) == {ALL, "drawn_by_0"}:
-        yield "warning: no annotation shows anything of what is scored"
+        yield "warning: no annotation marks a class that is scored"
 
 
 def comparison_text(comparison: Comparison, estimated: Mapping[str, ImageGroup]) -> str:
-    """Published scores beside this result's, and warnings; empty if there are none."""
+    """Returns published scores with those of this result, and warnings; empty without any."""
     parts = []
     if comparison.rows:
         parts.append(
@@ -93,13 +93,13 @@ def comparison_text(comparison: Comparison, estimated: Mapping[str, ImageGroup])
         )
     if comparison.warnings:
         reasons = "".join(f"\n  - {text}" for text in comparison.warnings)
-        parts.append(f"warning: not set beside published scores{reasons}")
+        parts.append(f"warning: not compared with published scores{reasons}")
     return "\n\n".join(parts)
 
 
 def _by_num_samples(group: ImageGroup) -> str:
     numbers = sorted(group.scores)
-    header = ["samples an image", *map(str, numbers)]
+    header = ["samples per image", *map(str, numbers)]
     rows = [
         [
             f"{info.label} {ARROWS[info.better]}",
@@ -113,16 +113,16 @@ def _by_num_samples(group: ImageGroup) -> str:
 
 
 def _by_group(estimated: Mapping[str, ImageGroup], num_samples: int) -> str:
-    shown = [
+    names = [
         name for name in GROUPED if math.isfinite(estimated[ALL].scores[num_samples][name].value)
     ]
-    labels = [metrics.SCORES[name].label for name in shown]
+    labels = [metrics.SCORES[name].label for name in names]
     rows = [["drawn by", "images", "patients", *labels]]
     for name, group in sorted(estimated.items(), key=lambda item: item[0] == SUBSET_B):
         if name == ALL:
             continue
         title = "all (subset B)" if name == SUBSET_B else name.removeprefix("drawn_by_")
-        estimates = {score: group.scores[num_samples][score] for score in shown}
+        estimates = {score: group.scores[num_samples][score] for score in names}
         scores = [
             _with_interval(estimate) if GROUPED[score] else number(estimate.value)
             for score, estimate in estimates.items()
@@ -157,7 +157,7 @@ def _published(comparison: Comparison, estimated: Mapping[str, ImageGroup]) -> s
 
 
 def _digits(score: str) -> int:
-    # Most pixels are background without a doubt, so that this error is small.
+    # Almost all models are certain of most background pixels, so this error is small.
     return 4 if score == CALIBRATION_ERROR else 3
 
 

@@ -17,10 +17,10 @@ MAX_TOTAL_VARIATION = 0.15
 
 
 class TruthReport(NamedTuple):
-    """Scores of a network's samples beside those of a perfect model.
+    """Scores of a network's samples compared with those of a perfect model.
 
     Attributes:
-        num_samples: Samples an image.
+        num_samples: Samples per image.
         ged: GED^2 of the network.
         perfect_ged: Expected GED^2 of independent draws from the truth.
         mean_ged: GED^2 of a model that always gives the annotators' thresholded mean.
@@ -39,7 +39,7 @@ class TruthReport(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """Where the GED^2 lies between the perfect model's, 0, and the thresholded mean's, 1.
+        """Position of the GED^2 between that of a perfect model, 0, and of the thresholded mean, 1.
 
         Of few samples, even a perfect model's may score worse than the mean: then it is NaN.
         """
@@ -53,11 +53,11 @@ class TruthReport(NamedTuple):
 
     @property
     def learned(self) -> bool:
-        """Whether both lie within the limits."""
+        """Whether gap and total variation are within the limits."""
         return self.gap <= MAX_GAP and self.total_variation <= MAX_TOTAL_VARIATION
 
     def as_json(self) -> dict[str, Any]:
-        """All numbers, for a JSON file."""
+        """Returns all numbers as JSON values."""
         return {
             **self._asdict(),
             "names": list(self.names),
@@ -71,7 +71,7 @@ class TruthReport(NamedTuple):
         }
 
     def as_text(self) -> str:
-        """The table, for the terminal."""
+        """Formats the table for the terminal."""
         width = max(map(len, self.names))
         rows = zip(self.names, self.probabilities, self.frequencies, strict=True)
         modes = [f"  {name:<{width}}  {p:>7.1%}  {f:>8.1%}" for name, p, f in rows]

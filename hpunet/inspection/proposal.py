@@ -147,13 +147,13 @@ def _latents(facts: DatasetFacts, crop: int, resized: bool, levels: int) -> Choi
         reason = f"{scales} scales (the paper has {PAPER_SCALES}), as annotators do not disagree"
         return Choice((1,) * scales, reason)
     side = facts.disputed_side * (crop / facts.long_side if resized else 1)
-    wanted = round(math.log2(max(1.0, crop / side))) + 1
-    scales = min(max(1, wanted), levels - 1)
+    needed = round(math.log2(max(1.0, crop / side))) + 1
+    scales = min(max(1, needed), levels - 1)
     cell = crop >> scales - 1
     grid = crop // cell
     return Choice(
         (1,) * scales,
-        f"{some(scales, 'scale')}, the finest with {grid}x{grid} cells of {cell} px: a typical "
+        f"{some(scales, 'scale')}, the finest with {grid} x {grid} cells of {cell} px: a typical "
         f"region of disagreement has the area of a square of {side:.0f} px",
     )
 

@@ -53,7 +53,7 @@ def inspect(config: ConfigDict, out_name: str | None) -> int:
         configured = flatten(default_config()) | flatten(config)
         proposal = propose(survey.facts(any_size), configured, refusal)
     if out is not None:
-        # Before the text: a closed pipe must not lose the files.
+        # Before the text, so that a closed pipe does not prevent the files.
         _write(out, survey, crop, proposal)
     print(as_text(survey, crop, proposal), flush=True)
     if out is not None:
@@ -62,7 +62,7 @@ def inspect(config: ConfigDict, out_name: str | None) -> int:
 
 
 def _settings(config: ConfigDict) -> tuple[Settings, str]:
-    """The settings, and why training would refuse them.
+    """Returns the settings, and the reason why training would refuse them.
 
     An annotated folder can be inspected whatever the crop is: the report proposes one that fits.
     """
@@ -88,7 +88,9 @@ def _checked_out(name: str, settings: Settings) -> Path:
         for below in ("images", "annotations"):
             data = Path(settings.data.dir).expanduser() / below
             if out.resolve().is_relative_to(data.resolve()):
-                raise UserError(f"--out={out}: lies in the data; allowed is a folder beside {data}")
+                raise UserError(
+                    f"--out={out}: is inside the data; allowed are folders outside of {data}"
+                )
     return out
 
 

@@ -125,8 +125,8 @@ def sizes_table(survey: Survey, crop: int | tuple[int, int]) -> str:
         crop: Configured crop in pixels, one number or (height, width).
     """
     ordered = survey.shapes.ordered
-    wanted = crop if isinstance(crop, int) else "{} x {}".format(*crop)
-    header = ["smallest", "median", "largest", "different sizes", f"smaller than crop {wanted}"]
+    crop_size = crop if isinstance(crop, int) else "{} x {}".format(*crop)
+    header = ["smallest", "median", "largest", "different sizes", f"smaller than crop {crop_size}"]
     smallest, median, largest = (
         f"{height} x {width}"
         for height, width in (ordered[0], ordered[len(ordered) // 2], ordered[-1])

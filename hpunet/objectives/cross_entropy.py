@@ -90,9 +90,9 @@ def top_k_mask(
     if gumbel is not None:
         scores = scores + gumbel
     place = jnp.arange(len(scores)) if index is None else index
-    everyone, places = collectives.gather((scores, place))
+    scores_of_all, places = collectives.gather((scores, place))
     # Sorted by position in the batch, so that ties do not depend on the number of devices.
-    ordered = jnp.zeros_like(everyone).at[places].set(everyone)
+    ordered = jnp.zeros_like(scores_of_all).at[places].set(scores_of_all)
     _, best = lax.top_k(ordered.ravel(), _num_kept(top_k.fraction, ordered.size))
     kept = jnp.zeros(ordered.size).at[best].set(1.0).reshape(ordered.shape)
     return kept[place] * mask

@@ -199,15 +199,15 @@ def read_params(folder: Path, which: str) -> tuple[int, PyTree]:
         UserError: If the checkpoint does not exist or cannot be read.
     """
     steps = {name: saved_steps(folder / name) for name in (BEST, LAST)}
-    wanted = int(which) if which.isdecimal() else max(steps[which], default=None)
-    home = next((folder / name for name in (BEST, LAST) if wanted in steps[name]), None)
-    if wanted is None or home is None:
+    step = int(which) if which.isdecimal() else max(steps[which], default=None)
+    home = next((folder / name for name in (BEST, LAST) if step in steps[name]), None)
+    if step is None or home is None:
         listed = ", ".join(map(str, sorted({*steps[BEST], *steps[LAST]}))) or "none"
         raise UserError(f"--checkpoint={which}: {folder} has no such checkpoint, only: {listed}")
     try:
         with ocp.StandardCheckpointer() as checkpointer:
-            state = checkpointer.restore(home.resolve() / str(wanted) / "state")
-        return wanted, jax.tree.map(np.asarray, state["params"])
+            state = checkpointer.restore(home.resolve() / str(step) / "state")
+        return step, jax.tree.map(np.asarray, state["params"])
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{home / str(wanted)}: cannot be read ({reason})") from error
+        raise UserError(f"{home / str(step)}: cannot be read ({reason})") from error

@@ -118,8 +118,8 @@ def _gather(tree: Tree) -> Tree:
     # A single array of 32-bit words, with one row per example.
     leaves, structure = jax.tree.flatten(tree)
     words = [lax.bitcast_convert_type(x, jnp.uint32).reshape(len(x), -1) for x in leaves]
-    everyone = lax.all_gather(jnp.concatenate(words, axis=1), AXIS, tiled=True)
-    parts = jnp.split(everyone, np.cumsum([w.shape[1] for w in words[:-1]]), axis=1)
+    words_of_all = lax.all_gather(jnp.concatenate(words, axis=1), AXIS, tiled=True)
+    parts = jnp.split(words_of_all, np.cumsum([w.shape[1] for w in words[:-1]]), axis=1)
     gathered = [
         lax.bitcast_convert_type(part.reshape(-1, *x.shape[1:]), x.dtype)
         for part, x in zip(parts, leaves, strict=True)

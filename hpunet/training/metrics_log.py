@@ -12,8 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboardX import SummaryWriter
 
+from hpunet.config.files import config_of_run
+from hpunet.config.settings import settings_of
 from hpunet.io.atomic import write_whole
 from hpunet.io.errors import UserError
+from hpunet.training.workdir import CONFIG
 
 FILE = "metrics.jsonl"
 # Scalars in the text of the progress bar, with their labels.
@@ -101,6 +104,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     metrics = [_read_line(path, number, line) for number, line in enumerate(lines, 1)]
     # A complete file ends with a line break, and a part of an object is never valid JSON.
     return metrics + ([_read_line(path, len(lines) + 1, last)] if _is_json(last) else [])
+
+
+def log_of_run(workdir: Path) -> tuple[list[dict[str, Any]], float | None] | None:
+    """Reads the lines of a run's log, and its kappa; None if no training step was logged.
+
+    Raises:
+        UserError: If the log or the configuration of the run cannot be read.
+    """
+    path = workdir / FILE
+    lines = read_metrics(path) if path.is_file() else []
+    if not any("rec_loss_mean" in line for line in lines):
+        return None
+    objective = settings_of(config_of_run(workdir / CONFIG)).loss.objective
+    return lines, getattr(objective, "kappa", None)
 
 
 def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:

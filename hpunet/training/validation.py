@@ -12,7 +12,7 @@ from hpunet.inference.preprocessing import CroppedImages
 from hpunet.training.devices import Devices
 from hpunet.training.task import Task
 
-SHOWN_IMAGES = 3
+NUM_FIGURE_IMAGES = 3
 
 
 class ValidationScores(NamedTuple):
@@ -31,7 +31,7 @@ class ValidationScores(NamedTuple):
     samples: UInt8[np.ndarray, "S B H W"]
 
     def means(self) -> dict[str, float]:
-        """The mean of each score over the images; only of the scores that there are."""
+        """Returns the mean of each available score over the images."""
         scores = self._asdict()
         del scores["samples"]
         return {name: float(values.mean()) for name, values in scores.items() if values is not None}
@@ -40,24 +40,24 @@ class ValidationScores(NamedTuple):
 def sample_figure(
     images: CroppedImages, scores: ValidationScores, title: str | None = None
 ) -> Figure:
-    """The first three images with their annotators' masks, samples and standard deviations.
+    """Draws the first three images with annotations, samples and standard deviations.
 
     Args:
         images: The images that were scored.
-        scores: With samples of them.
-        title: Stands in front of each image's number.
+        scores: Their scores and samples.
+        title: Prefix of the captions.
     """
-    shown = slice(SHOWN_IMAGES)
-    image = images.image[shown].mean(axis=-1)
+    some = slice(NUM_FIGURE_IMAGES)
+    image = images.image[some].mean(axis=-1)
     before = "" if title is None else f"{title}, "
     # The number of annotators that every one of these images has.
     annotators = slice(None)
     if images.weights is not None:
-        annotators = slice(int(images.weights[:, shown].sum(axis=0).min()))
+        annotators = slice(int(images.weights[:, some].sum(axis=0).min()))
     return figures.hypothesis_grid(
         image,
-        images.labels[annotators, shown],
-        scores.samples[:, shown],
+        images.labels[annotators, some],
+        scores.samples[:, some],
         captions=[f"{before}image {number + 1}" for number in range(len(image))],
     )
 
@@ -65,27 +65,27 @@ def sample_figure(
 class Scorer:
     """Scores a network's samples and reconstructions.
 
-    The work is dealt out over devices and hosts; the samples of an image depend on the seed and on
-    its place alone.
+    Devices and hosts share the work. The samples of an image depend only on the seed and on its
+    position.
     """
 
     def __init__(self, task: Task, num_samples: int, seed: int, devices: Devices) -> None:
-        """Compiles nothing yet.
+        """Prepares the predictor, without compilation.
 
         Args:
-            task: Samples and reconstructs.
-            num_samples: Samples an image.
-            seed: Of the samples.
-            devices: Share the work.
+            task: The model and its sampler.
+            num_samples: Samples per image.
+            seed: Seed of the samples.
+            devices: The devices that share the work.
         """
         self._devices = devices
         self._predictor = Predictor(task.sampler, num_samples, seed, devices)
 
     def __call__(self, replicated_params: PyTree, images: CroppedImages) -> ValidationScores:
-        """Scores the weights; every host must call this and gets the scores of all images.
+        """Scores the weights. Every host must call this; it returns the scores of all images.
 
         Args:
-            replicated_params: A copy on each device of this host.
+            replicated_params: The weights, with a copy on each device of this host.
             images: The images to score, the same on every host.
         """
         total = len(images.position)
@@ -108,7 +108,7 @@ class Scorer:
         return self._of_all_hosts(mine, total)
 
     def _mine(self, total: int) -> Int[np.ndarray, " b"]:
-        # Every host takes the same number, some images twice where they do not divide evenly.
+        # Every host scores the same number of images, some twice if the number is not divisible.
         hosts = self._devices.num_hosts
         count = -(-total // hosts)
         return (np.arange(count) * hosts + self._devices.host) % total

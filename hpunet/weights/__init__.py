@@ -1,1 +1,1 @@
-"""Weights that travel: files, and those of the reference."""
+"""Weights files, published weights and the reference's checkpoints."""

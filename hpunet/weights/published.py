@@ -1,4 +1,4 @@
-"""Published weights, by name: fetched once, converted and kept in the user's cache."""
+"""Published weights by name: downloaded once, converted and cached for the user."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ PUBLISHED = {
 
 
 def load(name_or_path: str | Path) -> tuple[Model, Params]:
-    """The model and the weights of a file, or published ones by name.
+    """Loads model and weights from a file, or published ones by name.
 
     Args:
         name_or_path: `lidc`, or a safetensors file written by training or conversion (a file of
@@ -99,7 +99,7 @@ def load(name_or_path: str | Path) -> tuple[Model, Params]:
 
 
 def read(name_or_path: str | Path) -> file.WeightsFile:
-    """The contents of a weights file, or of published weights by name; see `load`."""
+    """Reads a weights file, or published weights by name; see `load`."""
     path = path_of(name_or_path)
     try:
         return file.read(path)
@@ -110,7 +110,7 @@ def read(name_or_path: str | Path) -> file.WeightsFile:
 
 
 def path_of(name_or_path: str | Path) -> Path:
-    """The path of published weights, which are fetched if need be; any other path as it is.
+    """Returns the path of published weights, after a download if necessary, or another path.
 
     Args:
         name_or_path: A name, as text, or the path of a weights file, which need not exist.
@@ -128,7 +128,7 @@ def path_of(name_or_path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def open_checkpoint(source: str | Path, work: Path | None = None) -> Iterator[OpenedCheckpoint]:
-    """Gives the files of a published checkpoint, or of any; see `open_files`.
+    """Opens the files of a published or another checkpoint; see `open_files`.
 
     Args:
         source: A name, as text; or a checkpoint, an archive of it, or its URL.
@@ -158,7 +158,7 @@ def open_checkpoint(source: str | Path, work: Path | None = None) -> Iterator[Op
 
 
 def _keep(name: str, path: Path) -> None:
-    """Fetches and converts published weights; of two processes, one waits for the other."""
+    """Downloads and converts published weights; one process waits for another."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(path.parent / ".lock") as alone:

@@ -204,9 +204,9 @@ def test_center_crop_starts_at_half_the_margin_for_any_number_of_annotators():
 @pytest.mark.parametrize("crop", [(9, 8), (8, 9), (0, 8)])
 def test_a_crop_outside_the_image_is_refused(crop):
     image, labels = jnp.zeros((1, 8, 8, 1)), jnp.zeros((1, 8, 8), jnp.int32)
-    with pytest.raises(ValueError, match=r"crop \(\d, \d\) of images of 8 x 8"):
+    with pytest.raises(ValueError, match=r"crop=\(\d, \d\): images have 8 x 8 pixels"):
         augment(keys(1), image, labels, crop, CROP_ONLY)
-    with pytest.raises(ValueError, match=r"crop \(\d, \d\) of images of 8 x 8"):
+    with pytest.raises(ValueError, match=r"crop=\(\d, \d\): images have 8 x 8 pixels"):
         center_crop(image, labels, crop)
 
 

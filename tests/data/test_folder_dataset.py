@@ -89,7 +89,7 @@ def test_first_fault_of_names_is_raised_with_the_number_of_the_others(tmp_path):
     root = write_folder(tmp_path / "own")
     for name in ("x", "y", "z"):
         write(root / "annotations" / "anna" / f"{name}.png", mask())
-    with pytest.raises(UserError, match=r"x\.png: is of no image.*2 more faults"):
+    with pytest.raises(UserError, match=r"x\.png: belongs to no image.*2 more faults"):
         opened(root)
     assert not list((tmp_path / "prepared").rglob("*.array_record*"))
 
@@ -115,7 +115,7 @@ def test_two_and_three_channels_do_not_go_together(tmp_path):
     root = write_folder(tmp_path / "own", suffix=".npy")
     write(root / "images" / "p0" / "i0.npy", picture(0, (9, 12, 2)))
     write(root / "images" / "p1" / "i0.npy", picture(0, (9, 12, 3)))
-    with pytest.raises(UserError, match="channels, images before it"):
+    with pytest.raises(UserError, match="channels, but the images before it"):
         opened(root)
 
 
@@ -138,8 +138,13 @@ def test_unknown_patients_and_images_left_out_are_told(tmp_path):
     dataset = opened(root)
     assert not dataset.patients_known
     notes = " ".join(dataset.notes)
-    assert "the patients of the images are not known" in notes
-    assert "nobody annotated them: 1 of 4 images" in notes
+    assert "the patients of the images are unknown" in notes
+    assert "they have no annotation: 1 of 4 images" in notes
+
+
+def test_classes_that_no_mask_contains_are_named(tmp_path):
+    dataset = opened(write_folder(tmp_path / "own"), num_classes=3, classes="0,1=core,2=edema")
+    assert "classes that no mask contains: edema" in dataset.notes
 
 
 def drawn_labels(dataset, count=200):

@@ -90,10 +90,10 @@ def test_every_fault_of_names_is_found_and_names_its_file(tmp_path):
     write(annotations / "p3" / "i0.npy", mask())
     found = dict(problems(tmp_path))
     expected = {
-        annotations / "p0" / "lost.png": "is of no image: there is no images/p0/lost",
+        annotations / "p0" / "lost.png": "belongs to no image: there is no images/p0/lost",
         annotations / "p0" / "I0.png": "in case only",
         tmp_path / "images" / "p2" / "i0.tif": "has the same name as",
-        annotations / "p3" / "i0.png": "is of the same image and annotator as",
+        annotations / "p3" / "i0.png": "has the same image and annotator as",
     }
     for file, text in expected.items():
         assert text in found.pop(str(file))
@@ -114,7 +114,7 @@ def test_links_that_lead_outside_are_faults_and_those_inside_are_not(tmp_path):
     assert set(found) == {
         str(root / "images" / name) for name in ("p0/out.png", "p0/nowhere.png", "loop")
     }
-    assert "leads outside" in found[str(root / "images" / "p0" / "out.png")]
+    assert "a link to a file outside" in found[str(root / "images" / "p0" / "out.png")]
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/hostname", "none.png", ""])
@@ -261,7 +261,7 @@ def test_what_is_no_regular_file_is_a_fault_and_never_opened(tmp_path):
     root = write_folder(tmp_path / "own")
     os.mkfifo(root / "images" / "p0" / "f.png")
     ((_, problem),) = problems(root)
-    assert "no regular file" in problem
+    assert "not a regular file" in problem
 
 
 def test_image_in_a_folder_called_as_another_image_is_a_fault(tmp_path):
@@ -269,7 +269,7 @@ def test_image_in_a_folder_called_as_another_image_is_a_fault(tmp_path):
     write(root / "images" / "p0" / "i0" / "slice_0.png", picture())
     ((file, problem),) = problems(root)
     assert file.endswith("i0/slice_0.png")
-    assert "is called as" in problem
+    assert "in a folder that has the name of" in problem
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is kept from root")

@@ -151,7 +151,11 @@ def test_gray_levels_of_few_bits_are_labels(tmp_path):
         ("m.npy", np.full((HEIGHT, WIDTH), 2**63, np.uint64), "holds 9.22337e+18"),
         ("m.npy", mask(1).astype(np.int16) - 1, "holds -1, which is not a class"),
         ("m.npy", mask(1).astype(str), "allowed are whole numbers"),
-        ("m.png", mask(1, (HEIGHT, WIDTH + 1)), f"is {HEIGHT}x{WIDTH + 1} pixels, but its image"),
+        (
+            "m.png",
+            mask(1, (HEIGHT, WIDTH + 1)),
+            f"has {HEIGHT} x {WIDTH + 1} pixels (height x width), but its image",
+        ),
     ],
 )
 def test_mask_that_is_none_is_a_fault_of_its_file(tmp_path, name, pixels, expected):
@@ -215,7 +219,7 @@ def test_nifti_mask_that_lies_elsewhere_than_its_image_is_a_fault(tmp_path, chan
     nibabel.save(nibabel.Nifti1Image(np.zeros((WIDTH, HEIGHT, 3), np.uint8), affine), path)
     file, problem = problem_of(entry_of(image, anna=path))
     assert file == str(path)
-    assert "their affines differ" in problem
+    assert "has another affine than its image" in problem
 
 
 def test_mask_that_ignores_everything_and_an_empty_file_are_faults(tmp_path):

@@ -304,7 +304,11 @@ BAD = {
     "colour": (IMAGE, png(GRAY, "RGB"), "8-bit RGB; allowed are 8-bit gray"),
     "alpha": (IMAGE, png(GRAY, "LA"), "is 8-bit gray with alpha; allowed are 8-bit gray"),
     "a palette": (MASK, png(GRAY, "P"), "palette; allowed are 8-bit gray"),
-    "a small mask": (MASK, png(draw_mask(0, 4)), "is 4x4 pixels, but its image is 8x8"),
+    "a small mask": (
+        MASK,
+        png(draw_mask(0, 4)),
+        "has 4 x 4 pixels (height x width), but its image has 8 x 8",
+    ),
     "mask of 0 and 1": (MASK, png(np.eye(SIZE, dtype=np.uint8)), "0 and 255 only, not 1"),
     "gray mask": (MASK, png(np.arange(64, dtype=np.uint8).reshape(8, 8)), "1, 2, 3, 4, 5, ..."),
     "an unknown name": ("images/1/slice.png", png(GRAY), "name fits neither"),
@@ -372,7 +376,7 @@ def test_a_patient_in_two_splits_is_refused(source, prepared):
 def test_crops_that_are_too_small_are_refused_also_when_prepared_before(source, prepared):
     write_folder(source, make_files(("1",), size=40) | make_files(("2",), size=30))
     open_small(str(source), str(prepared))
-    with pytest.raises(UserError, match=r"images/2/\S*: is 30 x 30 pixels \(height x width\)"):
+    with pytest.raises(UserError, match=r"images/2/\S*: has 30 x 30 pixels \(height x width\)"):
         lidc.open_dataset(str(source), str(prepared), crop=(32, 32))
     with pytest.raises(UserError, match=r"smaller than data.crop=\(128, 128\)"):
         lidc.open_dataset(str(source), str(prepared))
@@ -385,7 +389,7 @@ def test_height_and_width_are_compared_with_those_of_the_crop(source, prepared):
     write_folder(source, files)
     lidc.open_dataset(str(source), str(prepared), crop=(40, 30))
     for crop in ((30, 40), (41, 8)):
-        with pytest.raises(UserError, match=r"is 40 x 30 pixels \(height x width\), smaller than"):
+        with pytest.raises(UserError, match=r"has 40 x 30 pixels \(height x width\), smaller than"):
             lidc.open_dataset(str(source), str(prepared), crop=crop)
 
 
@@ -396,7 +400,7 @@ def test_crop_must_fit_into_the_part_that_all_images_have(source, prepared):
         files[name] = png(np.zeros(shape, np.uint8))
     write_folder(source, files)
     lidc.open_dataset(str(source), str(prepared), crop=(20, 30))
-    with pytest.raises(UserError, match=r"all images of lidc have: is 20 x 30 pixels"):
+    with pytest.raises(UserError, match=r"all images of lidc have: has 20 x 30 pixels"):
         lidc.open_dataset(str(source), str(prepared), crop=(8, 32))
 
 
@@ -417,13 +421,13 @@ def test_an_archive_cut_short_is_refused_wherever_the_cut_falls(source, prepared
     whole = archive.read_bytes()
     for length in (len(whole) // 2, len(whole) - 1, len(whole) - 8):
         archive.write_bytes(whole[:length])
-        assert refusal(source, prepared) == f"{archive}: archive is cut short; get it again"
+        assert refusal(source, prepared) == f"{archive}: archive is cut short; download it again"
     # Packed again after a cut in a file, behind one, and between two.
     data = tar({"images/1/z-1_c0.png": png(GRAY), "gt/1/z-1_c0_l0.png": png(draw_mask(0))})
     used = len(data.rstrip(b"\0"))
     for length in (used - 5, used + 5, used + -used % tarfile.BLOCKSIZE):
         archive.write_bytes(gzip.compress(data[:length]))
-        assert refusal(source, prepared) == f"{archive}: archive is cut short; get it again"
+        assert refusal(source, prepared) == f"{archive}: archive is cut short; download it again"
 
 
 def test_an_archive_damaged_or_of_another_kind_is_refused(source, prepared):

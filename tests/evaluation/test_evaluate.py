@@ -140,7 +140,7 @@ def test_predictions_of_any_tool_are_scored_by_the_same_code(evaluated, tmp_path
     folders = write_folders(tmp_path)
     code, out, _ = evaluated(*folders, f"--out={tmp_path / 'scores.json'}")
     assert code == 0
-    assert "predictions against annotations\n3 images of 3 patients; annotators an image: 2" in out
+    assert "predictions against annotations\n3 images of 3 patients; annotators per image: 2" in out
     values = read(tmp_path / "scores.json")
     # Of the usual numbers those that there are.
     assert set(values["groups"]["all"]["num_samples"]) == {"1", "4"}
@@ -263,14 +263,14 @@ def test_flat_folders_are_warned_of_because_patients_are_unknown(evaluated, tmp_
     _, out, _ = evaluated(
         f"--predictions={tmp_path / 'predictions'}", f"--annotations={tmp_path / 'annotations'}"
     )
-    assert "warning: images are in no folders of patients" in out
+    assert "warning: the patients are unknown" in out
 
 
 def test_data_that_a_run_did_not_learn_from_are_warned_of(workdir, evaluated):
     values = read(workdir / "config.json")
     (workdir / "config.json").write_text(json.dumps({**values, "data.checksum": "0123"}))
     _, _, err = evaluated(f"--workdir={workdir}", "--num_samples=1", "--num_images=1")
-    assert "warning: the network learned from other data, checksum 0123" in err
+    assert "warning: the network was trained on data with the checksum 0123" in err
 
 
 def test_saved_predictions_of_another_seed_are_refused_and_kept(workdir, evaluated, tmp_path):
@@ -285,4 +285,4 @@ def test_saved_predictions_of_another_seed_are_refused_and_kept(workdir, evaluat
 
 def test_benchmark_that_is_not_the_published_split_is_warned_of(evaluated, tmp_path):
     _, out, _ = evaluated(*write_folders(tmp_path), "--benchmark=lidc_v2", "--num_samples=4")
-    assert "warning: not set beside published scores\n  - not the published test split" in out
+    assert "warning: not compared with published scores\n  - not the published test split" in out

@@ -21,7 +21,10 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
         (["--workdir=a", "--annotations=b"], ["--annotations", "--predictions only"]),
         (["--predictions=a"], ["--annotations is missing"]),
         (["--predictions=a", "--annotations=b"], ["--predictions=a"]),
-        (["--predictions=a", "--annotations=b", "--split=val"], ["--split", "as they are"]),
+        (
+            ["--predictions=a", "--annotations=b", "--split=val"],
+            ["--split", "not allowed with --predictions"],
+        ),
         (["--weights=a"], ["--out is missing"]),
         (["--weights=a", "--out=a.json"], ["--config is missing"]),
         (["--weights=a", "--out=a.json", "--config=synthetic"], ["a: "]),
@@ -35,7 +38,10 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
         (["--workdir=a", "--benchmark=lidc"], ["--benchmark=lidc", "lidc_v1"]),
         (["--workdir=a", "--num_images=0"], ["--num_images=0"]),
         (["--workdir=a", "--crop=4"], ["--crop", "--predictions only"]),
-        (["--predictions=a", "--annotations=b", "--config=lidc"], ["--config", "as they are"]),
+        (
+            ["--predictions=a", "--annotations=b", "--config=lidc"],
+            ["--config", "not allowed with --predictions"],
+        ),
         (["--predictions=a", "--annotations=b", "--config.data.crop=4"], ["--config"]),
     ],
     ids=lambda value: " ".join(value) if not value or value[0].startswith("--") else "",
@@ -64,7 +70,12 @@ def test_missing_checkpoint_is_refused_with_those_there_are(refused, workdir):
     ("network", "channels", "crop", "part"),
     [
         (tiny_network.CONFIG, 3, 32, "takes images of 3 channels"),
-        (tiny_network.CONFIG, 1, 64, "crops of 64 x 64 pixels, --config has data.crop=32"),
+        (
+            tiny_network.CONFIG,
+            1,
+            64,
+            "crops of 64 x 64 pixels (height x width), --config has data.crop=32",
+        ),
         (dataclasses.replace(tiny_network.CONFIG, num_classes=3), 1, 32, "3 classes"),
         (tiny_network.CONFIG, 1, "32", "crop='32'"),
         (tiny_network.CONFIG, 1, 30, "30"),

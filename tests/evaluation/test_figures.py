@@ -60,5 +60,5 @@ def test_grid_shows_images_drawn_on_of_the_commonest_shape_and_ranks_all_of_them
     write_figures(tmp_path, scoring_set, scores, estimate_all(scores, Conventions(draws=10)))
     samples, ranked = shown
     assert samples == ["drawn 0", "drawn 1"]
-    of = "of 4 images alike in size and annotators: GED² 0.000"
+    of = "of 4 images of this size and number of annotators: GED² 0.000"
     assert ranked == [f"best {of}, empty 0", f"median {of}, empty 1", f"worst {of}, drawn 1"]

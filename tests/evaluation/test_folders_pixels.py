@@ -155,9 +155,21 @@ def test_predictions_may_not_have_the_ignored_label(refusal):
 @pytest.mark.parametrize(
     ("place", "name", "said"),
     [
-        (PREDICTIONS, "a_s1.png", "predictions/a_s1.png is 4x3 pixels, but predictions/a_s0.png"),
-        (PREDICTIONS, "a_r1.png", "predictions/a_r1.png is 4x3 pixels, but predictions/a_r0.png"),
-        (ANNOTATIONS, "a_a1.png", "annotations/a_a1.png is 4x3 pixels, but annotations/a_a0.png"),
+        (
+            PREDICTIONS,
+            "a_s1.png",
+            "predictions/a_s1.png has 4 x 3 pixels (height x width), but predictions/a_s0.png",
+        ),
+        (
+            PREDICTIONS,
+            "a_r1.png",
+            "predictions/a_r1.png has 4 x 3 pixels (height x width), but predictions/a_r0.png",
+        ),
+        (
+            ANNOTATIONS,
+            "a_a1.png",
+            "annotations/a_a1.png has 4 x 3 pixels (height x width), but annotations/a_a0.png",
+        ),
     ],
 )
 def test_sizes_that_differ_are_named_with_their_files(refusal, place, name, said):
@@ -166,21 +178,22 @@ def test_sizes_that_differ_are_named_with_their_files(refusal, place, name, said
         ANNOTATIONS: {"a_a0.png": MASK, "a_a1.png": MASK},
     }
     files[place][name] = png(draw(0, size=(4, 3)))
-    assert refusal(*files.values()) == f"{said} is 3x4; allowed is one size"
+    assert refusal(*files.values()) == f"{said} has 3 x 4; allowed is one size"
 
 
 def test_sizes_that_differ_between_annotations_and_predictions_are_named(refusal):
     predicted = {"a.npz": npz(samples=draw(0, 1, size=(5, 5)))}
     assert refusal(predicted, {"a_a0.png": MASK}) == (
-        "predictions/a.npz: samples is 5x5 pixels, but annotations/a_a0.png is 3x4; "
-        "allowed is one size"
+        "predictions/a.npz: samples has 5 x 5 pixels (height x width), but "
+        "annotations/a_a0.png has 3 x 4; allowed is one size"
     )
 
 
 def test_a_picture_of_another_size_is_named(refusal):
     message = refusal(images={"a.png": png(draw(0, size=(5, 5))), "b.png": MASK})
     assert message == (
-        "images/a.png is 5x5 pixels, but annotations/a_a0.png is 3x4; allowed is one size"
+        "images/a.png has 5 x 5 pixels (height x width), but "
+        "annotations/a_a0.png has 3 x 4; allowed is one size"
     )
 
 

@@ -68,8 +68,8 @@ def test_published_scores_are_those_of_the_papers():
         (None, {"images": 395, "patients": 24}, None, "395 images of 24 patients"),
         (LIDC_V2, {"patients": 1980}, None, "1,980 images of 1,980 patients"),
         (None, {"num_samples": (1, 4, 8)}, None, "these of 1, 4, 8"),
-        (None, {}, (1,), "all pixels and annotators alike"),
-        (None, {"is_plain": np.arange(1980) > 0}, None, "all pixels and annotators alike"),
+        (None, {}, (1,), "all pixels and all annotators equally"),
+        (None, {"is_plain": np.arange(1980) > 0}, None, "all pixels and all annotators equally"),
         (LIDC_V2, {"sizes": [(180, 180)] * 1980}, None, "180 x 180 pixels"),
         (LIDC_V2, {"num_annotators": np.arange(1980) % 2 + 3}, None, "3 annotators"),
     ],
@@ -112,7 +112,7 @@ def test_intervals_of_few_patients_are_not_shown():
     text = table.as_text({ALL: group(40, 20), "drawn_by_2": group(8, 9)}, 0.95)
     rows = [line for line in text.splitlines() if line.startswith("  2 ")]
     assert rows == [line for line in rows if "[" not in line]
-    assert "No intervals of fewer than 10 patients" in text
+    assert "No intervals for fewer than 10 patients" in text
 
 
 def test_means_of_fewer_images_are_said_so():
@@ -120,13 +120,13 @@ def test_means_of_fewer_images_are_said_so():
     fewer = metrics.Estimate(0.5, 0.25, 0.75, 30, 20)
     scores = {n: {**s, "variance_ncc": fewer} for n, s in every.scores.items()}
     text = table.as_text({ALL: every._replace(scores=scores)}, 0.95)
-    assert "means of fewer: NCC of the variances 30" in text
+    assert "images in the mean: NCC of the variances 30" in text
 
 
 def test_images_without_anything_to_be_scored_are_warned_of():
     found = {ALL: group(40, 20), "drawn_by_0": group(40, 20)}
-    assert "no annotation shows anything" in table.as_text(found, 0.95)
-    assert "no annotation shows anything" not in table.as_text(
+    assert "no annotation marks a class" in table.as_text(found, 0.95)
+    assert "no annotation marks a class" not in table.as_text(
         {**found, "drawn_by_1": group()}, 0.95
     )
 
@@ -137,10 +137,10 @@ def test_heading_says_what_was_scored_and_by_how_many_annotators():
     text = table.heading(scoring_set, scored(3, 2, num_annotators=annotators))
     assert text == (
         "weights on x, split test; seed 0\n"
-        "3 images of 2 patients; annotators an image: 3 on 1, 4 on 2"
+        "3 images of 2 patients; annotators per image: 3 on 1, 4 on 2"
     )
     assert table.heading(scoring_set, scored(1, 1)).endswith(
-        "1 image of 1 patient; annotators an image: 4"
+        "1 image of 1 patient; annotators per image: 4"
     )
 
 

@@ -84,7 +84,9 @@ def test_images_are_plain_where_all_pixels_and_annotators_count_alike():
 
 
 def test_too_few_samples_are_refused_by_name():
-    with pytest.raises(UserError, match="p0/i0: it has 4 samples, asked for are 8"):
+    with pytest.raises(
+        UserError, match="--num_samples=8: p0/i0 has 4 samples; allowed is at most 4"
+    ):
         score(images(), (8,))
 
 

@@ -174,7 +174,7 @@ def test_same_or_unknown_spacing_is_not_warned_of(capsys, spacing):
 
 def test_other_spacing_is_warned_of(capsys):
     warn_of_spacing(tiny_network.network(pixel_spacing=0.5), 0.7)
-    assert "pixels of 0.5 mm, these have 0.7 mm" in capsys.readouterr().err
+    assert "a pixel spacing of 0.5 mm, but these images have 0.7 mm" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_rectangular_crop_is_trained_scored_and_drawn(run_command, refusal_of, t
     assert result["data"]["crop"] == [16, 32]
     words = [f"--weights={weights}", "--config=synthetic", f"--out={tmp_path / 'scores.json'}"]
     message = refusal_of(evaluate, *words, prepared)
-    assert "crops of 16 x 32 pixels, --config has data.crop=32" in message
+    assert "crops of 16 x 32 pixels (height x width), --config has data.crop=32" in message
 
     image = tmp_path / "image.png"
     Image.fromarray(np.tile(np.arange(40, dtype=np.uint8), (40, 1))).save(image)

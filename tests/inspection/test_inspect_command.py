@@ -98,11 +98,11 @@ def break_everything(root):
     write(root.parent / "elsewhere.png", picture())
     return {
         "annotations/anna/p1/scan0.png": "as photographs do",
-        "annotations/ben/p1/scan1.png": "is 30x48 pixels",
-        "annotations/ben/p1/orphan.png": "is of no image",
+        "annotations/ben/p1/scan1.png": "has 30 x 48 pixels (height x width)",
+        "annotations/ben/p1/orphan.png": "belongs to no image",
         "annotations/ben/p2/SCAN9.png": "in case only",
         "images/p3/scan0.png": "not a readable",
-        "images/p5/link.png": "leads outside",
+        "images/p5/link.png": "a link to a file outside",
     }
 
 
@@ -193,7 +193,7 @@ def test_nothing_to_list_is_one_line(refusal_of, tmp_path):
 def test_results_do_not_go_among_the_images(refusal_of, tmp_path, root):
     given = configuration(tmp_path, root)
     message = refusal_of(inspect, f"--config={given}", f"--out={root / 'images' / 'p0'}")
-    assert "lies in the data" in message
+    assert "is inside the data" in message
 
 
 def test_other_mistakes_of_a_configuration_are_still_refused(refusal_of, tmp_path, root):

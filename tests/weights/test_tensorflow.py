@@ -97,7 +97,7 @@ def test_weights_without_a_multiplier_get_its_first_value(tmp_path, run_command,
     words = ["--to_reference", f"--weights={trained}", f"--out={prefix}"]
     code, out, _ = run_command(convert, *words)
     assert code == 0
-    assert "multiplier: 1, its first value: the weights file knows none" in out
+    assert "multiplier: 1, the initial value: not in the weights file" in out
     value = tf.train.load_checkpoint(str(prefix)).get_tensor(f"{SCOPE}/{MULTIPLIER}")
     np.testing.assert_allclose(tf.nn.softplus(value) ** 2, 1, rtol=1e-6)
 

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,9 @@ from hpunet.io.errors import UserError
 from hpunet.io.progress import progress
 
 ANNOTATORS, INTENSITIES, CHANNELS = "annotators_an_image", "intensities", "channels"
-# Settings that prepared data do not depend on, but by the entries that follow from them.
+# Missing in data that earlier versions prepared.
+CLASSES = "classes"
+# Settings that prepared data do not depend on, except through the listed entries.
 FREE = (
     *("sizes", "annotator_weights"),
     *("table", "patient", "splits", "split_seed", "split_shares"),
@@ -42,7 +44,7 @@ def open_dataset(
         data_dir: The folder.
         prepared_dir: Folder of prepared data. The copy is named by the checksum of the files, of
             their splits and of the settings that it depends on.
-        config: How it is read.
+        config: How the folder is read.
         crop_sampler: Places the crops that training sees.
 
     Raises:
@@ -65,7 +67,7 @@ def open_dataset(
         intensities=Intensities.from_json(noted[INTENSITIES]),
         crop_sampler=crop_sampler,
         patients_known=listing.patients_known,
-        notes=listing.notes(noted[ANNOTATORS]),
+        notes=(*listing.notes(noted[ANNOTATORS]), *_class_notes(noted.get(CLASSES), config)),
         split_table=as_csv(listing.entries, listing.checksums),
     )
 
@@ -81,13 +83,19 @@ def digest(listing: Listing, config: FolderConfig) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
+def _class_notes(found: Sequence[int] | None, config: FolderConfig) -> list[str]:
+    names = config.class_table.names
+    absent = [] if found is None else [n for label, n in enumerate(names) if label not in found]
+    return [f"classes that no mask contains: {', '.join(absent)}"] if absent else []
+
+
 class Folder(tfds.core.GeneratorBasedBuilder):
     """Writes the examples of a folder as records."""
 
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(self, listing: Listing, config: FolderConfig, **kwargs: Any) -> None:
-        """Takes sound files and how to read them, and what TFDS takes."""
+        """Takes files without faults, their settings, and arguments of the base class."""
         self._listing, self._config = listing, config
         super().__init__(**kwargs)
 
@@ -113,12 +121,13 @@ class Folder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
         entries, values = self._of(split), ValueStatistics()
         noted, faults = self.info.metadata, Faults()
-        counts = noted.setdefault(ANNOTATORS, [])
+        counts, labels = noted.setdefault(ANNOTATORS, []), set(noted.get(CLASSES, []))
         for entry in progress(entries, len(entries), f"preparing folder, {split}"):
             for example in read_examples(entry, self._config, faults):
                 self._check_channels(example["image"].shape[-1], entry, faults)
                 values.add(example["image"])
                 counts.append(len(example["annotators"]))
+                labels.update(np.unique(example["annotations"]).tolist())
                 encoded = {
                     "image": _as_npy(example["image"]),
                     "annotators": json.dumps(example["annotators"]),
@@ -126,22 +135,27 @@ class Folder(tfds.core.GeneratorBasedBuilder):
                 kept = {name: example[name] for name in ("annotations", "patient", "name")}
                 yield example["name"], {**kept, **encoded}
             faults.refuse()
+        noted[CLASSES] = sorted(labels)
         if split == "train":
             if not values.channels:
-                raise UserError("data.folder.slices=annotated: no slice of the split train is")
+                raise UserError(
+                    "data.folder.slices=annotated: no slice of the split train is annotated"
+                )
             noted[INTENSITIES] = values.intensities(self._config)
 
     def _check_channels(self, channels: int, entry: ImageFiles, faults: Faults) -> None:
-        """Of all images; a gray one among coloured ones has three equal channels."""
+        """Checks that all images have the same channels; gray ones may be among coloured ones."""
         known = self.info.metadata.setdefault(CHANNELS, channels)
         if 1 not in (channels, known) and channels != known:
-            faults.add(entry.image, f"has {channels} channels, images before it {known}")
+            faults.add(
+                entry.image, f"has {channels} channels, but the images before it have {known}"
+            )
         faults.refuse()
         self.info.metadata[CHANNELS] = max(channels, known)
 
 
 def _as_npy(image: Float[np.ndarray, "H W C"]) -> bytes:
-    """A npy file of the smallest type that holds all values exactly."""
+    """Encodes an npy file of the smallest type that represents all values exactly."""
     low, high = image.min(), image.max()
     whole = low >= 0 and high <= np.iinfo(np.uint16).max and (image == np.rint(image)).all()
     kind = np.min_scalar_type(int(high)) if whole else np.float32

@@ -52,7 +52,7 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
         if found is None:
             faults.add(path, _unmatched(stem, images))
         elif found[1] in masks[found[0]]:
-            faults.add(path, f"is of the same image and annotator as {masks[found[0]][found[1]]}")
+            faults.add(path, f"has the same image and annotator as {masks[found[0]][found[1]]}")
         else:
             masks[found[0]][found[1]] = path
     check_annotators(
@@ -89,7 +89,7 @@ def check_nesting(entries: Iterable[ImageFiles], faults: Faults) -> None:
         for folder in pathlib.PurePosixPath(entry.name).parents:
             if str(folder) in by_name:
                 other = by_name[str(folder)].image
-                faults.add(entry.image, f"lies in a folder that is called as {other} is")
+                faults.add(entry.image, f"is in a folder that has the name of {other}")
 
 
 def check_patient(entry: ImageFiles, expression: str | None, faults: Faults) -> None:
@@ -121,7 +121,7 @@ def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathl
 def _problem(path: pathlib.Path, root: pathlib.Path) -> str:
     """The reason why a file cannot be used, or an empty text."""
     if not is_inside(path, root):
-        return f"is a link that leads outside of {root} or nowhere, or no regular file"
+        return f"is a broken link, a link to a file outside of {root}, or not a regular file"
     if not os.access(path, os.R_OK):
         return "cannot be read: permission denied"
     return "" if _printable(path) == str(path) else "has a name that is not UTF-8"
@@ -154,7 +154,7 @@ def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
     for place, folders, names in os.walk(top, onerror=note, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
-            faults.add(place, "is a link to a folder that is there already")
+            faults.add(place, "is a link to a folder that was already visited")
             folders.clear()
             continue
         seen.add(real)
@@ -197,15 +197,15 @@ def _image_and_annotator(stem: str, images: dict[str, pathlib.Path]) -> tuple[st
 
 def _unmatched(stem: str, images: dict[str, pathlib.Path]) -> str:
     numbered = NUMBERED.fullmatch(stem)
-    wanted = {stem.partition("/")[2], numbered["name"] if numbered else ""} - {""}
+    names = {stem.partition("/")[2], numbered["name"] if numbered else ""} - {""}
     lowered = {name.casefold(): path for name, path in images.items()}
-    for name in wanted:
+    for name in names:
         if name.casefold() in lowered:
             return f"differs from {lowered[name.casefold()]} in case only; allowed is the same name"
-    named = " or ".join(sorted(f"{IMAGES}/{name}" for name in wanted))
+    named = " or ".join(sorted(f"{IMAGES}/{name}" for name in names))
     missing = f": there is no {named}" if named else ""
     return (
-        f"is of no image{missing}; allowed are <annotator>/<name> and <name>_a<k> with "
+        f"belongs to no image{missing}; allowed are <annotator>/<name> and <name>_a<k> with "
         "the name of an image"
     )
 

@@ -21,22 +21,22 @@ from hpunet.io.errors import UserError
 
 TABLE = "annotations.csv"
 SINGLE = (
-    "every image has a single annotation. From how annotations differ between images that look "
-    "alike, the network can still learn a distribution; whether annotators of one image would "
-    "differ in that way, nothing in these data can tell. GED² and HM-IoU compare samples with that "
-    "one annotation alone, so that they cannot tell it either"
+    "every image has a single annotation. The network can still learn a distribution from the "
+    "annotations of similar images, but these data do not show whether several annotators of one "
+    "image would differ in the same way. GED² and HM-IoU compare the samples with the single "
+    "annotation and do not show it either"
 )
 FEW = (
-    "{single} of {total} annotated images have a single annotation, which says nothing of how "
+    "{single} of {total} annotated images have a single annotation, which does not show how the "
     "annotators of one image differ"
 )
 UNKNOWN = (
-    "the patients of the images are not known: each counts as its own, and if several are of one, "
-    "splits share patients and scores are too good; folders below images, data.folder.patient or a "
-    "table say whose they are"
+    "the patients of the images are unknown, so each image counts as its own patient: if several "
+    "images show one patient, the splits share patients and scores are too good; subfolders of "
+    "images, data.folder.patient or a table specify the patients"
 )
-LEFT_OUT = "left out, as nobody annotated them: {count} of {total} images"
-OTHERS = "skipped, as their formats are not read: {count} files, the first of them {first}"
+LEFT_OUT = "skipped because they have no annotation: {count} of {total} images"
+OTHERS = "skipped because of an unknown format: {count} files, the first of them {first}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -
         config: How the folder is read.
 
     Raises:
-        UserError: If there is no such folder, or if it holds nothing that is read.
+        UserError: If there is no such folder, or if it contains no image.
     """
     if data_dir is None:
         raise UserError("data.dir is missing: allowed with data.name=folder is a folder")

@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from hpunet.config.class_table import ClassTable
 from hpunet.config.data import FolderConfig
+from hpunet.data.crops import size_text
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import ImageFiles
 from hpunet.data.labels import IGNORED
@@ -27,7 +28,7 @@ def read_examples(
     Args:
         entry: The files; without annotations there are no examples.
         config: How to read them.
-        faults: Faults are added to this list; a slice with a fault is left out.
+        faults: Faults are added to this list; a slice with a fault is skipped.
 
     Yields:
         `image` float32 `[H, W, C]`, values as in the file; `annotations` uint8 classes `[G, H, W]`,
@@ -44,7 +45,7 @@ def read_examples(
     count = len(volume.pictures)
     for number in range(count):
         planes = [labels[number] for labels in masks.values()]
-        if config.slices == "annotated" and count > 1 and not any(map(_shows, planes)):
+        if config.slices == "annotated" and count > 1 and not any(map(_has_foreground, planes)):
             continue
         try:
             picture = volume.pictures[number]
@@ -71,9 +72,10 @@ def _differ_in_size(
     """Whether a mask differs in size from its image, which adds a fault."""
     wrong = [name for name, labels in masks.items() if labels.shape[1:] != size]
     for annotator in wrong:
-        own, other = ("x".join(map(str, s)) for s in (masks[annotator].shape[1:], size))
+        own = size_text(masks[annotator].shape[1:])
         faults.add(
-            entry.masks[annotator], f"is {own} pixels, but its image {entry.image} is {other}"
+            entry.masks[annotator],
+            f"has {own} pixels (height x width), but its image {entry.image} has {size_text(size)}",
         )
     return bool(wrong)
 
@@ -82,7 +84,7 @@ def _slice_name(name: str, count: int, number: int) -> str:
     return f"{name}/slice_{number:0{len(str(count - 1))}}"
 
 
-def _shows(labels: UInt8[np.ndarray, "H W"]) -> bool:
+def _has_foreground(labels: UInt8[np.ndarray, "H W"]) -> bool:
     return bool(((labels > 0) & (labels != IGNORED)).any())
 
 
@@ -92,8 +94,8 @@ def _open_image(entry: ImageFiles, faults: Faults) -> Volume | None:
         volume = open_file(path)
         if suffix_of(path) in RASTER_SUFFIXES and has_deep_colours(path):
             raise UserError(
-                "has colours of 16 bits, of which 8 would be read; allowed are gray images of 16 "
-                "bits, colours of 8, and npy"
+                "has colours of 16 bits per channel; allowed are gray images of 16 bits, "
+                "colours of 8 bits per channel, and npy"
             )
     except UserError as error:
         faults.add_error(path, error)
@@ -109,26 +111,27 @@ def _read_mask(
         masks = open_masks(path, ReadMode(mask=True, colours=table.colours))
         labels = table.classes_of(labels_of(masks), path)
         if (labels == IGNORED).all():
-            raise UserError("ignores all of its pixels; allowed is a mask that says something")
-        if volume is not None and not _lies_alike(volume, masks):
             raise UserError(
-                f"lies elsewhere in the patient, or otherwise, than its image {entry.image}: their "
-                "affines differ; allowed is one grid for both"
+                "ignores all of its pixels; allowed are masks with a pixel that is not ignored"
+            )
+        if volume is not None and not _same_position(volume, masks):
+            raise UserError(
+                f"has another affine than its image {entry.image}; allowed is the same for both"
             )
         if volume is not None and len(labels) != len(volume.pictures):
             count = len(volume.pictures)
-            raise UserError(f"has {len(labels)} slices, but its image {entry.image} {count}")
+            raise UserError(f"has {len(labels)} slices, but its image {entry.image} has {count}")
     except UserError as error:
         faults.add_error(path, error)
         return None
     return labels
 
 
-def _lies_alike(image: Volume, mask: Volume) -> bool:
+def _same_position(image: Volume, mask: Volume) -> bool:
     """Whether an image and its mask have the same position in the patient, if both are known."""
     if image.kind != "nifti" or mask.kind != "nifti":
         return True
     own, other = image.geometry.affine, mask.geometry.affine
-    # Headers keep affines in float32: a hundredth of a pixel is rounding.
+    # Headers store affines in float32: differences below a hundredth of a pixel are rounding.
     pixel = np.linalg.norm(own[:3, :3], axis=0).min()
     return np.allclose(own, other, rtol=0, atol=HAIR * pixel)

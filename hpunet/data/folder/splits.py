@@ -60,8 +60,8 @@ def draw_splits(groups: set[str], config: FolderConfig) -> dict[str, str]:
     order = np.random.default_rng(config.split_seed).permutation(len(ordered))
     counts = [round(share * len(ordered)) for share in config.split_shares[1:]]
     if len(ordered) >= len(SPLITS):
-        wanted = config.split_shares[1:]
-        counts = [max(n, int(share > 0)) for n, share in zip(counts, wanted, strict=True)]
+        shares = config.split_shares[1:]
+        counts = [max(n, int(share > 0)) for n, share in zip(counts, shares, strict=True)]
     counts = [min(n, len(ordered) - 1) for n in counts]
     names = ["val"] * counts[0] + ["test"] * counts[1]
     names = names[: len(ordered) - 1]

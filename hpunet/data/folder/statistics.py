@@ -63,9 +63,9 @@ class ChannelStatistics:
         """Standard deviation of the values."""
         return max(0.0, self._squares / self.pixels - self.mean**2) ** 0.5
 
-    def percentiles(self, wanted: tuple[float | int, ...]) -> tuple[float, ...]:
+    def percentiles(self, percentages: tuple[float | int, ...]) -> tuple[float, ...]:
         """Percentiles of the values that are kept."""
-        return tuple(float(x) for x in np.percentile(np.concatenate(self._kept), wanted))
+        return tuple(float(x) for x in np.percentile(np.concatenate(self._kept), percentages))
 
 
 class ValueStatistics:

@@ -85,7 +85,7 @@ def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool
     """Whether a path of the table is a file below the folder; otherwise adds a fault."""
     path, parts = root / named, pathlib.PurePath(named).parts
     if not is_file(path):
-        faults.add(str(path)[:MOST_SHOWN], f"is no file ({place})")
+        faults.add(str(path)[:MOST_SHOWN], f"is not a file ({place})")
     elif ".." in parts or pathlib.PurePath(named).is_absolute() or not is_inside(path, root):
         faults.add(path, f"leads outside of {root}; allowed are paths below it ({place})")
     else:
@@ -125,7 +125,7 @@ def read_table(
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "not a text in UTF-8"
         raise UserError(f"{path}: cannot be read: {reason}") from error
     lines = text.splitlines()
     delimiter = ";" if lines and ";" in lines[0] else ","

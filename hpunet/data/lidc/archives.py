@@ -21,7 +21,7 @@ def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
     """
     try:
         with gzip.open(path) as file:
-            stream = _Watched(file)
+            stream = _MeasuredStream(file)
             with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
                 for member in archive:
                     _check_member(path, member)
@@ -37,12 +37,12 @@ def read_archive(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
     except (EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error, ValueError) as error:
         short = isinstance(error, EOFError) or str(error) == "unexpected end of data"
         problem = "cut short" if short else "corrupt or no .tar.gz"
-        raise UserError(f"{path}: archive is {problem}; get it again") from error
+        raise UserError(f"{path}: archive is {problem}; download it again") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-class _Watched:
+class _MeasuredStream:
     """A stream that records its length and the position of its last non-zero byte.
 
     tarfile takes a broken header for the end of an archive; a proper end consists of zeros.

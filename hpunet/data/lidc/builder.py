@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from hpunet.data.crops import central
+from hpunet.data.crops import central, size_text
 from hpunet.data.dataset import Dataset
 from hpunet.data.lidc.crops import AnnotatedCrop, find_crops, read_crop
 from hpunet.data.lidc.source import (
@@ -36,14 +36,14 @@ def open_dataset(
 
     Args:
         data_dir: Folder with `train.tar.gz`, `val.tar.gz`, `test.tar.gz`, or with these unpacked
-            (of both, the archive is taken), or with `images` and `gt`, which is then `train`. None:
+            (the archive takes precedence), or with `images` and `gt`, which is then `train`. None:
             the published archives are downloaded.
         prepared_dir: Folder of prepared data. The copy is named by the source's checksum and the
             builder's version.
         crop: Smallest allowed height and width of an image, in pixels.
 
     Raises:
-        UserError: If the data cannot be had, are bad or too small, or cannot be written.
+        UserError: If the data cannot be found or written, are damaged, or are too small.
     """
     home = pathlib.Path(prepared_dir).expanduser() / "lidc"
     if data_dir is None:
@@ -62,12 +62,12 @@ def open_dataset(
 
 
 class Lidc(tfds.core.GeneratorBasedBuilder):
-    """Writes LIDC crops as records; see `prepare.example_features` for what a record holds."""
+    """Writes LIDC crops as records with the features of `prepare.example_features`."""
 
     VERSION = tfds.core.Version("1.1.0")
 
     def __init__(self, splits: Mapping[str, pathlib.Path], **kwargs: Any) -> None:
-        """Takes the archive or folder of each split, and what TFDS takes."""
+        """Takes the archive or folder of each split, and arguments of the base class."""
         self._splits = splits
         super().__init__(**kwargs)
 
@@ -82,7 +82,7 @@ class Lidc(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict]]]:
-        # Everything is listed before the first image is decoded: most mistakes show at once.
+        # Lists all files before the first image is decoded, so that most mistakes show early.
         loaded = {split: load_split(split, place) for split, place in self._splits.items()}
         crops = find_crops(loaded)
         return {split: self._generate_examples(split, crops[split]) for split in crops}
@@ -105,7 +105,7 @@ class Lidc(tfds.core.GeneratorBasedBuilder):
             )
 
     def _note_size(self, shape: tuple[int, ...], label: str) -> None:
-        """Keeps the least height and width, and the smallest image, beside the records."""
+        """Records the smallest height and width and the smallest image in the metadata."""
         noted = self.info.metadata
         if "smallest" not in noted or min(shape) < min(noted["smallest"]["shape"]):
             noted["smallest"] = {"shape": list(shape), "image": label}
@@ -142,6 +142,6 @@ def _check_size(metadata: Mapping[str, Any], crop: tuple[int, int]) -> None:
     if not is_smaller(size):
         size, label = metadata["common_size"], "the part that all images of lidc have"
     raise UserError(
-        f"{label}: is {size[0]} x {size[1]} pixels (height x width), smaller than "
+        f"{label}: has {size_text(size)} pixels (height x width), smaller than "
         f"data.crop={crop}; allowed are crops that fit into every image"
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from hpunet.data.crops import size_text
 from hpunet.data.lidc.source import SplitFiles
 from hpunet.imaging.png import GRAY_8, decode_png
 from hpunet.io.errors import UserError
@@ -65,8 +66,10 @@ def read_crop(crop: AnnotatedCrop) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.n
     for annotator, mask in zip(sorted(crop.masks), masks, strict=True):
         label = crop.files.label(crop.masks[annotator])
         if mask.shape != image.shape:
-            own, other = ("x".join(map(str, pixels.shape)) for pixels in (mask, image))
-            raise UserError(f"{label}: is {own} pixels, but its image is {other}")
+            raise UserError(
+                f"{label}: has {size_text(mask.shape)} pixels (height x width), but its image has "
+                f"{size_text(image.shape)}"
+            )
         wrong = np.unique(mask[(mask != 0) & (mask != 255)])
         if wrong.size:
             found = ", ".join(map(str, wrong[:5])) + (", ..." if wrong.size > 5 else "")
@@ -133,18 +136,18 @@ def _check_annotators(crops: list[AnnotatedCrop]) -> None:
     """Raises unless all crops have the masks of the same annotators, counted from 0 or from 1."""
     counts = collections.Counter(frozenset(crop.masks) for crop in crops)
     usual = max(counts, key=lambda annotators: (counts[annotators], len(annotators)))
-    everyone = frozenset().union(*counts)
-    first = min(everyone, default=0)
+    annotators = frozenset().union(*counts)
+    first = min(annotators, default=0)
     if first > 1:
         crop = next(crop for crop in crops if first in crop.masks)
         label = crop.files.label(crop.masks[first])
         raise UserError(f"{label}: annotators are counted from l0 or l1, but here from l{first}")
-    wanted = usual | frozenset(range(first, max(usual, default=first) + 1))
+    expected = usual | frozenset(range(first, max(usual, default=first) + 1))
     for crop in crops:
         label = crop.files.label(crop.image)
-        missing = ", ".join(f"l{annotator}" for annotator in sorted(wanted - crop.masks.keys()))
+        missing = ", ".join(f"l{annotator}" for annotator in sorted(expected - crop.masks.keys()))
         if missing:
             raise UserError(f"{label}: image without the mask of annotator {missing}")
-        surplus = ", ".join(f"l{annotator}" for annotator in sorted(crop.masks.keys() - wanted))
+        surplus = ", ".join(f"l{annotator}" for annotator in sorted(crop.masks.keys() - expected))
         if surplus:
             raise UserError(f"{label}: has a mask of annotator {surplus}, other images have none")

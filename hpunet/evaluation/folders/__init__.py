@@ -21,8 +21,8 @@ npz, one file `<name>.npz` for each image, with these arrays and no others:
                   float, of which the first largest of the K classes is taken;
                   and, for all or no images, reconstructions [G, H, W], integer
     annotations   annotations [G, H, W], integer; and optionally
-                  weights [G], how much each annotation counts, at least 0, not all 0
-                  ignored [H, W], bool, pixels that count nowhere
+                  weights [G], the weight of each annotation, at least 0, not all 0
+                  ignored [H, W], bool, pixels that are ignored
                   patient, a text, instead of the first folder of the name
                   image [H, W], integer or float, for figures
 

@@ -34,7 +34,7 @@ class FolderRole(NamedTuple):
 
     @property
     def allowed(self) -> str:
-        """The allowed names of its files."""
+        """Allowed names of its files, for messages."""
         pngs = "".join(f"<name>_{kind}<k>.png, " for kind in self.masks + self.reconstructions)
         return f"{pngs[:-2]} or <name>.npz"
 
@@ -52,7 +52,7 @@ class MaskFiles:
     npz: pathlib.Path | None = None
 
     def paths(self) -> list[pathlib.Path]:
-        """All of them."""
+        """Returns all paths."""
         npz = [] if self.npz is None else [self.npz]
         return [*self.masks.values(), *self.reconstructions.values(), *npz]
 
@@ -113,7 +113,7 @@ def list_pictures(folder: pathlib.Path, names: Iterable[str]) -> dict[str, pathl
 
 
 def checksum(folder: pathlib.Path, images: Iterable[MaskFiles]) -> str:
-    """SHA-256 over paths below `folder` and contents of the files of `images`.
+    """Computes SHA-256 over relative paths and contents of the files of `images`.
 
     Raises:
         UserError: If a file cannot be read.
@@ -133,7 +133,7 @@ def checksum(folder: pathlib.Path, images: Iterable[MaskFiles]) -> str:
 
 
 def count_names(names: list[str], what: str) -> str:
-    """The number of images that have `what`, with the first of their names."""
+    """Formats the number of images that have `what`, with the first names."""
     images = f"{len(names)} images have" if len(names) > 1 else "1 image has"
     return f"{images} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
@@ -161,7 +161,7 @@ def _put(found: dict[Any, pathlib.Path], key: Any, path: pathlib.Path) -> None:
 
 
 def _walk(folder: pathlib.Path, flag: str) -> Iterator[tuple[str, pathlib.Path]]:
-    """Relative path and path of every file but stray ones, in order."""
+    """Yields relative path and path of every file in order; skips hidden files."""
     if not os.path.isdir(folder):
         problem = "is a file, not a folder" if os.path.exists(folder) else "no such folder"
         raise UserError(f"{flag}={folder}: {problem}")

@@ -146,9 +146,9 @@ class FolderImages:
         return self._images[index].read(self._labels, self._crop)
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of `predictions` and of `annotations`, over relative paths and contents.
+        """Computes SHA-256 of `predictions` and `annotations`, over relative paths and contents.
 
-        Only scored files count.
+        They cover only scored files.
 
         Raises:
             UserError: If a file cannot be read.
@@ -210,10 +210,10 @@ def _open_image(
     picture: pathlib.Path | None,
     num_classes: int,
 ) -> FolderImage:
-    """Looks at the names of PNG files, and at the names, dtypes and shapes of an npz' arrays.
+    """Checks the names of PNG files, and the names, dtypes and shapes of the arrays of an npz.
 
     Raises:
-        UserError: If an npz is damaged or not as it must be.
+        UserError: If an npz is damaged or has another layout.
     """
     annotations = open_annotations(annotated, num_classes)
     folder = name.split("/")[0] if "/" in name else None
@@ -229,7 +229,7 @@ def _open_image(
 
 def _check_names(predicted: Set[str], annotated: Set[str]) -> None:
     """Raises if an image is in only one of the folders."""
-    lacks = [
+    problems = [
         count_names(sorted(names), what)
         for names, what in (
             (predicted - annotated, "predictions but no annotations"),
@@ -237,8 +237,8 @@ def _check_names(predicted: Set[str], annotated: Set[str]) -> None:
         )
         if names
     ]
-    if lacks:
-        raise UserError("; ".join(lacks))
+    if problems:
+        raise UserError("; ".join(problems))
 
 
 def _check_num_samples(images: list[FolderImage]) -> None:
@@ -268,13 +268,15 @@ def _check_reconstructions(images: list[FolderImage]) -> None:
 
 def _compare(name: str, rebuilt: Stack, annotated: Stack) -> None:
     """Raises unless two stacks have the same number of masks, and PNG files the same numbers."""
-    own, wanted = rebuilt.numbers, annotated.numbers
-    unlike = ""
-    if len(own) != len(wanted):
-        unlike = f"numbers of reconstructions and annotations differ, {len(own)} and {len(wanted)}"
+    own, expected = rebuilt.numbers, annotated.numbers
+    difference = ""
+    if len(own) != len(expected):
+        difference = (
+            f"numbers of reconstructions and annotations differ, {len(own)} and {len(expected)}"
+        )
     # The masks of an npz have no numbers of their own.
-    elif not (rebuilt.key or annotated.key) and own != wanted:
-        listed = [", ".join(map(str, numbers)) for numbers in (own, wanted)]
-        unlike = f"reconstructions are {listed[0]}, but annotations {listed[1]}"
-    if unlike:
-        raise UserError(f"--predictions: {name}: {unlike}; allowed is one for each annotation")
+    elif not (rebuilt.key or annotated.key) and own != expected:
+        listed = [", ".join(map(str, numbers)) for numbers in (own, expected)]
+        difference = f"reconstructions are {listed[0]}, but annotations {listed[1]}"
+    if difference:
+        raise UserError(f"--predictions: {name}: {difference}; allowed is one for each annotation")

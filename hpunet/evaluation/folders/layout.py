@@ -70,12 +70,12 @@ class Annotations(NamedTuple):
     keys: frozenset[str] = frozenset()
 
     def read(self, key: str) -> Shaped[np.ndarray, "..."] | None:
-        """An array of the npz, or None if it has none of this name."""
+        """Reads an array of the npz; None if it is missing."""
         return read_array(self.npz, key) if self.npz and key in self.keys else None
 
 
 def open_predictions(files: MaskFiles, num_classes: int) -> Predictions:
-    """The predictions in the files of an image.
+    """Opens the predictions in the files of an image.
 
     Raises:
         UserError: If an npz is damaged or has another layout.
@@ -92,7 +92,7 @@ def open_predictions(files: MaskFiles, num_classes: int) -> Predictions:
 
 
 def open_annotations(files: MaskFiles, num_classes: int) -> Annotations:
-    """The annotations in the files of an image.
+    """Opens the annotations in the files of an image.
 
     Raises:
         UserError: If an npz is damaged or has another layout.
@@ -104,7 +104,7 @@ def open_annotations(files: MaskFiles, num_classes: int) -> Annotations:
 
 
 def read_patient(annotations: Annotations) -> str | None:
-    """The patient that an npz names, or None.
+    """Reads the patient from an npz; None if it is missing.
 
     Raises:
         UserError: If the name is empty, or the npz is damaged.
@@ -153,7 +153,7 @@ def _check_keys(
 
 
 def _read_headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple, np.dtype]]]:
-    """Name, shape and dtype of each array."""
+    """Yields name, shape and dtype of each array."""
     for info in archive.infolist():
         with archive.open(info) as member:
             version = np.lib.format.read_magic(member)
@@ -178,8 +178,8 @@ def _check_array(
     lengths = dict(zip(rule.axes, shape, strict=False))
     if len(shape) != len(rule.axes) or 0 in shape or {**lengths, **known} != lengths:
         given = ", ".join(f"{axis} = {size}" for axis, size in known.items())
-        wanted = f"[{', '.join(rule.axes)}]" if rule.axes else "one text"
-        wanted += f" with {given}" if given else ""
-        wanted += ", each at least 1" if 0 in shape else ""
-        raise UserError(f"{label} has shape {shape}; it must be {wanted}")
+        expected = f"[{', '.join(rule.axes)}]" if rule.axes else "one text"
+        expected += f" with {given}" if given else ""
+        expected += ", each at least 1" if 0 in shape else ""
+        raise UserError(f"{label} has shape {shape}; it must be {expected}")
     axes |= lengths

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from hpunet.data.crops import central
+from hpunet.data.crops import central, size_text
 from hpunet.imaging.arrays import read_array
 from hpunet.imaging.labels import labels_of, open_masks
 from hpunet.imaging.volume import ReadMode
@@ -46,7 +46,7 @@ class Masks(NamedTuple):
 
 
 def to_masks(source: str, numbers: Shaped[np.ndarray, "N H W"], labels: Labels) -> Masks:
-    """Turns the integers or booleans of a file into classes.
+    """Converts the integers or booleans of a file to classes.
 
     With two classes, 0 and 255 mean 0 and 1 if the file holds no other value.
 
@@ -79,7 +79,7 @@ def _from_black_and_white(source: str, numbers: np.ndarray, labels: Labels) -> n
 def most_likely(
     source: str, scores: Float[np.ndarray, "S H W K"], probabilities: bool
 ) -> Int[np.ndarray, "S H W"]:
-    """The class with the largest score at each pixel, the first of equal ones.
+    """Returns the class with the largest score at each pixel, the first of equal ones.
 
     Args:
         source: Origin of the scores, for messages.
@@ -113,7 +113,7 @@ class Stack(NamedTuple):
     key: str = ""
 
     def read(self, labels: Labels) -> Masks:
-        """The masks, in order.
+        """Reads the masks in order.
 
         Raises:
             UserError: If a file cannot be read or is damaged, if PNG files differ in size, or if a
@@ -129,13 +129,13 @@ class Stack(NamedTuple):
 
 
 def stack_pngs(files: Mapping[int, pathlib.Path]) -> Stack:
-    """The masks in numbered PNG files."""
+    """Returns the masks in numbered PNG files."""
     numbers = tuple(sorted(files))
     return Stack(tuple(files[number] for number in numbers), numbers)
 
 
 def stack_array(path: pathlib.Path, key: str, length: int) -> Stack:
-    """The `length` masks in an array of an npz."""
+    """Returns the `length` masks in an array of an npz."""
     return Stack((path,), tuple(range(length)), key)
 
 
@@ -151,14 +151,16 @@ def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
     (first, shape), *others = shapes.items()
     for name, other in others:
         if other[-2:] != shape[-2:]:
-            own, wanted = ("x".join(map(str, sizes[-2:])) for sizes in (other, shape))
-            raise UserError(f"{name} is {own} pixels, but {first} is {wanted}; allowed is one size")
+            raise UserError(
+                f"{name} has {size_text(other[-2:])} pixels (height x width), but {first} has "
+                f"{size_text(shape[-2:])}; allowed is one size"
+            )
 
 
 def central_part(
     shapes: Mapping[str, tuple[int, ...]], crop: int | None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that cuts arrays to their central part.
+    """Returns a function that crops arrays to their central part.
 
     Args:
         shapes: Shapes of the arrays, by their names in messages.
@@ -173,8 +175,10 @@ def central_part(
         return lambda array: array
     for name, shape in shapes.items():
         if min(shape[-2:]) < crop:
-            own = "x".join(map(str, shape[-2:]))
-            raise UserError(f"--crop={crop}: {name} is {own} pixels; allowed are larger ones")
+            raise UserError(
+                f"--crop={crop}: {name} has {size_text(shape[-2:])} pixels (height x width); "
+                f"allowed is at most {min(shape[-2:])}"
+            )
 
     def take(array: np.ndarray) -> np.ndarray:
         rows, columns = central(array.shape[-2:], (crop, crop))

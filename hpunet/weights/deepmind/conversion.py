@@ -128,8 +128,8 @@ def find_scope(shapes: Shapes, scope: str | None = None) -> str:
         raise UserError(
             f"no variable is named SCOPE/{FIRST_VARIABLE}: not a network of the reference"
         )
-    asked = "several networks: allowed is" if scope is None else f"--scope={scope}: allowed is"
-    raise UserError(f"{asked} --scope={' or '.join(found)}")
+    start = "several networks: allowed is" if scope is None else f"--scope={scope}: allowed is"
+    raise UserError(f"{start} --scope={' or '.join(found)}")
 
 
 class _Expected:

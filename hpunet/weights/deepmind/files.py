@@ -22,7 +22,7 @@ from hpunet.weights.published import EIGHT_BIT, PUBLISHED, open_checkpoint, read
 from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from hpunet.weights.tensorflow.writer import write_checkpoint
 
-MOST_NAMES_SHOWN = 5
+MOST_NAMES_LISTED = 5
 
 
 def write_weights(
@@ -111,7 +111,7 @@ def _images(preprocessing: Mapping[str, Any]) -> str:
             "crop and pixel spacing are unknown, so images will not be resampled; "
             "--config=lidc, for example, adds both"
         )
-    size = "unknown" if crop is None else " x ".join(map(str, crop))
+    size = "unknown" if crop is None else f"{crop[0]} x {crop[1]} pixels (height x width)"
     return f"crop {size}, pixel spacing {f'{spacing} mm' if spacing else 'unknown'}"
 
 
@@ -122,8 +122,8 @@ def _multiplier(variable: float) -> float:
 def _listed(names: Sequence[str]) -> str:
     if not names:
         return "nothing"
-    first = ", ".join(names[:MOST_NAMES_SHOWN])
-    rest = len(names) - MOST_NAMES_SHOWN
+    first = ", ".join(names[:MOST_NAMES_LISTED])
+    rest = len(names) - MOST_NAMES_LISTED
     return f"{len(names)} variables, {first}" + (f" and {rest} more" if rest > 0 else "")
 
 

@@ -1,4 +1,4 @@
-"""Find the files of a TensorFlow checkpoint: in a folder, in an archive or on the network."""
+"""Finds the files of a TensorFlow checkpoint in a folder, in an archive or at a URL."""
 
 import contextlib
 import glob
@@ -20,10 +20,10 @@ from hpunet.weights.tensorflow.index_table import FOOTER_BYTES, is_table
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 INDEX = ".index"
-# TensorFlow's file beside checkpoints that names the newest one.
+# TensorFlow's file that names the newest checkpoint of its folder.
 STATE_FILE = "checkpoint"
 _SUFFIX = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})")
-# The published network with its optimizer's state has 0.3 GB; far more is a mistake or a trap.
+# The published network with its optimizer's state has 0.3 GB.
 _MOST_BYTES = 2 << 30
 _MOST_MEMBERS = 10_000
 _CHUNK = 1 << 20
@@ -31,11 +31,11 @@ _GZIP = b"\x1f\x8b"
 
 
 class OpenedCheckpoint(NamedTuple):
-    """A checkpoint whose files lie on the disk.
+    """A checkpoint whose files are on the disk.
 
     Attributes:
-        prefix: What the names of its files begin with.
-        label: Where it comes from: a URL, or the name of the file.
+        prefix: Prefix of the names of its files.
+        label: Its origin: a URL, or the name of a file.
         sha256: Checksum of the archive; without one, of the index and the data files, in order.
     """
 
@@ -46,15 +46,16 @@ class OpenedCheckpoint(NamedTuple):
 
 @contextlib.contextmanager
 def open_files(source: str | Path, work: Path | None = None) -> Iterator[OpenedCheckpoint]:
-    """Gives the files of a checkpoint; what was fetched or unpacked is removed at the end.
+    """Opens the files of a checkpoint; removes downloaded and unpacked files at the end.
 
     Args:
         source: A checkpoint's prefix, one of its files or its folder; an archive of it (.tar.gz,
             .tgz, .tar); or the URL of such an archive, `gs://` included.
-        work: Where to unpack; by default the system's folder for temporary files.
+        work: Folder for unpacked files; by default the system's folder for temporary files.
 
     Raises:
-        UserError: In one line, if it cannot be fetched or unpacked or is no single checkpoint.
+        UserError: If the source cannot be downloaded or unpacked, or is not one checkpoint. The
+            message has one line.
     """
     name = str(source)
     if not is_url(name) and not (_is_archive(name) and Path(name).is_file()):
@@ -72,13 +73,13 @@ def open_files(source: str | Path, work: Path | None = None) -> Iterator[OpenedC
         try:
             yield OpenedCheckpoint(_only_prefix(name, unpacked), label, _checksum(name, [archive]))
         except UserError as error:
-            # The folder that it was unpacked to means nothing to a user, and is gone.
+            # The temporary folder is removed, so its path would not help the user.
             text = str(error).replace(f"{unpacked}{os.sep}", f"{name}: ")
             raise UserError(text) from error
 
 
 def find_prefix(path: str | Path) -> Path:
-    """What the names of a checkpoint's files begin with.
+    """Finds the prefix of the names of a checkpoint's files.
 
     Args:
         path: The prefix itself; a file of the checkpoint; or a folder with TensorFlow's file
@@ -94,12 +95,12 @@ def find_prefix(path: str | Path) -> Path:
 
 
 def index_of(prefix: Path) -> Path:
-    """The index file of the checkpoint with that prefix."""
+    """Returns the path of the index of a checkpoint."""
     return prefix.with_name(prefix.name + INDEX)
 
 
 def files_of(prefix: Path) -> list[Path]:
-    """The index and the data files of a checkpoint, in order."""
+    """Returns the index and the data files of a checkpoint, in order."""
     data = prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*")
     return [index_of(prefix), *sorted(data)]
 
@@ -116,7 +117,9 @@ def _find(path: Path) -> Path:
         prefix = path.with_name(suffix[1])
         if _is_prefix(prefix):
             return prefix
-        raise UserError(f"{index_of(prefix)}: the checkpoint's index is missing beside {path}")
+        raise UserError(
+            f"{index_of(prefix)}: the checkpoint's index is missing in the folder of {path}"
+        )
     if path.is_file() and _ends_like_table(path):
         raise UserError(
             f"{path}: a checkpoint in one file, TensorFlow's format V1; allowed is V2, which "
@@ -152,19 +155,20 @@ def _prefix_in(folder: Path) -> Path:
 
 
 def _named_by_state(folder: Path) -> Path | None:
-    """The newest checkpoint by the folder's file `checkpoint`, if it names one that exists."""
+    """Returns the checkpoint that the folder's file `checkpoint` names, or None."""
     try:
         text = (folder / STATE_FILE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
     name = re.search(r'^\s*model_checkpoint_path:\s*"([^"]+)"', text, re.M)
-    # A folder that was moved still names its old place.
+    # After a folder was moved, the file still has the old path.
     places = [folder / name[1], folder / Path(name[1]).name] if name else []
     return next((place for place in places if _is_prefix(place)), None)
 
 
 def _only_prefix(source: str, folder: Path) -> Path:
-    # macOS adds a second file to every file, whose name begins like this.
+    # Skips the second file that macOS adds to every file. Names of checkpoints may begin with a
+    # dot, so other hidden files are not skipped.
     indices = sorted(p for p in folder.rglob(f"*{INDEX}") if not p.name.startswith("._"))
     if len(indices) != 1:
         names = ", ".join(p.relative_to(folder).as_posix() for p in indices[:5]) or "none"

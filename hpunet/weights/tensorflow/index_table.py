@@ -28,7 +28,7 @@ def is_table(end: bytes) -> bool:
 
 
 def read_table(contents: bytes) -> dict[bytes, bytes]:
-    """Every name with its value.
+    """Returns every name with its value.
 
     Args:
         contents: The whole file.
@@ -96,7 +96,7 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def number_of(value: int | bytes) -> int:
-    """A field's value, which has to be a number from 0 to 2**63 - 1.
+    """Returns the value of a field, a number from 0 to 2**63 - 1.
 
     Raises:
         BrokenTableError: If it is not.
@@ -107,7 +107,7 @@ def number_of(value: int | bytes) -> int:
 
 
 def bytes_of(value: int | bytes) -> bytes:
-    """A field's value, which has to be bytes.
+    """Returns the value of a field of bytes.
 
     Raises:
         BrokenTableError: If it is a number.
@@ -118,7 +118,7 @@ def bytes_of(value: int | bytes) -> bytes:
 
 
 def masked_crc32c(data: bytes) -> int:
-    """CRC-32C as TensorFlow stores it: rotated, with a constant added.
+    """Computes the masked CRC-32C of TensorFlow: rotated, with a constant added.
 
     A checksum over bytes that hold their own checksum says little; the masked one does not have
     this problem.
@@ -130,14 +130,14 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def _handle(data: bytes, place: int) -> tuple[int, int, int]:
-    """Offset and size of a block, and the index of the byte after them."""
+    """Reads offset and size of a block; returns them with the index of the byte after them."""
     offset, place = read_varint(data, place)
     size, place = read_varint(data, place)
     return offset, size, place
 
 
 def _block(contents: bytes, handle: bytes, place: int) -> bytes:
-    """The entries of a block, its checksum verified."""
+    """Reads the entries of a block and verifies its checksum."""
     offset, size, _ = _handle(handle, place)
     end = offset + size
     if end + TRAILER_BYTES > len(contents) - FOOTER_BYTES:

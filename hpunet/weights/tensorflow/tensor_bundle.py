@@ -42,7 +42,7 @@ NEWEST_FORMAT = 1
 
 
 class BundleEntry(NamedTuple):
-    """A variable as the index describes it.
+    """The entry of a variable in the index.
 
     Attributes:
         dtype: Its type; None if NumPy has no such type, as for text.
@@ -51,7 +51,7 @@ class BundleEntry(NamedTuple):
         offset: Position of its values in that file, in bytes.
         size: Number of bytes.
         checksum: Masked CRC-32C of these bytes.
-        partitioned: Whether the values lie in slices elsewhere.
+        partitioned: Whether the values are stored in slices under other names.
     """
 
     dtype: np.dtype | None
@@ -72,7 +72,7 @@ class Bundle(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, prefix: Path, entries: Mapping[str, BundleEntry], num_shards: int) -> None:
-        """Takes the contents of an index, as `read_bundle` reads it."""
+        """Takes the contents of an index, which `read_bundle` reads."""
         self.prefix = prefix
         self.entries = entries
         self._num_shards = num_shards
@@ -131,7 +131,7 @@ def _read(path: Path, name: str, entry: BundleEntry) -> bytes:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """The variables of a TensorFlow checkpoint (format V2).
+    """Reads the variables of a TensorFlow checkpoint (format V2).
 
     Args:
         path: Its prefix, one of its files, or its folder; see `find_prefix`.
@@ -165,7 +165,7 @@ def _name(key: bytes) -> str:
 
 
 def _read_header(message: bytes) -> int:
-    """The number of data files, if the format is one that is known."""
+    """Returns the number of data files of a known format."""
     fields = dict(read_fields(message))
     if fields.get(2):
         raise BrokenTableError("highest byte first; allowed are checkpoints with the lowest first")

@@ -1,4 +1,4 @@
-"""Write checkpoints with TensorFlow, for use with the reference's own code."""
+"""Writes checkpoints with TensorFlow for the reference's own code."""
 
 import shutil
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 def write_checkpoint(prefix: Path, values: Mapping[str, np.ndarray]) -> None:
     """Writes variables as a TensorFlow checkpoint (format V2) and reads it back to verify it.
 
-    The folder's file `checkpoint`, by which TensorFlow finds the newest checkpoint, then names it.
-    A checkpoint that exists under this prefix is replaced.
+    The folder's file `checkpoint`, which TensorFlow reads to find the newest checkpoint, then names
+    it. An existing checkpoint with this prefix is replaced.
 
     Args:
-        prefix: What the names of its files begin with.
+        prefix: Prefix of the names of its files.
         values: The variables by name.
 
     Raises:
-        UserError: If TensorFlow is missing or the files cannot be written; the folder is then as
-            it was.
+        UserError: If TensorFlow is missing or the files cannot be written. The folder is then
+            unchanged.
     """
     tensorflow = _import_tensorflow()
-    # Always the same name, so that the next attempt removes what a killed one left behind.
+    # Always the same name, so that the next attempt removes the files of a killed one.
     work = prefix.with_name(f".{prefix.name}.part")
     try:
         shutil.rmtree(work, ignore_errors=True)
