@@ -18,18 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from hpunet.figures.masks import Window, checked_sets, find_windows
-from hpunet.figures.page import writable
+from hpunet.figures.page import fitted, writable
 from hpunet.figures.panels import EMPTY, write_note
 from hpunet.figures.style import CONTOUR, class_colouring, grey_colouring
 from hpunet.io.atomic import written_whole
 
-# Inches, dots per inch, points, letters per line above a panel.
+# Inches, dots per inch, points, most and least letters per line above a panel.
 _PANEL = 1.7
 _GAP = 0.04
 _LINE, _FOOT = 0.15, 0.24
 _RESOLUTION = 100
 _FONT = 9
-_LETTERS = 26
+_MOST_LETTERS, _LEAST_LETTERS = 26, 12
 _GREYS = 64
 # Factors that combine the three bytes of a pixel to one number.
 _BYTES = np.array([65536, 256, 1], np.int32)
@@ -125,7 +125,7 @@ def _background(images: Sequence[NDArray], titles: Sequence[str]) -> tuple[Figur
     rows, columns = len(images), len(titles)
     height, width = images[0].shape
     tall = _PANEL * height / width
-    titles = [textwrap.fill(writable(title), _LETTERS) for title in titles]
+    titles = [fitted(_wrapped(title), _PANEL, fontsize=_FONT) for title in titles]
     head = _LINE * (1 + max(title.count("\n") for title in titles)) + 0.08
     size = (columns * (_PANEL + _GAP) - _GAP, rows * (tall + _GAP) + head + _FOOT)
     figure = Figure(figsize=size, dpi=_RESOLUTION)
@@ -140,6 +140,14 @@ def _background(images: Sequence[NDArray], titles: Sequence[str]) -> tuple[Figur
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=_FONT, pad=4, parse_math=False)
     return figure, axes
+
+
+def _wrapped(title: str) -> list[str]:
+    """A title in ever shorter lines, as letters differ in width."""
+    return [
+        textwrap.fill(writable(title), letters)
+        for letters in range(_MOST_LETTERS, _LEAST_LETTERS - 1, -1)
+    ]
 
 
 def _footer(figure: Figure, text: str) -> Artist:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from hpunet.figures.masks import as_masks
-from hpunet.figures.page import writable
+from hpunet.figures.page import fitted, shortened
 from hpunet.figures.style import CONTOUR, FONT, GAP, RESOLUTION, WIDTH
 
 
@@ -75,7 +75,8 @@ def _image_axes(
         axis.set_title(text, fontsize=FONT, pad=3)
     if title:
         place = 1 - 0.04 / height
-        figure.suptitle(writable(title), fontsize=FONT + 2, y=place, va="top", parse_math=False)
+        text = fitted(shortened(title), WIDTH, fontsize=FONT + 2)
+        figure.suptitle(text, fontsize=FONT + 2, y=place, va="top", parse_math=False)
     return figure, axes
 
 

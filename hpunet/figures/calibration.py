@@ -31,9 +31,10 @@ def calibration_plot(calibration: Calibration, modes: Sequence[ModeEstimate]) ->
     from the diagonal toward the middle.
 
     The right plot holds out each annotator in turn. It shows the share of samples and of held-out
-    annotators nearest to a mode against the share of the other annotators who chose it, with their
-    intervals over patients if known, and the number of modes below. A perfect sampler agrees with
-    the held-out annotators, which are equally noisy; it does not lie on a fixed line.
+    annotators nearest to a mode against the share of the other annotators who chose it, and the
+    number of modes below. Intervals over patients are drawn for estimates of at least 10 patients,
+    as they are too narrow for fewer. A perfect sampler agrees with the held-out annotators, which
+    are equally noisy; it does not lie on a fixed line.
 
     Args:
         calibration: Sums over all images, `[N]`, from `hpunet.metrics.calibration`.
@@ -90,9 +91,9 @@ def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
     drawn, held_out = [mode.drawn for mode in modes], [mode.held_out for mode in modes]
     expected = "held-out annotators\n(expected of a perfect sampler)"
     if modes:
-        known = _draw_shares(axis, positions - _OFFSET, drawn, _SAMPLES, "samples")
-        known += _draw_shares(axis, positions + _OFFSET, held_out, _ANNOTATORS, expected)
-        title = "mean and interval over patients" if known else "mean"
+        intervals = _draw_shares(axis, positions - _OFFSET, drawn, _SAMPLES, "samples")
+        intervals += _draw_shares(axis, positions + _OFFSET, held_out, _ANNOTATORS, expected)
+        title = "mean and interval over patients" if intervals else "mean"
         legend = axis.legend(title=title, loc="best", fontsize=SMALL, title_fontsize=SMALL)
         legend.set(alignment="left")
         legend.get_frame().set(alpha=0.8, edgecolor="none")
@@ -109,16 +110,16 @@ def _draw_modes(axis: Axes, below: Axes, modes: Sequence[ModeEstimate]) -> None:
 def _draw_shares(
     axis: Axes, positions: NDArray, shares: Sequence[Estimate], style: dict[str, Any], label: str
 ) -> int:
-    """Plots means with their known intervals and returns the number of these."""
-    known = [n for n, share in enumerate(shares) if np.isfinite(share[1:3]).all()]
-    for n in known:
+    """Plots means with their reliable intervals and returns the number of these."""
+    reliable = [n for n, share in enumerate(shares) if share.is_interval_reliable]
+    for n in reliable:
         # Not drawn as error bars: the mean may lie outside its interval.
         ends = shares[n].low, shares[n].high
         bar = axis.plot([positions[n]] * 2, ends, "_-", color=style["color"], linewidth=1.2)
         bar[0].set(markersize=6)
     means = [share.value for share in shares]
     axis.plot(positions, means, linestyle="", markersize=4.5, label=label, **style)
-    return len(known)
+    return len(reliable)
 
 
 def _draw_counts(axis: Axes, positions: NDArray, counts: NDArray, width: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -10,10 +9,9 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
-from hpunet.figures.page import Page, writable
-from hpunet.figures.style import RESOLUTION, SMALL, WIDTH
+from hpunet.figures.page import Page, fitted, shortened, text_width
+from hpunet.figures.style import SMALL, WIDTH
 
 # Inches: gaps around images; height of a line of text; width of a legend entry without its text.
 _GAP, _LINE, _SAMPLE = 0.14, 0.135, 0.5
@@ -23,7 +21,6 @@ _MOST_COLUMNS, _LEAST_COLUMNS, _NAME_INCHES = 6, 3, 2.5
 # The colours of more entries would not be distinguishable.
 _MOST_ENTRIES = 40
 _FRAME, _GREY = "#8C8C8C", "#606060"
-_ELLIPSIS = "…"
 
 
 class Caption(NamedTuple):
@@ -106,37 +103,14 @@ def _within(shape: tuple[int, int], wide: float) -> tuple[float, float]:
 
 def _write(page: Page, caption: Caption, x: float, y: float, wide: float) -> None:
     lines: list[tuple[Iterable[str], dict[str, Any]]] = [
-        (_shortened(caption.name), {}),
+        (shortened(caption.name), {}),
         ([caption.size], {"color": _GREY}),
     ]
     if caption.listed:
         lines.append((_listed(caption.listed, caption.remark), {"style": "italic"}))
     for number, (texts, style) in enumerate(lines):
-        written = page.write(x, y + 0.03 + number * _LINE, "", ha="center", va="top", **style)
-        _write_fitting(written, texts, wide)
-
-
-def _write_fitting(written: Text, texts: Iterable[str], wide: float) -> None:
-    """Writes the first of ever shorter texts that fits into a width in inches, else the last."""
-    candidates = [writable(text) for text in texts]
-
-    def fits(index: int) -> bool:
-        written.set_text(candidates[index])
-        return bool(written.get_window_extent().width <= wide * RESOLUTION)
-
-    # Measuring a text takes a millisecond, so the first one is tried before the search.
-    if not fits(0):
-        last = len(candidates) - 1
-        first = bisect.bisect_left(range(last), True, lo=min(1, last), key=fits)
-        written.set_text(candidates[first])
-
-
-def _shortened(name: str) -> Iterator[str]:
-    """Yields a name with ever less of its middle; keeps more of its end than of its start."""
-    yield name
-    for length in range(len(name) - 2, 0, -1):
-        begin = length * 2 // 5
-        yield f"{name[:begin]}{_ELLIPSIS}{name[len(name) - (length - begin) :]}"
+        text = fitted(texts, wide, **style)
+        page.write(x, y + 0.03 + number * _LINE, text, ha="center", va="top", **style)
 
 
 def _listed(names: Sequence[str], remark: str) -> Iterator[str]:
@@ -164,12 +138,9 @@ class _Legend(NamedTuple):
         if len(kept) < len(lines):
             more = f"and {len(lines) - len(kept)} more"
             kept.append(Line2D([], [], linestyle="none", label=more))
-        scratch = Figure(dpi=RESOLUTION).text(0, 0, "", fontsize=SMALL, parse_math=False)
-        widest = 0.0
         for line in kept:
-            _write_fitting(scratch, _shortened(str(line.get_label())), _NAME_INCHES)
-            line.set_label(scratch.get_text())
-            widest = max(widest, scratch.get_window_extent().width / RESOLUTION)
+            line.set_label(fitted(shortened(str(line.get_label())), _NAME_INCHES))
+        widest = max(text_width(str(line.get_label())) for line in kept)
         return cls(kept, max(1, min(len(kept), int(wide / (widest + _SAMPLE)))))
 
     @property

@@ -1,7 +1,9 @@
 """Pages with a layout in inches, and text that any font can draw."""
 
+import bisect
 import contextlib
 import functools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from matplotlib import rcParams
@@ -14,6 +16,7 @@ from hpunet.figures.style import RESOLUTION, SMALL
 
 # Font weights used in figures.
 _WEIGHTS = ("normal", "bold")
+_ELLIPSIS = "…"
 
 
 class Page:
@@ -55,6 +58,41 @@ def writable(text: str) -> str:
         char if char == "\n" or ord(char) in known else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def fitted(texts: Iterable[str], wide: float, **style: Any) -> str:
+    """The first of ever shorter texts that fits into a width in inches, else the last.
+
+    Args:
+        texts: Texts, the longest first; characters that the font lacks are escaped.
+        wide: The width in inches.
+        style: Properties of the text, such as its font size and weight.
+    """
+    candidates = [writable(text) for text in texts]
+
+    def fits(index: int) -> bool:
+        return text_width(candidates[index], **style) <= wide
+
+    # Measuring a text takes a millisecond, so the first one is tried before the search.
+    if fits(0):
+        return candidates[0]
+    last = len(candidates) - 1
+    return candidates[bisect.bisect_left(range(last), True, lo=min(1, last), key=fits)]
+
+
+def text_width(text: str, **style: Any) -> float:
+    """Width of a text in inches, of the small font unless the style overrides it."""
+    written = Figure(dpi=RESOLUTION).text(0, 0, text, fontsize=SMALL, parse_math=False)
+    written.set(**style)
+    return float(written.get_window_extent().width) / RESOLUTION
+
+
+def shortened(name: str) -> Iterator[str]:
+    """Yields a name with ever less of its middle; keeps more of its end than of its start."""
+    yield name
+    for length in range(len(name) - 2, 0, -1):
+        begin = length * 2 // 5
+        yield f"{name[:begin]}{_ELLIPSIS}{name[len(name) - (length - begin) :]}"
 
 
 def _font_files(weight: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from hpunet.figures.page import Page, writable
+from hpunet.figures.page import Page, fitted, shortened, writable
 from hpunet.figures.style import PAGE, SMALL, Colouring
 
 # Inches: gap between panels; height of a line and width of a letter; heights of captions, of the
@@ -21,6 +21,7 @@ _GAP = 0.035
 _LINE, _LETTER = 0.125, 0.056
 _CAPTION, _BETWEEN = 0.19, 0.09
 _FOOT = 0.36
+_CAPTION_STYLE = {"fontsize": SMALL + 1, "weight": "bold"}
 # Visible on white paper and beside black.
 _FRAME = "#8C8C8C"
 
@@ -80,21 +81,17 @@ def panel_page(
     columns = max(len(row.panels) for row in rows)
     height, width = next(panel for row in rows for panel in row.panels if panel).picture.shape
     letters = max(1, int(PAGE / columns * height / width / _LETTER))
-    rows = [
-        row._replace(label=_wrapped(writable(row.label), letters), caption=writable(row.caption))
-        for row in rows
-    ]
+    rows = [row._replace(label=_wrapped(writable(row.label), letters)) for row in rows]
     lines = max(row.label.count("\n") + 1 if row.label else 0 for row in rows)
     left = _LINE * lines + 0.03
     wide = (PAGE - left - _GAP * (columns - 1)) / columns
     tall = wide * height / width
+    rows = [_with_fitting_titles(row, wide) for row in rows]
     heads = [_titles(row) + _caption(row, first=row is rows[0]) for row in rows]
     page = Page(PAGE, sum(heads) + len(rows) * (tall + _GAP) + _FOOT)
     top = 0.0
     for row, head in zip(rows, heads, strict=True):
-        page.write(
-            0.0, top + head - _titles(row) - 0.08, row.caption, fontsize=SMALL + 1, weight="bold"
-        )
+        page.write(0.0, top + head - _titles(row) - 0.08, row.caption, **_CAPTION_STYLE)
         top += head
         page.write(_LINE * lines / 2, top + tall / 2, row.label, rotation=90, ha="center")
         for n, panel in enumerate(row.panels):
@@ -108,6 +105,25 @@ def panel_page(
 
 def _wrapped(label: str, letters: int) -> str:
     return textwrap.fill(label, letters, break_long_words=False)
+
+
+def _with_fitting_titles(row: Row, wide: float) -> Row:
+    """Row with a caption that fits the page, and titles that fit panels of a width in inches."""
+    letters = max(1, int(wide / _LETTER))
+    panels = [
+        panel and panel._replace(title="\n".join(_lines(panel.title, letters)))
+        for panel in row.panels
+    ]
+    caption = fitted(shortened(row.caption), PAGE, **_CAPTION_STYLE) if row.caption else ""
+    return row._replace(panels=panels, caption=caption)
+
+
+def _lines(title: str, letters: int) -> list[str]:
+    return [
+        part
+        for line in title.split("\n")
+        for part in textwrap.wrap(line, letters, break_long_words=False) or [""]
+    ]
 
 
 def _titles(row: Row) -> float:

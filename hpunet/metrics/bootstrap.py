@@ -16,6 +16,8 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # Number of cached draws: enough for the groups and scores that are computed at a time.
 _KEPT = 8
+# With fewer, intervals are much too narrow: of 5 normal draws, one in five misses the mean.
+MIN_PATIENTS = 10
 
 
 class Estimate(NamedTuple):
@@ -34,6 +36,11 @@ class Estimate(NamedTuple):
     high: float
     num_images: int
     num_patients: int
+
+    @property
+    def is_interval_reliable(self) -> bool:
+        """Whether there is an interval, of at least `MIN_PATIENTS` patients."""
+        return self.num_patients >= MIN_PATIENTS and math.isfinite(self.low)
 
 
 class Draws(NamedTuple):

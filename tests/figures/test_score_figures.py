@@ -97,9 +97,17 @@ def test_ged_by_samples_refuses_other_shapes(ged):
 UNKNOWN = (np.nan, np.nan)
 
 
-def mode(chosen, drawn, interval=UNKNOWN, num_modes=2, held_out=0.7, held_out_interval=UNKNOWN):
+def mode(
+    chosen,
+    drawn,
+    interval=UNKNOWN,
+    num_modes=2,
+    held_out=0.7,
+    held_out_interval=UNKNOWN,
+    patients=10,
+):
     shares = ((drawn, interval), (held_out, held_out_interval))
-    estimates = (metrics.Estimate(value, *ends, 2, 2) for value, ends in shares)
+    estimates = (metrics.Estimate(value, *ends, patients, patients) for value, ends in shares)
     return metrics.ModeEstimate(chosen, *estimates, num_modes)
 
 
@@ -155,6 +163,13 @@ def test_an_interval_that_leaves_the_mean_out_is_drawn_where_it_is():
 
 def test_calibration_names_no_interval_where_there_is_none():
     right = figures.calibration_plot(SUMS, [mode(0.5, 0.25)]).axes[1]
+    assert explained(right)[0] == "mean"
+    assert not points(right, "_")
+
+
+def test_calibration_draws_no_interval_of_fewer_than_ten_patients():
+    modes = [mode(0.5, 0.25, (0.1, 0.4), patients=9)]
+    right = figures.calibration_plot(SUMS, modes).axes[1]
     assert explained(right)[0] == "mean"
     assert not points(right, "_")
 
