@@ -14,7 +14,6 @@ from hpunet.evaluation.estimates import ALL, Estimates
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores, SampledImage, SampledImages
 from hpunet.evaluation.scoring_set import DrawScales, ScoringSet
-from hpunet.evaluation.table import has_interval
 from hpunet.io.errors import UserError
 
 NUM_GRID_IMAGES = 3
@@ -141,7 +140,7 @@ def _ged_by_samples(scores: ImageScores, estimates: Estimates, show_published: b
     return figures.ged_by_samples(
         {n: values.ged for n, values in scores.by_num_samples.items()},
         PU_NET_PAPER_GED if show_published else None,
-        intervals={n: (e.low, e.high) for n, e in by_number.items() if has_interval(e)},
+        intervals={n: (e.low, e.high) for n, e in by_number.items() if e.is_interval_reliable},
         level=estimates.conventions.level,
         source=f"published means,\n{PU_NET_PAPER}",
     )

@@ -10,12 +10,11 @@ from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, ImageG
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
 from hpunet.evaluation.scoring import ImageScores
 from hpunet.evaluation.scoring_set import ScoringSet
+from hpunet.metrics.bootstrap import MIN_PATIENTS
 
 # The scores in the table by groups of images, and whether each has an interval.
 GROUPED = {"ged": True, "hungarian_iou": True, "reconstruction_iou": False}
 ARROWS = {"lower": "↓", "higher": "↑", "": " "}
-# With fewer, the bootstrap's intervals are much too narrow: of 5 normal draws, one in five misses.
-MIN_PATIENTS = 10
 
 
 def as_text(
@@ -163,9 +162,4 @@ def _digits(score: str) -> int:
 
 def _with_interval(estimate: metrics.Estimate, digits: int = 3) -> str:
     value, low, high = (number(x, digits) for x in estimate[:3])
-    return f"{value} [{low}, {high}]" if has_interval(estimate) else value
-
-
-def has_interval(estimate: metrics.Estimate) -> bool:
-    """Whether there are enough patients for a reliable interval."""
-    return estimate.num_patients >= MIN_PATIENTS and math.isfinite(estimate.low)
+    return f"{value} [{low}, {high}]" if estimate.is_interval_reliable else value
