@@ -33,8 +33,8 @@ class PublishedScores(NamedTuple):
     """Scores of one method on LIDC v2's test split at 16 samples.
 
     Attributes:
-        method: Its name.
-        source: Who measured the scores.
+        method: Name of the method.
+        source: Origin of the scores.
         ged: GED^2 and its spread over trainings, as printed.
         hungarian_iou: Hungarian-matched IoU.
         hungarian_iou_b: The same on subset B.
@@ -66,9 +66,9 @@ class Comparison(NamedTuple):
     """Published scores that are comparable with a result.
 
     Attributes:
-        benchmark: The benchmark that the images are said to be, or None.
+        benchmark: Benchmark of the images, as the user specifies it, or None.
         rows: Published scores that are comparable.
-        warnings: Why others are not comparable, a line each.
+        warnings: Reasons why others are not comparable, one per line.
     """
 
     benchmark: str | None
@@ -85,7 +85,7 @@ def compare(
     """Selects published scores that are comparable with a result; warns about the others.
 
     Args:
-        benchmark: The benchmark that the images are said to be, a key of `BENCHMARKS`, or None.
+        benchmark: Benchmark of the images, a key of `BENCHMARKS`, or None.
         data_name: Name of the data set; without a benchmark only LIDC is compared.
         scores: Scores of all images.
         classes: Classes that were scored, or None for the foreground.

@@ -37,8 +37,8 @@ def as_json(
         scoring_set: The images and samples that were scored.
         scores: Scores of all images.
         estimates: Means and intervals.
-        comparison: Published scores that are comparable, and why others are not.
-        truth: How close the samples are to the distribution behind the annotations, if it is known.
+        comparison: Published scores that are comparable, and reasons why others are not.
+        truth: Comparison with the distribution behind the annotations, or None if unknown.
     """
     values = {
         "format": FORMAT,

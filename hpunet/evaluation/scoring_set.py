@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from hpunet.data.dataset import Dataset
+from hpunet.data.dataset import Dataset, ExampleSource
 from hpunet.data.pipeline import spread_positions
 from hpunet.evaluation.compatibility import check_fits, intensities_for
 from hpunet.evaluation.dataset_images import (
@@ -30,7 +30,7 @@ from hpunet.io.progress import Progress
 
 # Numbers of samples where none are given.
 NUM_SAMPLES = (1, 4, 8, 16)
-# Samples an image of the figures of single scales.
+# Samples per image in the figures of single scales.
 SCALE_SAMPLES = 16
 
 # Draws samples of some images with latents drawn at some scales: indices -> labels [S, B, H, W] by
@@ -45,14 +45,14 @@ class ScoringSet(NamedTuple):
         images: The images.
         num_samples: Numbers of samples to score with.
         data_name: Name of the data set.
-        title: What is scored on what, in a line.
-        subject: The same for JSON, with everything that it depends on.
+        title: One line with the source of the samples and the data.
+        subject: The same for JSON, with all settings of the samples.
         patients_known: Whether the patient of every image is known.
-        dataset: The data set, if it is one.
-        dataset_images: The images of the data set, if it is one.
-        draw_scales: Draws samples from single scales, if a network has several.
-        store: Keeps the samples, if a network draws them.
-        notes: What a reader of the scores should know, in plain sentences.
+        dataset: The data set, or None for folders.
+        dataset_images: The images of the data set, or None for folders.
+        draw_scales: Draws samples from single scales of a network with several, or None.
+        store: The stored samples of a network, or None for folders.
+        notes: Notes on the scores for the reader.
     """
 
     images: SampledImages
@@ -73,9 +73,9 @@ class SamplingChoices(NamedTuple):
 
     Attributes:
         split: Split of the data set.
-        num_images: Images to take, spread evenly over the split; None for all.
+        num_images: Number of images, spread evenly over the split; None for all.
         num_samples: Numbers of samples to score with; the largest is drawn.
-        seed: Of the samples.
+        seed: Seed of the samples.
     """
 
     split: str
@@ -93,25 +93,20 @@ def network_scoring_set(
     *,
     may_replace: bool,
 ) -> ScoringSet:
-    """Draws samples of a split, unless they are there already.
+    """Draws the samples of a split that are not stored yet.
 
     Args:
-        network: Draws the samples.
-        dataset: What it draws on.
-        choices: Which images and samples.
-        devices: Share the work.
-        folder: For the samples; those of the same choices that it holds are not drawn again.
-        may_replace: Whether other samples in it are removed, instead of refused.
+        network: The network that draws the samples.
+        dataset: The data set.
+        choices: The choice of images and samples.
+        devices: The devices that share the work.
+        folder: Folder of the samples; stored ones of the same choice are not drawn again.
+        may_replace: Whether samples of another choice are removed, instead of an error.
 
     Raises:
         UserError: If there is no such split, or the network does not fit its images.
     """
-    split, num_samples = choices.split, choices.num_samples
-    if split not in dataset.splits:
-        raise UserError(
-            f"--split={split}: data set {dataset.name} has only {', '.join(dataset.splits)}"
-        )
-    source = dataset.splits[split]
+    source, num_samples = _source(dataset, choices.split), choices.num_samples
     check_fits(network, source, dataset)
     positions = spread_positions(source, choices.num_images or len(source))
     images = DatasetImages(source, positions, evaluation_preprocessing(network, dataset))
@@ -136,6 +131,14 @@ def network_scoring_set(
         store,
         () if network.model.config.can_reconstruct else (NO_RECONSTRUCTION,),
     )
+
+
+def _source(dataset: Dataset, split: str) -> ExampleSource:
+    if split not in dataset.splits:
+        raise UserError(
+            f"--split={split}: data set {dataset.name} has only {', '.join(dataset.splits)}"
+        )
+    return dataset.splits[split]
 
 
 def _title(
@@ -185,7 +188,7 @@ def evaluation_preprocessing(network: TrainedNetwork, dataset: Dataset) -> Evalu
     """Returns the preprocessing of a data set for a network, the same as in training.
 
     Args:
-        network: With a crop.
+        network: A network whose crop is known.
         dataset: The data set.
     """
     crop = network.preprocessing.crop
@@ -235,11 +238,11 @@ def _draw_scales(
 def folder_scoring_set(
     images: FolderImages, reading: Mapping[str, Any], num_samples: tuple[int, ...] | None
 ) -> ScoringSet:
-    """Takes the masks of any tool from folders.
+    """Creates a scoring set of masks in folders.
 
     Args:
-        images: The content of the folders.
-        reading: How they were read, for JSON: names of folders, classes and the like.
+        images: The images in the folders.
+        reading: The names of the folders and the settings of reading, for JSON.
         num_samples: Numbers of samples to score with; None for the usual ones that there are, and
             all.
 

@@ -50,7 +50,7 @@ class PredictionStore:
             raise UserError(f"{folder}: cannot be used ({error.strerror or error})") from None
 
     def __contains__(self, name: str) -> bool:
-        """Whether an image's predictions are there."""
+        """Returns whether the predictions of an image are stored."""
         return self._path(name).is_file()
 
     def write(

@@ -1,5 +1,7 @@
 """The DICOM images that masks refer to, prepared for highdicom."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +9,17 @@ from jaxtyping import Shaped
 
 from hpunet.imaging.dicom import DicomGeometry
 from hpunet.imaging.volume import Orientation
+from hpunet.io.errors import UserError
 
+# What to do where masks cannot be written as DICOM.
+OTHER_FORMATS = "choose --format=png or npy"
+IDENTIFIERS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+# Of single images; multi-frame files state them in functional groups.
+PLANE = ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient")
+FRAME_ELEMENTS = (
+    ("PixelMeasuresSequence", "PixelSpacing"),
+    ("PlaneOrientationSequence", "ImageOrientationPatient"),
+)
 # highdicom requires these elements; anonymised files lack them.
 MAY_BE_EMPTY = (
     "PatientID",
@@ -79,22 +91,42 @@ def read_source(geometry: DicomGeometry) -> MaskSource:
     """Reads the headers of the chosen slices and fills the gaps of anonymised files.
 
     Raises:
-        AttributeError, IndexError, KeyError or ValueError: If a header lacks a required element, or
-            if the images differ in study or frame of reference.
+        UserError: If a header lacks a required element, or if the images differ in study or frame
+            of reference.
     """
     from pydicom import dcmread
 
     paths = list(dict.fromkeys(geometry.paths))
     images = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]
     patient_name, character_set = map(images[0].get, ("PatientName", "SpecificCharacterSet"))
-    for image in images:
+    for path, image in zip(paths, images, strict=True):
+        for keyword in IDENTIFIERS if geometry.frames else (*IDENTIFIERS, *PLANE):
+            _value(image, keyword, path)
         _fill_gaps(image)
-    if len({(image.StudyInstanceUID, image.FrameOfReferenceUID) for image in images}) > 1:
-        raise ValueError("one study and frame of reference for all its images")
-    positions = None if geometry.frames is None else _positions(images[0], geometry.frames)
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+            if image[keyword].value != images[0][keyword].value:
+                raise UserError(
+                    f"{path}: its {keyword} differs from that of {paths[0]}, but DICOM results "
+                    f"need the same for all images of a volume; {OTHER_FORMATS}"
+                )
+    positions = None
+    if geometry.frames is not None:
+        positions = _positions(images[0], geometry.frames, paths[0])
     return MaskSource(
         images, geometry.frames, positions, patient_name, character_set, geometry.view
     )
+
+
+def _value(dataset: Any, keyword: str, path: Path) -> Any:
+    """The value of an element.
+
+    Raises:
+        UserError: If the element is missing or empty; the message names it and the file.
+    """
+    value = dataset.get(keyword)
+    if value is None or value == "" or (isinstance(value, Sequence) and not value):
+        raise UserError(f"{path}: lacks {keyword}, which DICOM results need; {OTHER_FORMATS}")
+    return value
 
 
 def _fill_gaps(image: Any) -> None:
@@ -117,20 +149,25 @@ def _fill_thickness(measures: Any) -> None:
         measures.SliceThickness = measures.get("SpacingBetweenSlices") or measures.PixelSpacing[0]
 
 
-def _positions(image: Any, frames: tuple[int, ...]) -> list[Any]:
+def _positions(image: Any, frames: tuple[int, ...], path: Path) -> list[Any]:
     from highdicom import PlanePositionSequence
 
-    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        if keyword not in image:
-            raise ValueError(f"{keyword}, which says where its frames lie")
-    groups = [image.PerFrameFunctionalGroupsSequence[number - 1] for number in frames]
-    shared = image.SharedFunctionalGroupsSequence[0]
-    for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+    all_groups = _value(image, "PerFrameFunctionalGroupsSequence", path)
+    shared = _value(image, "SharedFunctionalGroupsSequence", path)[0]
+    if len(all_groups) < max(frames):
+        raise UserError(
+            f"{path}: has {len(all_groups)} items in PerFrameFunctionalGroupsSequence for "
+            f"{max(frames)} or more frames; {OTHER_FORMATS}"
+        )
+    groups = [all_groups[number - 1] for number in frames]
+    for sequence, keyword in FRAME_ELEMENTS:
         # highdicom looks only here; the reader refuses frames that differ.
-        if keyword not in shared:
-            setattr(shared, keyword, getattr(groups[0], keyword))
+        if not shared.get(sequence):
+            setattr(shared, sequence, _value(groups[0], sequence, path))
+        _value(shared[sequence].value[0], keyword, path)
     _fill_thickness(shared.PixelMeasuresSequence[0])
+    places = [_value(group, "PlanePositionSequence", path)[0] for group in groups]
     return [
-        PlanePositionSequence("PATIENT", group.PlanePositionSequence[0].ImagePositionPatient)
-        for group in groups
+        PlanePositionSequence("PATIENT", _value(place, "ImagePositionPatient", path))
+        for place in places
     ]

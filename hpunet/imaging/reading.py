@@ -66,12 +66,19 @@ def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[N
     except _classes(errors) as error:
         if isinstance(error, OSError) and str(error.filename) == str(place):
             raise UserError(f"{place}: cannot be read: {error.strerror}") from error
-        # The text of a KeyError is only the key.
-        said = "" if isinstance(error, KeyError) else str(error)
-        reason = " ".join((said or type(error).__name__).split())
-        raise UserError(f"{place}: not a readable {what} ({reason[:200]})") from error
+        raise UserError(f"{place}: not a readable {what} ({fault_text(error)})") from error
     finally:
         logging.disable(disabled)
+
+
+def fault_text(error: Exception) -> str:
+    """What a library says of a damaged or incomplete file, on one line."""
+    # pydicom raises this for an element that the file lacks.
+    if isinstance(error, AttributeError) and error.name:
+        return f"{error.name} is missing"
+    # The text of a KeyError is only the key.
+    text = "" if isinstance(error, KeyError) else str(error)
+    return " ".join((text or type(error).__name__).split())[:200]
 
 
 def _classes(errors: Errors) -> tuple[type[Exception], ...]:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from hpunet.imaging.dicom_source import MaskSource, read_source
+from hpunet.imaging.dicom_source import OTHER_FORMATS, MaskSource, read_source
 from hpunet.imaging.maps import Maps, NamedMap, named_maps
+from hpunet.imaging.reading import fault_text
 from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
 
@@ -94,11 +95,13 @@ def check_sources(scan: Volume) -> None:
         empty = np.zeros((1, 1, *source.shown_size()), np.uint8)
         dataset = _samples(Derivation(source.first(), {"version": ""}, ""), empty, 2)
         if "PlaneOrientationSequence" not in dataset.SharedFunctionalGroupsSequence[0]:
-            raise ValueError("where the image lies in the patient")
+            raise ValueError("no position in the patient")
+    except UserError:
+        raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{scan.place}: its headers lack what a DICOM segmentation needs "
-            f"({' '.join(str(error).split())}): choose --format=png or npy"
+            f"{scan.place}: its headers do not suffice for DICOM results ({fault_text(error)}); "
+            f"{OTHER_FORMATS}"
         ) from error
 
 

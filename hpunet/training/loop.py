@@ -92,14 +92,7 @@ class Run:
         self._state = devices.replicate(state)
         self._pmapped_step = devices.pmap(build_step(task, optimizer, devices.collectives()))
         self._log = MetricsLog(workdir, self._step) if devices.is_main else None
-        self._bar = Progress(
-            "",
-            config.num_steps,
-            "steps",
-            initial=self._step,
-            lines=False,
-            silent=not devices.is_main,
-        )
+        self._bar = _progress_bar(config.num_steps, self._step, silent=not devices.is_main)
         self._reported_collapse = False
         self._unread: list[tuple[int, Any]] = []
         self._signal: int | None = None
@@ -262,3 +255,7 @@ class Run:
         else:
             scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             self._bar.say(f"step {self._step}: {scores}")
+
+
+def _progress_bar(num_steps: int, step: int, silent: bool) -> Progress:
+    return Progress("", num_steps, "steps", initial=step, lines=False, silent=silent)

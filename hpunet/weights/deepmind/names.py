@@ -62,13 +62,7 @@ def params_from_reference(
     if not isinstance(variables, Mapping):
         kind = type(variables).__name__
         raise ValueError(f"variables is a {kind}: allowed is a mapping of names to arrays")
-    first = variable_name(scope, FIRST_VARIABLE)
-    if first not in variables:
-        raise UserError(f"variable {first} is missing: is scope={scope!r} the right one?")
-    shape = _as_float32(first, variables[first]).shape
-    if len(shape) != 4:
-        raise UserError(f"variable {first} has shape {shape}: allowed is a kernel [H, W, I, O]")
-    parameters = Model(config).list_parameters(shape[2])
+    parameters = Model(config).list_parameters(_image_channels(variables, scope))
     params: Params = {}
     for parameter, name in zip(parameters, reference_names(parameters, scope), strict=True):
         if name not in variables:
@@ -80,6 +74,16 @@ def params_from_reference(
             )
         params.setdefault(parameter.module, {})[parameter.name] = value
     return params
+
+
+def _image_channels(variables: Mapping[str, Any], scope: str) -> int:
+    first = variable_name(scope, FIRST_VARIABLE)
+    if first not in variables:
+        raise UserError(f"variable {first} is missing: is scope={scope!r} the right one?")
+    shape = _as_float32(first, variables[first]).shape
+    if len(shape) != 4:
+        raise UserError(f"variable {first} has shape {shape}: allowed is a kernel [H, W, I, O]")
+    return int(shape[2])
 
 
 def _as_float32(name: str, value: Any) -> np.ndarray:
