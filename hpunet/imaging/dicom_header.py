@@ -1,6 +1,7 @@
 """The headers of DICOM files: the images in a file, their geometry and their units."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,7 +109,8 @@ def _check_image(header: Any, path: Path) -> None:
         raise NoImageError(f"{path}: is a localizer; allowed are the images that it locates")
     if kind in NO_IMAGES or not header.get("SOPClassUID") or not header.get("Rows"):
         raise NoImageError(f"{path}: holds no image ({kind}); allowed are DICOM images")
-    colours = header.get("PhotometricInterpretation")
+    _check_present(header, ("Columns", "PhotometricInterpretation"), path)
+    colours = header.PhotometricInterpretation
     if colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise UserError(
             f"{path}: has PhotometricInterpretation {colours}; allowed are MONOCHROME1 and "
@@ -117,6 +119,12 @@ def _check_image(header: Any, path: Path) -> None:
     if "ModalityLUTSequence" in header:
         raise UserError(f"{path}: has a ModalityLUTSequence; allowed is a linear rescaling")
     check_size(header.Rows, header.Columns, path)
+
+
+def _check_present(header: Any, keywords: Sequence[str], path: Path) -> None:
+    for keyword in keywords:
+        if header.get(keyword) in (None, ""):
+            raise UserError(f"{path}: lacks {keyword}, which a DICOM image needs")
 
 
 def _num_frames(header: Any, path: Path) -> int | None:
@@ -159,7 +167,7 @@ def _image(header: Any, path: Path, frame: int, num_frames: int | None) -> Dicom
         intercept=intercept[0] if intercept else 0.0,
         is_hu=is_hu,
         # Hounsfield units do not depend on how they are displayed.
-        stored_range=None if is_hu else _inverted_range(header),
+        stored_range=None if is_hu else _inverted_range(header, path),
         syntax=_syntax(header),
     )
 
@@ -186,10 +194,11 @@ def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
     return numbers
 
 
-def _inverted_range(header: Any) -> tuple[int, int] | None:
+def _inverted_range(header: Any, path: Path) -> tuple[int, int] | None:
     """The range of stored values where low ones are white, else None."""
     if header.PhotometricInterpretation != "MONOCHROME1":
         return None
+    _check_present(header, ("BitsStored", "PixelRepresentation"), path)
     values = 2**header.BitsStored
     low = -(values // 2) if header.PixelRepresentation else 0
     return low, low + values - 1

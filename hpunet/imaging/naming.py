@@ -1,5 +1,6 @@
-"""Names for the folders of results, one for each input of a command."""
+"""Names for the folders of results, one for each input of a command, and their order."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,12 @@ from hpunet.imaging.formats import suffix_of
 # Files that the command itself writes among the results, and names that are hidden.
 OWN_FILES = ("index.html", "results.json")
 OWN_STARTS = (".", "samples.scratch")
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts a2 before a10."""
+    words = re.split(r"(\d+)", name)
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 def names_below(base: Path, path: Path) -> tuple[str, ...]:

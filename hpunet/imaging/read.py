@@ -1,7 +1,6 @@
 """Finds the images in files and folders that a user names."""
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from hpunet.imaging.formats import (
     open_file,
     suffix_of,
 )
-from hpunet.imaging.naming import distinct_names, names_below, names_of_series
+from hpunet.imaging.naming import distinct_names, names_below, names_of_series, natural_key
 from hpunet.imaging.selection import choose, parse_slices
 from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
@@ -44,11 +43,6 @@ class _Named(NamedTuple):
 
     names: tuple[str, ...]
     volume: Volume
-
-
-def read_volumes(paths: Sequence[str | Path], slices: str | None = None) -> list[Volume]:
-    """The images that `find_volumes` finds."""
-    return find_volumes(paths, slices).volumes
 
 
 def find_volumes(paths: Sequence[str | Path], slices: str | None = None) -> Inputs:
@@ -106,17 +100,11 @@ def _files(named: str | Path) -> list[Path]:
             continue
         folders[:] = (name for name in folders if not is_stray(name))
         files += (Path(folder, name) for name in names if not is_stray(name))
-    return sorted(files, key=_natural)
+    return sorted(files, key=lambda file: natural_key(file.as_posix()))
 
 
 def _refuse_folder(error: OSError) -> None:
     raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """A sort key that puts 2 before 10."""
-    words = re.split(r"(\d+)", path.as_posix())
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 def _refuse_twice(files: Sequence[Path]) -> None:
@@ -163,7 +151,7 @@ def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[_Named], lis
     found += [_open_series(folder, images) for images in series.values()]
     if not found:
         raise UserError(f"{folder}: holds no image among {len(files)} files; allowed are {ALLOWED}")
-    return sorted(found, key=lambda one: _natural(Path(one.names[0]))), skipped
+    return sorted(found, key=lambda one: natural_key(one.names[0])), skipped
 
 
 def _images_inside(file: Path) -> list[DicomImage]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hpunet.report.drawing import png_uri
 from hpunet.report.page_image import PageImage
-from hpunet.report.wording import percent
+from hpunet.report.wording import whole_percent
 
 _STOPS = 16
 
@@ -95,7 +95,7 @@ def colour_maps(page_image: PageImage) -> list[ColourMap]:
 
 
 def _number(value: float, quantity: Quantity) -> str:
-    return percent(value) if quantity is MEAN else f"{value:.2f} {quantity.unit}".strip()
+    return whole_percent(value) if quantity is MEAN else f"{value:.2f} {quantity.unit}".strip()
 
 
 def map_uri(values: Float[ndarray, "H W"], most: float, colours: str) -> str:

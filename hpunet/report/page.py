@@ -13,7 +13,7 @@ from hpunet.report.colour_maps import ramp_style
 from hpunet.report.drawing import COLOURS, draw_labels
 from hpunet.report.page_image import PageImage, check_page_image
 from hpunet.report.section import MOST_OUTLINES, PageSection, open_section
-from hpunet.report.wording import count, letters, percent, plain
+from hpunet.report.wording import count, letters, plain, whole_percent
 
 TEMPLATE = "page.html.jinja"
 # More samples wait behind a summary.
@@ -76,7 +76,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"plain": plain, "percent": percent, "letters": letters}
+    environment.filters |= {"plain": plain, "percent": whole_percent, "letters": letters}
     environment.filters |= {"breakable": _breakable}
     environment.globals |= {
         "chart_base": BASE,

@@ -19,7 +19,7 @@ from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.errors import UserError, reason
 from hpunet.report.page import write_page
 from hpunet.report.page_image import PageImage
-from hpunet.report.wording import percent, plain, with_spread
+from hpunet.report.wording import plain, whole_percent, with_spread
 
 RESULTS, FORMAT = "results.json", "hpunet-samples-1"
 PAGE = "index.html"
@@ -264,13 +264,13 @@ def _line(record: Mapping[str, Any]) -> str:
     area, hypotheses = record["area"], record["hypotheses"]
     unit = area["unit"]
     parts = [
-        f"{percent(one['share'])} "
+        f"{whole_percent(one['share'])} "
         + ("nothing" if one["empty"] else f"about {plain(one['area_mean'])} {unit}")
         for one in hypotheses[:MOST_HYPOTHESES]
     ]
     if len(hypotheses) > MOST_HYPOTHESES:
         rest = sum(one["share"] for one in hypotheses[MOST_HYPOTHESES:])
-        parts.append(f"{percent(rest)} in {len(hypotheses) - MOST_HYPOTHESES} more")
+        parts.append(f"{whole_percent(rest)} in {len(hypotheses) - MOST_HYPOTHESES} more")
     number = "1 hypothesis" if len(hypotheses) == 1 else f"{len(hypotheses)} hypotheses"
     text = f"{record['name']}: {number}: {', '.join(parts)}"
     if area["mean_of_marked"] is None:

@@ -10,7 +10,7 @@ from hpunet.report.colour_maps import ColourMap, colour_maps
 from hpunet.report.drawing import COLOURS, EmbeddedImage, embed_image, is_noise
 from hpunet.report.page_image import PageImage
 from hpunet.report.viewport import Viewport, close_view, frame_ratio, scale_bar, whole_view
-from hpunet.report.wording import count, letters, mean_text, percent, plain
+from hpunet.report.wording import count, letters, mean_text, plain, whole_percent
 
 # More outlines than colours look alike; the page shows the others one at a time.
 MOST_OUTLINES = 6
@@ -143,7 +143,7 @@ class PageSection(NamedTuple):
     @property
     def caption(self) -> str:
         """The hypotheses whose outlines lie on the image and those without, with their shares."""
-        named = [f"{letters(h)} ({percent(one.share)})" for h, one in self._numbered]
+        named = [f"{letters(h)} ({whole_percent(one.share)})" for h, one in self._numbered]
         drawn = [named[h] for h, one in self.outlined if not one.empty]
         sentences = []
         if len(drawn) == 1:
@@ -161,7 +161,7 @@ class PageSection(NamedTuple):
     def alternative(self) -> str:
         """The image in words, for readers who cannot see it."""
         shares = ", ".join(
-            f"{letters(h)} {percent(one.share)}{' (marks nothing)' if one.empty else ''}"
+            f"{letters(h)} {whole_percent(one.share)}{' (marks nothing)' if one.empty else ''}"
             for h, one in self._numbered[: 2 * MOST_OUTLINES]
         )
         number = count(len(self.image.samples), "sample")

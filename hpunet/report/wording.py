@@ -30,7 +30,7 @@ def _decimals(value: float) -> int:
     return min(2 - math.floor(math.log10(size)), MOST_DECIMALS)
 
 
-def percent(share: float) -> str:
+def whole_percent(share: float) -> str:
     """A share in whole percent; only exact shares become 0 % or 100 %."""
     if 0 < share < 0.005:
         return "< 1 %"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpunet.imaging.read import read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.io.errors import UserError
 
 LEVELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
@@ -18,7 +18,7 @@ def save(path, array):
 
 
 def read_one(path, slices=None):
-    (scan,) = read_volumes([path], slices)
+    (scan,) = find_volumes([path], slices).volumes
     return scan
 
 

@@ -14,7 +14,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from hpunet.imaging.read import find_volumes, read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import AXIAL, ct_header, distinct, write_ct, write_enhanced
 
@@ -25,7 +25,7 @@ TURNS = list(itertools.product((False, True), repeat=3))
 
 
 def read_one(path, slices=None):
-    (scan,) = read_volumes([path], slices)
+    (scan,) = find_volumes([path], slices).volumes
     return scan
 
 
@@ -239,7 +239,7 @@ def test_a_folder_holds_one_scan_a_series(tmp_path):
     write_series(tmp_path / "p" / "a", heights=(0, 1, 2))
     write_series(tmp_path / "p" / "b", heights=(0, 1), SeriesInstanceUID="1.2.3")
     write_ct(tmp_path / "p" / "b" / "IM1", SHOWN, SeriesInstanceUID="1.2.4", SeriesNumber=9)
-    scans = read_volumes([tmp_path / "p"], "all")
+    scans = find_volumes([tmp_path / "p"], "all").volumes
     assert {scan.name: len(scan.pictures) for scan in scans} == {
         "a": 3,
         "b/series-7": 2,
@@ -251,7 +251,7 @@ def test_a_folder_holds_one_scan_a_series(tmp_path):
 def test_every_file_of_several_frames_is_a_scan(tmp_path):
     for name in ("one.dcm", "two.dcm"):
         write_enhanced(tmp_path / "p" / name, distinct(2, 2, 4), heights=(0, 1))
-    assert [scan.name for scan in read_volumes([tmp_path / "p"], "all")] == ["one", "two"]
+    assert [scan.name for scan in find_volumes([tmp_path / "p"], "all").volumes] == ["one", "two"]
 
 
 def test_a_series_in_the_named_folder_is_called_like_it(tmp_path):
@@ -260,7 +260,7 @@ def test_a_series_in_the_named_folder_is_called_like_it(tmp_path):
 
 def test_files_given_by_name_are_pictures_of_their_own(tmp_path):
     folder = write_series(tmp_path / "chest")
-    scans = read_volumes([folder / "2.dcm", folder / "0.dcm"])
+    scans = find_volumes([folder / "2.dcm", folder / "0.dcm"]).volumes
     assert [scan.name for scan in scans] == ["2", "0"]
 
 
@@ -283,7 +283,7 @@ def test_what_is_no_image_is_left_out_of_folders_and_counted(tmp_path):
 
 
 def check_all(path, slices):
-    for scan in read_volumes([path], slices):
+    for scan in find_volumes([path], slices).volumes:
         list(scan.pictures)
 
 
@@ -308,6 +308,21 @@ def test_colours_are_refused(tmp_path, kind):
     assert refusal(path) == (
         f"{path}: has PhotometricInterpretation {kind}; allowed are MONOCHROME1 and MONOCHROME2"
     )
+
+
+@pytest.mark.parametrize("keyword", ["Columns", "PhotometricInterpretation", "BitsStored"])
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_element_that_an_image_lacks_is_named(tmp_path, keyword, is_empty):
+    path = write_ct(
+        tmp_path / "x.dcm", SHOWN, Modality="MR", PhotometricInterpretation="MONOCHROME1"
+    )
+    header = pydicom.dcmread(path)
+    if is_empty:
+        header[keyword].value = None
+    else:
+        del header[keyword]
+    header.save_as(path, enforce_file_format=False)
+    assert refusal(path) == f"{path}: lacks {keyword}, which a DICOM image needs"
 
 
 @pytest.mark.parametrize(
@@ -399,7 +414,7 @@ def test_nothing_is_printed_of_what_pydicom_finds_odd(tmp_path, capfd):
 
 def test_slices_are_described_as_viewers_name_them(tmp_path):
     write_series(tmp_path / "ct")
-    (scan,) = read_volumes([tmp_path / "ct"], "all")
+    (scan,) = find_volumes([tmp_path / "ct"], "all").volumes
     lowest = min(HEIGHTS)
     assert f"{lowest:g} mm" in scan.geometry.places[0]
     assert scan.geometry.places[0].startswith("instance ")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpunet.imaging.nifti import place_slices
-from hpunet.imaging.read import read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.io.errors import UserError
 
 # float32 beside the same sum in float64.
@@ -56,7 +56,7 @@ def save_raw(path, stored, affine, slope=1, intercept=0):
 
 
 def read_one(path, slices=None):
-    (scan,) = read_volumes([path], slices)
+    (scan,) = find_volumes([path], slices).volumes
     return scan
 
 

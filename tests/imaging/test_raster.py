@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from hpunet.imaging import reading
-from hpunet.imaging.read import read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.io.errors import UserError
 
 GRAY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
@@ -20,7 +20,7 @@ def save(path, image, **options):
 
 
 def read_one(path, slices=None):
-    (scan,) = read_volumes([path], slices)
+    (scan,) = find_volumes([path], slices).volumes
     return scan
 
 
@@ -182,7 +182,7 @@ def test_pages_of_a_tiff_are_a_volume(tmp_path):
     assert (scan.kind, scan.numbers) == ("picture", (1, 2))
     np.testing.assert_array_equal(scan.pictures[1].values[..., 0], GRAY + 2)
     with pytest.raises(UserError, match="is a volume of 3 slices where one is expected"):
-        read_volumes([path])
+        find_volumes([path])
 
 
 def test_all_pages_share_one_window(tmp_path):
@@ -242,8 +242,8 @@ def test_only_the_refusal_is_said_of_compressed_tiff(tmp_path, capfd):
 def test_pictures_are_read_where_stderr_is_closed(tmp_path, name):
     path = save(tmp_path / name, np.full((8, 8), 7, np.uint8))
     read = (
-        "import sys; from hpunet.imaging.read import read_volumes; "
-        "print(read_volumes([sys.argv[1]])[0].pictures[0].values.max())"
+        "import sys; from hpunet.imaging.read import find_volumes; "
+        "print(find_volumes([sys.argv[1]]).volumes[0].pictures[0].values.max())"
     )
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", read, str(path)]
     assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"7.0\n"

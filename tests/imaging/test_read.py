@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hpunet.imaging.naming import distinct_names
-from hpunet.imaging.read import find_volumes, read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import distinct, write_ct
 
@@ -25,12 +25,12 @@ def volume(path, slices=5):
 
 
 def names(*paths, slices=None):
-    return [scan.name for scan in read_volumes(paths, slices)]
+    return [scan.name for scan in find_volumes(paths, slices).volumes]
 
 
 def refusal(*paths, slices=None):
     with pytest.raises(UserError) as refused:
-        read_volumes(paths, slices)
+        find_volumes(paths, slices)
     message = str(refused.value)
     assert len(message.splitlines()) == 1
     return message
@@ -38,7 +38,7 @@ def refusal(*paths, slices=None):
 
 def test_scans_come_in_the_order_of_the_files(tmp_path):
     paths = [picture(tmp_path / name) for name in ("b.png", "a.tif", "c.jpg")]
-    scans = read_volumes([str(path) for path in paths])
+    scans = find_volumes([str(path) for path in paths]).volumes
     assert [(scan.name, scan.place) for scan in scans] == list(zip("bac", paths, strict=True))
 
 
@@ -161,7 +161,7 @@ def test_a_file_given_twice_is_refused(tmp_path):
 def test_slices_apply_to_the_volumes_of_a_mixed_folder(tmp_path):
     picture(tmp_path / "a.png")
     volume(tmp_path / "b.npy")
-    scans = read_volumes([tmp_path], "1:3")
+    scans = find_volumes([tmp_path], "1:3").volumes
     assert [(scan.name, scan.numbers) for scan in scans] == [("a", None), ("b", (1, 2))]
 
 
@@ -186,7 +186,7 @@ def test_every_header_is_checked_before_any_pixel_is_read(tmp_path):
 def test_pixels_are_read_when_asked_for(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.array([[1, np.nan]]))
-    (scan,) = read_volumes([path])
+    (scan,) = find_volumes([path]).volumes
     with pytest.raises(UserError, match="1 values are NaN"):
         list(scan.pictures)
 
@@ -212,7 +212,7 @@ def test_the_folder_at_hand_is_called_by_its_name(tmp_path, monkeypatch):
             ImagePositionPatient=[0, 0, number],
         )
     monkeypatch.chdir(tmp_path / "chest")
-    (scan,) = read_volumes(["."], "all")
+    (scan,) = find_volumes(["."], "all").volumes
     assert (scan.name, scan.place.name) == ("chest", "chest")
 
 

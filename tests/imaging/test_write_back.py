@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hpunet.imaging.read import read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.imaging.write import check_formats, write_maps
 from tests.imaging.drawn import maps_of
 
@@ -39,7 +39,7 @@ def test_bright_voxels_of_nifti_keep_their_place(tmp_path, axes, signs):
     for column, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
         affine[axis, column] = sign * (0.7, 0.9, 2.5)[axis]
     nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "head.nii.gz")
-    (scan,) = read_volumes([tmp_path / "head.nii.gz"], "1,3")
+    (scan,) = find_volumes([tmp_path / "head.nii.gz"], "1,3").volumes
     write_bright(tmp_path / "out", scan, 60)
     found = nibabel.load(tmp_path / "out" / "sample_001.nii.gz")
     chosen = np.moveaxis(np.zeros(stored.shape, bool), scan.geometry.axis, 0)
@@ -59,7 +59,7 @@ def test_a_plane_of_nifti_without_a_third_direction_can_be_written(tmp_path):
     header["vox_offset"] = 352
     content = header.binaryblock + bytes(4) + stored.tobytes(order="F")
     (tmp_path / "plane.nii").write_bytes(content)
-    (scan,) = read_volumes([tmp_path / "plane.nii"])
+    (scan,) = find_volumes([tmp_path / "plane.nii"]).volumes
     write_bright(tmp_path / "out", scan, 11)
     found = nibabel.load(tmp_path / "out" / "sample_001.nii.gz")
     np.testing.assert_array_equal(np.asarray(found.dataobj), stored > 11)
@@ -93,7 +93,7 @@ def test_bright_pixels_of_a_series_keep_their_place(tmp_path, orientation):
             ImagePositionPatient=[float(value) for value in 2.5 * index * normal],
             RescaleIntercept=0,
         )
-    (scan,) = read_volumes([tmp_path / "ct"], "1,2")
+    (scan,) = find_volumes([tmp_path / "ct"], "1,2").volumes
     written = write_bright(tmp_path / "out", scan, 30)
     headers = [pydicom.dcmread(path) for path in scan.geometry.paths]
     found = pixels_of(written[0], [header.SOPInstanceUID for header in headers])
@@ -117,7 +117,7 @@ def test_bright_pixels_of_frames_keep_their_place(tmp_path, shared):
     header.SOPClassUID = pydicom.uid.EnhancedCTImageStorage
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
     header.save_as(path)
-    (scan,) = read_volumes([path], "0,2")
+    (scan,) = find_volumes([path], "0,2").volumes
     written = write_bright(tmp_path / "out", scan, 2 * 13)
     made = highdicom.seg.segread(written[0])
     found = made.get_pixels_by_source_frame(header.SOPInstanceUID, [2, 1])

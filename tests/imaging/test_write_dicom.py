@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpunet.imaging.dicom import DicomGeometry
-from hpunet.imaging.read import read_volumes
+from hpunet.imaging.read import find_volumes
 from hpunet.imaging.volume import Orientation, Volume
 from hpunet.imaging.write import check_formats, write_maps
 from hpunet.imaging.write_dicom import check_sources, write_dicom
@@ -16,7 +16,7 @@ from tests.imaging.drawn import STD_ROUNDING, draw_maps, maps_of, std_over
 pydicom = pytest.importorskip("pydicom")
 highdicom = pytest.importorskip("highdicom")
 
-from tests.imaging.dicom_phantom import write_ct  # noqa: E402
+from tests.imaging.dicom_phantom import write_ct, write_enhanced  # noqa: E402
 
 # Half a step of 8 bits, and of float32.
 FRACTION = 0.501 / 255
@@ -260,19 +260,30 @@ def test_names_in_other_letters_stay_readable(tmp_path, letters, name):
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    "missing",
     [
-        (["ImageOrientationPatient"], "ImageOrientationPatient"),
-        (["ImageOrientationPatient", "ImagePositionPatient"], "where the image lies"),
-        (["StudyInstanceUID"], "StudyInstanceUID"),
+        "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "PixelSpacing",
+        "ImageOrientationPatient",
+        "ImagePositionPatient",
     ],
 )
-def test_headers_that_do_not_suffice_are_refused(tmp_path, missing, said):
-    paths = series(tmp_path, num_slices=1, **dict.fromkeys(missing))
-    with pytest.raises(UserError, match=rf"{said}.*--format=png or npy$") as refused:
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_missing_element_is_named_with_its_file(tmp_path, missing, is_empty):
+    paths = series(tmp_path)
+    image = pydicom.dcmread(paths[1])
+    if is_empty:
+        image[missing].value = None
+    else:
+        del image[missing]
+    image.save_as(paths[1], enforce_file_format=False)
+    with pytest.raises(UserError) as refused:
         check_sources(scan_of(paths))
-    assert str(refused.value).startswith(str(tmp_path))
-    assert len(str(refused.value).splitlines()) == 1
+    assert str(refused.value) == (
+        f"{paths[1]}: lacks {missing}, which DICOM results need; choose --format=png or npy"
+    )
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
@@ -284,7 +295,7 @@ def test_a_later_image_that_does_not_belong_to_the_others_is_refused(tmp_path, k
     if value:
         setattr(odd, keyword, value)
     odd.save_as(paths[2])
-    with pytest.raises(UserError, match=r"(one study|StudyInstanceUID).*--format=png or npy$"):
+    with pytest.raises(UserError, match=rf"{keyword}.*--format=png or npy$"):
         check_sources(scan_of(paths))
 
 
@@ -307,7 +318,7 @@ def test_frames_whose_places_are_not_said_are_refused_as_masks_alone(tmp_path):
         np.zeros((3, 7, 9), np.uint8),
         **{**PATIENT, "Modality": "US", "NumberOfFrames": 3},
     )
-    (scan,) = read_volumes([film], "0,2")
+    (scan,) = find_volumes([film], "0,2").volumes
     with pytest.raises(
         UserError, match=r"PerFrameFunctionalGroupsSequence.*png or npy$"
     ) as refused:
@@ -317,6 +328,18 @@ def test_frames_whose_places_are_not_said_are_refused_as_masks_alone(tmp_path):
     written = write_maps(tmp_path, scan, draw_maps(num_slices=2), ["png", "npy"], DESCRIBED)
     assert all(path.is_file() for path in written)
     assert scan.pictures[1].values.shape == (7, 9, 1)
+
+
+@pytest.mark.parametrize("sequence", ["PixelMeasuresSequence", "PlaneOrientationSequence"])
+def test_missing_element_of_frames_is_named(tmp_path, sequence):
+    path = write_enhanced(tmp_path / "x.dcm", np.zeros((2, 7, 9), np.uint16), [0, 2])
+    header = pydicom.dcmread(path)
+    header.StudyInstanceUID = "1.2.3"
+    del header.SharedFunctionalGroupsSequence[0][sequence]
+    header.save_as(path)
+    (scan,) = find_volumes([path], "all").volumes
+    with pytest.raises(UserError, match=rf"^{path}: lacks {sequence}, which DICOM results need"):
+        check_sources(scan)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from hpunet.report.colour_maps import map_uri
 from hpunet.report.drawing import num_edges, outline_path
 from hpunet.report.section import area_text, open_section
 from hpunet.report.viewport import close_view, frame_ratio, scale_bar, whole_view
-from hpunet.report.wording import letters, percent, plain, round_step, with_spread
+from hpunet.report.wording import letters, plain, round_step, whole_percent, with_spread
 from tests.report.page_cases import Reader, decoded, made_up, page, page_image_of
 
 
@@ -132,7 +132,7 @@ def test_numbers_keep_three_digits_that_count():
         "0.0000970",
     ]
     assert with_spread(585.25, 1.62) == "585 ± 2"
-    assert [percent(v) for v in (0, 0.001, 0.125, 0.75, 0.999, 1)] == [
+    assert [whole_percent(v) for v in (0, 0.001, 0.125, 0.75, 0.999, 1)] == [
         "0 %", "< 1 %", "13 %", "75 %", "> 99 %", "100 %"
     ]  # fmt: skip
     assert [letters(n) for n in (0, 25, 26, 51, 52)] == ["A", "Z", "AA", "AZ", "BA"]
