@@ -47,7 +47,7 @@ EXTRAS = {
         "mypy>=1.18",
         "nbclient>=0.10.2",
         "pytest>=8.4",
-        "pytest-xdist>=3.6",
+        "pytest-xdist>=3.8",
         "ruff>=0.14",
         "setuptools>=77",
     ],
