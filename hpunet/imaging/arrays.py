@@ -33,49 +33,49 @@ ERRORS = (
 
 
 def open_npy(path: Path, mode: ReadMode = IMAGE) -> Volume:
-    """The image, volume or masks of a `.npy` file, which is mapped, not loaded.
+    """Opens the image, volume or masks of a `.npy` file as a memory map.
 
     Three axes of an image are `[H, W, C]` if the last has 1 to 4 entries, else a volume
     `[N, H, W]`; those of masks always are `[N, H, W]`. All slices of an image share one window, the
     `default_window` of the whole file.
 
     Args:
-        path: The file; a pickle in it is refused.
-        mode: What it is read as.
+        path: The file; pickles are refused.
+        mode: Whether to read an image or masks.
 
     Raises:
-        UserError: If it is unreadable, or holds no image of real numbers.
+        UserError: If the file is unreadable, or does not hold an image of real numbers.
     """
-    # Mapped anew at every look: a folder may hold more files than may be open at once.
+    # Mapped at each access: a folder may hold more files than a process may have open.
     return _volume_of(functools.partial(_map, path), path, mode)
 
 
 def open_npz(path: Path, mode: ReadMode = IMAGE) -> Volume:
-    """The image, volume or masks of an npz file, alone in it or called `image` or `mask`.
+    """Opens the image, volume or masks of an npz file: its only array, or `image` or `mask`.
 
     Args:
-        path: The file; a pickle in it is refused.
-        mode: What it is read as; axes have the meaning that `open_npy` gives them.
+        path: The file; pickles are refused.
+        mode: Whether to read an image or masks; axes are those of `open_npy`.
 
     Raises:
-        UserError: If it is unreadable, or holds no image of real numbers.
+        UserError: If the file is unreadable, or does not hold an image of real numbers.
     """
     name = "mask" if mode.mask else "image"
-    # One: the slices of a volume are read one after the other.
+    # Only one array: the slices of a volume are read in sequence.
     read = functools.lru_cache(maxsize=1)(functools.partial(_read_only_array, path, name))
     return _volume_of(read, path, mode)
 
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Any]:
-    """NumPy's `NpzFile` of an npz file, whose arrays are read when asked for.
+    """Opens an npz file as NumPy's `NpzFile`, which reads an array when it is accessed.
 
     Raises:
-        UserError: If it cannot be read or is damaged, also while it is used.
+        UserError: If the file is unreadable or damaged, also within the block.
     """
     with (
         reading(path, "npz file", ERRORS),
-        # Opened here: NumPy leaves files open that turn out to be broken.
+        # Opened here, because NumPy does not close damaged files.
         path.open("rb") as file,
         np.load(file, allow_pickle=False) as archive,
     ):
@@ -83,36 +83,36 @@ def open_archive(path: Path) -> Iterator[Any]:
 
 
 def read_array(path: Path, key: str) -> np.ndarray:
-    """One array of an npz file, its checksum compared.
+    """Reads one array of an npz file and verifies its checksum.
 
     Raises:
-        UserError: If the file cannot be read, is damaged or has no such array.
+        UserError: If the file is unreadable or damaged, or has no such array.
     """
     with open_archive(path) as archive:
         return archive[key]
 
 
 def _read_only_array(path: Path, name: str) -> np.ndarray:
-    """The only array of an npz file, or of several the one of that name."""
+    """Reads the only array of an npz file, or the one of the given name."""
     with open_archive(path) as archive:
         keys = archive.files
         if len(keys) != 1 and name not in keys:
             listed = ", ".join(keys) or "nothing"
-            raise UserError(f"{path}: holds {listed}; allowed is one array, or one called {name}")
+            raise UserError(f"{path}: holds {listed}; allowed is one array, or one named {name}")
         array = archive[name if name in keys else keys[0]]
         if not isinstance(array, np.ndarray):
-            raise UserError(f"{path}: holds other files; allowed are arrays")
+            raise UserError(f"{path}: holds files that are not arrays")
         return array
 
 
 def _map(path: Path) -> np.ndarray:
     with reading(path, "npy file", ERRORS):
-        # Unlike `np.load` it takes nothing else for an array, and never unpickles.
+        # Unlike `np.load`, it reads only npy files and never unpickles.
         return np.lib.format.open_memmap(path, mode="r")
 
 
 def _volume_of(get: Callable[[], np.ndarray], path: Path, mode: ReadMode) -> Volume:
-    """The volume in an array, which `get` gives, the same whenever it is called."""
+    """The volume in the array that `get` returns; every call returns the same array."""
     array = get()
     shape = _shape_of_masks(array, path) if mode.mask else _shape_of_image(array, path)
     dtype = array.dtype.newbyteorder("=")
@@ -135,7 +135,7 @@ def _shape_of_masks(array: np.ndarray, path: Path) -> tuple[int, ...]:
 
 
 def _shape_of_image(array: np.ndarray, path: Path) -> tuple[int, ...]:
-    """With an axis of slices before rows and columns."""
+    """The shape with slices as the first axis."""
     if array.dtype.kind not in "uif":
         raise UserError(f"{path}: holds {array.dtype} values; allowed are integers and real floats")
     if array.ndim not in (2, 3):
@@ -146,6 +146,6 @@ def _shape_of_image(array: np.ndarray, path: Path) -> tuple[int, ...]:
     is_picture = array.ndim == 2 or 1 <= array.shape[2] <= MOST_CHANNELS
     shape = (1, *array.shape) if is_picture else array.shape
     if not shape[0]:
-        raise UserError(f"{path}: has shape {list(array.shape)}, which holds no picture")
+        raise UserError(f"{path}: has shape {list(array.shape)}, which holds no image")
     check_size(shape[1], shape[2], path)
     return shape

@@ -120,7 +120,7 @@ def _in_order(images: Sequence[DicomImage]) -> list[DicomImage]:
         if heights[id(other)] - heights[id(one)] < SAME_POSITION:
             raise UserError(
                 f"{other}: lies at {other.position} mm as {one} in the same series does; allowed "
-                "is one image a position"
+                "is one image per position"
             )
     return ordered
 

@@ -1,4 +1,4 @@
-"""From a picture's pixels to the grid that a network takes, and back."""
+"""Maps images onto the grid of a network's input, and results back."""
 
 import math
 from typing import NamedTuple
@@ -9,20 +9,20 @@ from scipy import ndimage
 
 from hpunet.io.errors import UserError
 
-# Of a pixel. Files keep pixel sizes in float32: a rounding error must neither resample an image nor
+# In pixels. Files keep pixel sizes in float32: a rounding error must neither resample an image nor
 # add a row to its grid.
 HAIR = 0.01
 
 
 class Fit(NamedTuple):
-    """Where a network's grid lies on a picture. Lengths and places are in the picture's pixels.
+    """Position of a network's grid on an image, in pixels of the image unless stated otherwise.
 
     Attributes:
-        size: Height and width of the picture.
-        grid: Height and width of the network's grid, in pixels of its own.
-        step: Height and width of a pixel of the grid; 1 where nothing is resampled.
-        start: Row and column of the grid's corner; negative where it begins outside the picture.
-        region: Top, left, bottom and right of the part of the picture that lies on the grid.
+        size: Height and width of the image.
+        grid: Height and width of the grid, in pixels of the grid.
+        step: Height and width of a pixel of the grid; 1 without resampling.
+        start: Row and column of the grid's upper left corner; negative outside the image.
+        region: Top, left, bottom and right of the part of the image that the grid covers.
     """
 
     size: tuple[int, int]
@@ -33,31 +33,31 @@ class Fit(NamedTuple):
 
     @property
     def resampled(self) -> bool:
-        """Whether the grid's pixels are of another size than the picture's."""
+        """Whether the pixels of grid and image differ in size."""
         return self.step != (1, 1)
 
     @property
     def padded(self) -> bool:
-        """Whether the grid reaches beyond the picture."""
+        """Whether the grid extends beyond the image."""
         ends = [s + n * p for s, n, p in zip(self.start, self.grid, self.step, strict=True)]
         beyond = [end - length for end, length in zip(ends, self.size, strict=True)]
         return min(self.start) < -HAIR or max(beyond) > HAIR
 
 
 def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -> Fit:
-    """A grid that holds all of a picture in its middle.
+    """Centres the smallest grid that covers the whole image.
 
     Args:
-        size: Height and width of the picture.
-        step: Height and width of a pixel of the grid, in pixels of the picture.
-        multiple: What the grid's sides are multiples of.
+        size: Height and width of the image.
+        step: Height and width of a pixel of the grid, in pixels of the image.
+        multiple: Height and width of the grid are multiples of this number.
     """
     grid, start = [], []
     for length, pixel in zip(size, step, strict=True):
         needed = max(1, math.ceil(length / pixel - HAIR))
         side = -(-needed // multiple) * multiple
         grid.append(side)
-        # Whole pixels where nothing is resampled.
+        # Whole pixels without resampling.
         start.append((length - side) // 2 if pixel == 1 else (length - side * pixel) / 2)
     return Fit(size, (grid[0], grid[1]), step, (start[0], start[1]), (0, 0, *size))
 
@@ -65,28 +65,28 @@ def fit_whole(size: tuple[int, int], step: tuple[float, float], multiple: int) -
 def fit_resized(
     size: tuple[int, int], crop: tuple[int, int], margin: tuple[int, int] = (0, 0)
 ) -> Fit:
-    """A grid in whose middle all of a picture just fits, at its own proportions.
+    """Scales the image into the centre of a grid of fixed size, keeping its aspect ratio.
 
     Args:
-        size: Height and width of the picture.
-        crop: Height and width of the part of the grid that the picture fits into, in pixels of the
-            grid.
-        margin: More pixels of the grid above and below, and on the left and right.
+        size: Height and width of the image.
+        crop: Height and width of the part of the grid that the image is fitted into, in pixels of
+            the grid.
+        margin: Additional pixels of the grid above and below, and on the left and right.
     """
     step = max(length / side for length, side in zip(size, crop, strict=True))
     height, width = (side + 2 * more for side, more in zip(crop, margin, strict=True))
     start = [(length - n * step) / 2 for length, n in zip(size, (height, width), strict=True)]
-    if step == 1:  # Whole pixels: nothing is resampled.
+    if step == 1:  # Whole pixels without resampling.
         start = [(length - n) // 2 for length, n in zip(size, (height, width), strict=True)]
     return Fit(size, (height, width), (step, step), (start[0], start[1]), (0, 0, *size))
 
 
 def fit_window(size: tuple[int, int], start: tuple[int, int], grid: tuple[int, int]) -> Fit:
-    """A grid of the picture's own pixels.
+    """Places a grid on whole pixels of the image, without resampling.
 
     Args:
-        size: Height and width of the picture.
-        start: Row and column of its first pixel, which may lie outside the picture.
+        size: Height and width of the image.
+        start: Row and column of the grid's first pixel, which may lie outside the image.
         grid: Height and width of the grid.
     """
     (top, left), (bottom, right) = (
@@ -102,17 +102,17 @@ def fit_crop(
     center: tuple[int, int],
     crop: tuple[int, int],
 ) -> Fit:
-    """A grid around a pixel of a picture.
+    """Centres a grid on a pixel of the image.
 
     Args:
-        size: Height and width of the picture.
-        step: Height and width of a pixel of the grid, in pixels of the picture.
-        center: Row and column of the pixel in the middle; without resampling it has as many pixels
-            of the grid before it as `hpunet.data.crops.central` leaves before the middle.
-        crop: Height and width of the grid in its own pixels.
+        size: Height and width of the image.
+        step: Height and width of a pixel of the grid, in pixels of the image.
+        center: Row and column of the central pixel. Without resampling, as many pixels of the grid
+            precede it as precede the centre in `hpunet.data.crops.central`.
+        crop: Height and width of the grid, in pixels of the grid.
 
     Raises:
-        UserError: If the pixel is none of the picture.
+        UserError: If the pixel lies outside the image.
     """
     if not all(0 <= place < length for place, length in zip(center, size, strict=True)):
         raise UserError(
@@ -123,21 +123,21 @@ def fit_crop(
     for place, pixel, side in zip(center, step, crop, strict=True):
         starts.append(place - side // 2 if pixel == 1 else place + 0.5 - side * pixel / 2)
         ends.append(starts[-1] + side * pixel)
-    # Pixels of the picture whose middle lies on the grid.
+    # Pixels of the image whose centre lies on the grid.
     top, left = (max(0, int(np.ceil(s - 0.5))) for s in starts)
     bottom, right = (min(n, int(np.ceil(e - 0.5))) for e, n in zip(ends, size, strict=True))
     return Fit(size, crop, step, (starts[0], starts[1]), (top, left, bottom, right))
 
 
 def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h w C"]:
-    """A picture on the network's grid.
+    """Samples an image on the grid.
 
-    Beyond the picture its outermost pixels go on. Resampling is linear, after a Gaussian that
-    suppresses what a coarser grid cannot hold.
+    Pixels outside the image repeat its edge. Resampling is linear, after a Gaussian filter against
+    aliasing.
 
     Args:
         image: Intensities.
-        fit: Where the grid lies.
+        fit: Position of the grid.
     """
     if not fit.resampled:
         rows, columns = (
@@ -145,7 +145,7 @@ def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h
             for n, s, length in zip(fit.grid, fit.start, fit.size, strict=True)
         )
         return image[rows[:, None], columns]
-    # Half of what the coarser pixel is wider by; none where the grid is finer.
+    # Half the excess width of a coarser pixel; no filter for a finer grid.
     blur = [max(0.0, (pixel - 1) / 2) for pixel in fit.step]
     offset = [s + 0.5 * p - 0.5 for s, p in zip(fit.start, fit.step, strict=True)]
     planes = [
@@ -165,12 +165,12 @@ def to_grid(image: Float[np.ndarray, "H W C"], fit: Fit) -> Float[np.ndarray, "h
 def labels_to_grid(
     labels: Shaped[np.ndarray, "*G H W"], fit: Fit, outside: int
 ) -> Shaped[np.ndarray, "*G h w"]:
-    """Masks on the network's grid: of each pixel's middle the nearest label.
+    """Samples masks on the grid: each pixel has the label nearest to its centre.
 
     Args:
         labels: Class labels.
-        fit: Where the grid lies.
-        outside: The label of what lies beyond the picture.
+        fit: Position of the grid.
+        outside: Label of pixels outside the image.
     """
     places = [
         np.floor(start + (np.arange(n) + 0.5) * step).astype(int)
@@ -187,11 +187,11 @@ def labels_to_grid(
 def labels_from_grid(
     labels: Shaped[np.ndarray, "*S h w"], fit: Fit
 ) -> Shaped[np.ndarray, "*S H W"]:
-    """Masks of a grid that holds all of a picture, at the picture's pixels: the nearest label.
+    """Samples masks of a grid at the pixels of the image: each has the label nearest to its centre.
 
     Args:
         labels: Class labels.
-        fit: Where the grid lies.
+        fit: Position of a grid that covers the whole image.
     """
     rows, columns = (
         np.clip(np.floor((np.arange(n) + 0.5 - start) / step).astype(int), 0, side - 1)
@@ -201,12 +201,12 @@ def labels_from_grid(
 
 
 class Blend(NamedTuple):
-    """Linear interpolation along one axis, from the grid to pixels of the picture.
+    """Linear interpolation along one axis, from the grid to pixels of the image.
 
     Attributes:
-        below: For each pixel, the place on the grid before it.
-        above: The place behind it.
-        share: What the one behind counts, in [0, 1].
+        below: For each pixel of the image, index of the pixel of the grid before it.
+        above: Index of the pixel of the grid after it.
+        share: Weight of `above`, in [0, 1]; the weight of `below` is `1 - share`.
     """
 
     below: Int[np.ndarray, " R"]
@@ -215,7 +215,7 @@ class Blend(NamedTuple):
 
 
 def blends(fit: Fit) -> tuple[Blend, Blend]:
-    """How the region's rows and columns come from the grid's."""
+    """Interpolation of the rows and of the columns of the region."""
     top, left, bottom, right = fit.region
     rows = _blend(np.arange(top, bottom), fit.start[0], fit.step[0], fit.grid[0])
     return rows, _blend(np.arange(left, right), fit.start[1], fit.step[1], fit.grid[1])

@@ -1,4 +1,4 @@
-"""Which reader reads which format. A new format is a module with its reader and a line here."""
+"""The reader of each file format; a new format needs a module and an entry here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,29 +22,29 @@ READERS: dict[str, Callable[[Path, ReadMode], Volume]] = {
     ".hdr": open_nifti,
     ".img": open_nifti,
 }
-# Files of a series, which `hpunet.imaging.dicom` puts together.
+# `hpunet.imaging.dicom` combines these files to series.
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-# Their values are not those that were written.
+# Compression changes the values.
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
-# Of an image in two files; annotated folders take one file an image.
+# An image in two files; annotated folders allow only one file per image.
 PAIRED_SUFFIXES = (".hdr", ".img")
 RASTER_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is open_raster)
 IMAGE_SUFFIXES = tuple(suffix for suffix in READERS if suffix not in PAIRED_SUFFIXES)
 MASK_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY_SUFFIXES)
 
-# What computers leave in folders without being asked.
+# Created by operating systems.
 STRAY_NAMES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix of a known format in lower case, or else an empty text."""
+    """The suffix of a known format in lower case, or an empty string."""
     name = path.name.lower()
     known = (*DICOM_SUFFIXES, *READERS)
     return next((suffix for suffix in known if name.endswith(suffix)), "")
 
 
 def is_stray(name: str) -> bool:
-    """Whether a file or folder of that name is hidden, or put there by a computer.
+    """Whether a file or folder is hidden or created by an operating system, judged by its name.
 
     Every search of a folder for images or masks skips such files and folders.
     """
@@ -52,27 +52,28 @@ def is_stray(name: str) -> bool:
 
 
 def open_file(path: Path, mode: ReadMode = IMAGE) -> Volume:
-    """The image or masks of a file, by its suffix; DICOM aside.
+    """Opens the image or masks of a file of any format but DICOM, chosen by its suffix.
 
     Args:
         path: The file.
-        mode: What it is read as.
+        mode: Whether to read an image or masks, and how.
 
     Raises:
-        UserError: If it is missing, empty, of another format or damaged, or holds no such thing.
+        UserError: If the file is missing, empty, damaged or of another format, or does not hold
+            what `mode` asks for.
     """
     reader = READERS.get(suffix_of(path))
     if reader is None:
-        raise UserError(f"{path}: is of no known format; allowed are {', '.join(READERS)}")
+        raise UserError(f"{path}: unknown format; allowed are {', '.join(READERS)}")
     check_file(path)
     return reader(path, mode)
 
 
 def check_file(path: Path) -> None:
-    """Checks that there is a regular file that holds anything.
+    """Checks that a path is a regular file that is not empty.
 
     Raises:
-        UserError: If there is not.
+        UserError: If it is not.
     """
     try:
         empty = path.stat().st_size == 0

@@ -1,4 +1,4 @@
-"""Masks as numbers: the value or colour of each pixel, before it becomes a class."""
+"""Reads masks as integers: the value or colour of each pixel, before it is mapped to a class."""
 
 from pathlib import Path
 
@@ -16,48 +16,48 @@ from hpunet.imaging.volume import MASK, Picture, ReadMode, Volume
 from hpunet.io.errors import UserError
 
 ALLOWED = "PNG, TIFF, npy, npz and NIfTI (.nii, .nii.gz)"
-# Factors of red, green and blue in the number of a pixel.
+# Factors of red, green and blue in the integer of a pixel.
 COLOUR = np.array([1 << 16, 1 << 8, 1], np.int32)
-# The largest number of a class.
-LARGEST = 2**31 - 1
+# Masks become int32.
+MOST = np.iinfo(np.int32).max
 
 
 def open_masks(path: Path, mode: ReadMode = MASK) -> Volume:
-    """Opens the masks of a file, with the reader that its suffix has for images, too.
+    """Opens the masks of a file with the reader that also reads images of its format.
 
     Args:
-        path: PNG, TIFF (of many pages), npy or npz (`[H, W]` or `[N, H, W]`, in an npz alone or
-            called `mask`) or NIfTI.
-        mode: How masks are read.
+        path: PNG, TIFF (one or several pages), NIfTI, or npy or npz with an array `[H, W]` or
+            `[N, H, W]`, which in an npz is the only array or named `mask`.
+        mode: Whether masks are read as values or as colours.
 
     Raises:
-        UserError: If the file is of another format, unreadable, or of a format without colours
-            where these are wanted.
+        UserError: If the file is unreadable or of another format, or if `mode` asks for colours
+            and the format has none.
     """
     suffix = suffix_of(path)
     if suffix not in MASK_SUFFIXES:
         why = " (JPEG alters values)" if suffix in LOSSY_SUFFIXES else ""
-        raise UserError(f"{path}: is no file for masks{why}; allowed are {ALLOWED}")
+        raise UserError(f"{path}: not a format for masks{why}; allowed are {ALLOWED}")
     if mode.colours and suffix not in RASTER_SUFFIXES:
         raise UserError(f"{path}: has no colours, but classes are given as colours")
     return open_file(path, mode)
 
 
 def labels_of(masks: Volume) -> Integer[np.ndarray, "N H W"]:
-    """The numbers of pixels, slice by slice.
+    """Reads masks as integers, slice by slice.
 
     Args:
-        masks: The masks from `open_masks`. If they are read as colours, the number of a pixel is
-            `0xRRGGBB`; otherwise it is the stored value, of palettes the index.
+        masks: The masks from `open_masks`. Colours become `0xRRGGBB`. Otherwise the integers are
+            the stored values, for a palette the indices.
 
     Raises:
-        UserError: If they are unreadable or differ in size, or hold fractions, or colours where
-            these are not wanted.
+        UserError: If the masks are unreadable, differ in size, hold fractions, or hold colours but
+            are read as values.
     """
     place = masks.place
     planes = [_numbers(place, picture) for picture in masks.pictures]
     if len({plane.shape for plane in planes}) > 1:
-        raise UserError(f"{place}: its pages differ in size; allowed is one size")
+        raise UserError(f"{place}: its pages differ in size; all must have the same")
     return np.stack(planes)
 
 
@@ -69,7 +69,7 @@ def _numbers(path: Path, picture: Picture) -> Integer[np.ndarray, "H W"]:
         if (values != values[..., :1]).any():
             number = len(np.unique(values.reshape(-1, values.shape[-1]), axis=0))
             raise UserError(
-                f"{path}: is in colour ({number} of them), but classes are integers; allowed are "
+                f"{path}: has {number} colours, but classes are integers; allowed are "
                 "gray masks, or classes given as colours"
             )
         values = values[..., 0]
@@ -77,18 +77,18 @@ def _numbers(path: Path, picture: Picture) -> Integer[np.ndarray, "H W"]:
 
 
 def _whole(path: Path, values: Shaped[np.ndarray, "H W"]) -> Integer[np.ndarray, "H W"]:
-    """Values as integers, also of floats that are whole."""
+    """Converts whole numbers of any type to integers."""
     if values.dtype.kind not in "biuf":
         raise UserError(f"{path}: holds {values.dtype} values; allowed are whole numbers")
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     low, high = values.min(), values.max()
-    if not (low >= -LARGEST and high <= LARGEST):
+    if not (low >= -MOST and high <= MOST):
         raise UserError(
-            f"{path}: holds {low:g} to {high:g}; allowed are whole numbers, one a class"
+            f"{path}: holds {low:g} to {high:g}; allowed are whole numbers, one per class"
         )
     if values.dtype.kind != "f":
         return values.astype(values.dtype.newbyteorder("="), copy=False)
     if (values != np.rint(values)).any():
-        raise UserError(f"{path}: holds fractions; allowed are whole numbers, one a class")
+        raise UserError(f"{path}: holds fractions; allowed are whole numbers, one per class")
     return values.astype(np.int32)

@@ -1,4 +1,4 @@
-"""Names for the folders of results, one for each input of a command, and their order."""
+"""Names of the folders of results, one for each input of a command, and their order."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from hpunet.imaging.formats import suffix_of
 
-# Files that the command itself writes among the results, and names that are hidden.
+# Names that the command itself uses, and prefixes of hidden and temporary names.
 OWN_FILES = ("index.html", "results.json")
 OWN_STARTS = (".", "samples.scratch")
 

@@ -21,7 +21,7 @@ from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
 
 ALLOWED = "PNG, TIFF, JPEG, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
-# Both mark a folder of samples, whose masks are not images to segment.
+# A folder with both holds results, whose masks are not images to segment.
 RESULTS = {"results.json", "index.html"}
 
 
@@ -50,7 +50,7 @@ def find_volumes(paths: Sequence[str | Path], slices: str | None = None) -> Inpu
 
     A file is one volume, of one or more slices. In a folder and its subfolders, each file is one
     volume, and each series of DICOM files is one, whatever the names of its files. The suffix gives
-    the format; a file with another suffix, or none, is DICOM if it begins like one.
+    the format; a file with another suffix, or none, is DICOM if it begins like a DICOM file.
 
     Args:
         paths: Files and folders. Links to folders inside them are not followed. Stray files, and
@@ -64,7 +64,7 @@ def find_volumes(paths: Sequence[str | Path], slices: str | None = None) -> Inpu
     """
     wanted = parse_slices(slices)
     if not paths:
-        raise UserError("no image is given; allowed are files and folders")
+        raise UserError("no image is given; name files or folders")
     groups = [(Path(path), _files(path)) for path in paths]
     _refuse_twice([file for _, files in groups for file in files])
     named: list[_Named] = []
@@ -87,7 +87,7 @@ def find_volumes(paths: Sequence[str | Path], slices: str | None = None) -> Inpu
 
 
 def _files(named: str | Path) -> list[Path]:
-    # Checked before it becomes a path: an empty text would be the current folder.
+    # Checked first, because `Path("")` is the current folder.
     if not os.path.exists(named):
         raise UserError(f"{str(named) or repr('')}: no such file or folder")
     path = Path(named)
@@ -112,7 +112,7 @@ def _refuse_twice(files: Sequence[Path]) -> None:
     for file in files:
         resolved = file.resolve()
         if resolved in seen:
-            raise UserError(f"{file}: is given twice; allowed is once")
+            raise UserError(f"{file}: is given twice")
         seen.add(resolved)
 
 
@@ -127,7 +127,7 @@ def _open_file(path: Path, base: Path) -> _Named:
     check_file(path)
     if _is_dicom(path):
         return _Named(names, open_series(path, read_images(path)))
-    raise UserError(f"{path}: is of no known format; allowed are {ALLOWED}")
+    raise UserError(f"{path}: unknown format; allowed are {ALLOWED}")
 
 
 def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[_Named], list[Path]]:
@@ -150,7 +150,7 @@ def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[_Named], lis
             series.setdefault(images[0].series, []).extend(images)
     found += [_open_series(folder, images) for images in series.values()]
     if not found:
-        raise UserError(f"{folder}: holds no image among {len(files)} files; allowed are {ALLOWED}")
+        raise UserError(f"{folder}: none of {len(files)} files is an image; allowed are {ALLOWED}")
     return sorted(found, key=lambda one: natural_key(one.names[0])), skipped
 
 
@@ -166,7 +166,7 @@ def _images_inside(file: Path) -> list[DicomImage]:
 
 def _open_series(folder: Path, images: Sequence[DicomImage]) -> _Named:
     paths = [image.path for image in images]
-    # Resolved: the current folder has no name otherwise.
+    # Resolved, because the current folder has no name otherwise.
     place = Path(os.path.commonpath([path.parent for path in paths])).resolve()
     names = names_of_series(folder, paths, images[0].series_number)
     return _Named(names, open_series(place, images))

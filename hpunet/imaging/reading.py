@@ -1,4 +1,4 @@
-"""What every reader does: a broken file fails with one line, values become a `Picture`."""
+"""Functions shared by all readers: errors of damaged files, windows, and `Picture`s."""
 
 import importlib
 import logging
@@ -17,17 +17,17 @@ from hpunet.imaging.volume import Picture
 from hpunet.io.errors import UserError
 
 Errors = Sequence[type[Exception] | str]
-# Our choice: air is black, bone is white, and lung tissue has most of the range.
+# Our choice: air is black, bone is white, and lung tissue covers most of the range.
 HU_WINDOW = (-1000.0, 400.0)
 FRACTIONS = (0.0, 1.0)
 WINDOWS = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
 # More than 14 bits: 12-bit images stored in 16 bits would be nearly black in a 16-bit window.
 LEAST_SPAN = 2**14
 QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
-# Of one plane. Above it, Pillow warns of files that are small on disk and fill the memory.
+# In one plane; Pillow's limit against files that are small on disk but fill the memory.
 MOST_PIXELS = 89_478_485
-# What every library raises for damaged files. A text is the name of a class in a package that loads
-# when it is needed.
+# Exceptions of all libraries for damaged files. A string names a class of a package that is
+# imported on demand.
 DAMAGE: Errors = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError),
     *(struct.error, zlib.error),
@@ -43,12 +43,12 @@ DICOM_ERRORS: Errors = (
 
 @contextmanager
 def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[None]:
-    """Turns a library's errors about a broken file into a `UserError`, and silences its warnings.
+    """Turns a library's errors on a damaged file into a `UserError`, and silences its warnings.
 
     Args:
         place: The file.
         what: The expected kind of file, for the message.
-        errors: What the library raises for damaged files. Our own refusals pass through unchanged.
+        errors: Exceptions of the library for damaged files. A `UserError` passes unchanged.
 
     Raises:
         UserError: Instead of one of `errors`, or of a MemoryError.
@@ -62,7 +62,7 @@ def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[N
     except UserError:
         raise
     except MemoryError as error:
-        raise UserError(f"{place}: too large for the memory") from error
+        raise UserError(f"{place}: does not fit into memory") from error
     except _classes(errors) as error:
         if isinstance(error, OSError) and str(error.filename) == str(place):
             raise UserError(f"{place}: cannot be read: {error.strerror}") from error
@@ -72,7 +72,7 @@ def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[N
 
 
 def fault_text(error: Exception) -> str:
-    """What a library says of a damaged or incomplete file, on one line."""
+    """A library's message on a damaged or incomplete file, on one line."""
     # pydicom raises this for an element that the file lacks.
     if isinstance(error, AttributeError) and error.name:
         return f"{error.name} is missing"
@@ -82,7 +82,7 @@ def fault_text(error: Exception) -> str:
 
 
 def _classes(errors: Errors) -> tuple[type[Exception], ...]:
-    """Exception classes, without those of packages that nothing has loaded."""
+    """Exception classes, except those of packages that are not imported."""
     named = (error.rpartition(".") for error in errors if isinstance(error, str))
     return (
         *(error for error in errors if not isinstance(error, str)),
@@ -117,7 +117,7 @@ def check_size(height: int, width: int, place: Path) -> None:
 
 
 def extremes(values: np.ndarray) -> tuple[float, float]:
-    """The least and the largest value. NaN is ignored here, and refused by `as_picture`."""
+    """The least and the largest value; ignores NaN, which `as_picture` refuses."""
     return np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
 
 

@@ -55,7 +55,7 @@ def choose(volume: Volume, wanted: tuple[int | slice, ...] | None, text: str | N
         return volume
     if wanted is None:
         raise UserError(
-            f"{volume.place}: is a volume of {count} slices where one is expected: choose "
+            f"{volume.place}: is a volume of {count} slices: select some "
             f"with --slices={count // 2}, --slices={_example(count)} or --slices=all"
         )
     return volume.select(_numbers(wanted, volume, text))
@@ -76,6 +76,6 @@ def _numbers(wanted: tuple[int | slice, ...], volume: Volume, text: str | None) 
             )
         numbers += [part] if isinstance(part, int) else range(*part.indices(count))
     if not numbers or len(set(numbers)) < len(numbers):
-        fault = "names a slice twice" if numbers else "chooses no slice"
+        fault = "names a slice twice" if numbers else "selects no slice"
         raise UserError(f"--slices={text}: {fault} of {volume.place}; allowed are 0 to {count - 1}")
     return tuple(numbers)

@@ -21,7 +21,7 @@ FORMATS = {
 
 
 def formats_of(kind: str) -> tuple[str, ...]:
-    """The formats for volumes of this kind if the user names none."""
+    """The default formats for volumes of a kind."""
     return FORMATS[kind][:1]
 
 
@@ -41,10 +41,7 @@ def _check_kind(volume: Volume, formats: Sequence[str]) -> None:
     allowed = FORMATS[volume.kind]
     for name in formats:
         if name not in allowed:
-            raise UserError(
-                f"--format={name}: {volume.place} is of the kind {volume.kind}, allowed are "
-                f"{', '.join(allowed)}"
-            )
+            raise UserError(f"--format={name}: allowed for {volume.place} are {', '.join(allowed)}")
 
 
 def write_maps(

@@ -1,4 +1,4 @@
-"""Samples that resemble each other, grouped into hypotheses."""
+"""Groups similar samples into hypotheses."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ from hpunet import metrics
 
 
 class Hypothesis(NamedTuple):
-    """Samples of an image that resemble each other.
+    """A group of similar samples of an image.
 
     Attributes:
         share: Fraction of all samples that belong to it, in [0, 1].
-        samples: Their indices, from 0.
-        representative: Index of the sample that is closest to the others.
+        samples: Indices of its samples, from 0.
+        representative: Index of the medoid, the sample with the least mean distance to the others.
         area: Mean area of its samples, in the unit of the image.
-        area_std: Standard deviation of their areas.
+        area_std: Standard deviation of these areas.
         empty: Whether its samples mark nothing.
     """
 
@@ -39,18 +39,17 @@ def group_samples(
     """Groups samples into hypotheses by complete linkage.
 
     Any two samples of a hypothesis have an IoU of at least `least_iou` (with several classes: on
-    average over the classes that either has). Samples that mark nothing have IoU 1 with each other
-    and 0 with all others.
+    average over the classes present in either). Samples that mark nothing have IoU 1 with each
+    other and 0 with all others.
 
     Args:
         samples: Class labels.
         num_classes: Classes, background included.
         areas: Marked area of each sample.
-        least_iou: Within a hypothesis, in (0, 1]; 1 groups only equal samples.
+        least_iou: Least IoU within a hypothesis, in (0, 1]; 1 groups only equal samples.
 
     Returns:
-        Hypotheses by falling share, then by their first sample. Each is represented by its medoid,
-        the sample with the least mean distance to the others.
+        Hypotheses by decreasing share, then by their first sample.
     """
     distance = _distances(samples, num_classes)
     labels = _cluster(distance, least_iou)
@@ -60,7 +59,7 @@ def group_samples(
 
 
 def _distances(samples: UInt8[np.ndarray, "S H W"], num_classes: int) -> Float[np.ndarray, "S S"]:
-    # Only where anything is marked: elsewhere all samples are equal, and that is most pixels.
+    # Only pixels that some sample marks: all samples agree on the others, which are most.
     marked = samples.any(axis=0)
     pixels = samples[:, marked] if marked.any() else samples[:, :1, 0]
     classes = None if num_classes == 2 else range(1, num_classes)
@@ -72,7 +71,7 @@ def _cluster(distance: Float[np.ndarray, "S S"], least_iou: float) -> Int[np.nda
     if len(distance) == 1:
         return np.ones(1, int)
     condensed = squareform(distance, checks=False)
-    # Distances are rounded, and one that equals the threshold counts as within.
+    # A distance equal to the threshold is within it, despite rounding.
     threshold = 1 - least_iou + 1e-9
     return hierarchy.fcluster(hierarchy.complete(condensed), threshold, "distance")
 

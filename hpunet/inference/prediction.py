@@ -1,4 +1,4 @@
-"""The samples of a user's image, and what they say together."""
+"""Samples of a user's image with their maps, hypotheses and areas."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -19,18 +19,18 @@ class Prediction(NamedTuple):
     """An image, or one slice of a volume, with its samples.
 
     Attributes:
-        label: Its name for people.
-        display: Gray or RGB for people.
+        label: Display name.
+        display: Gray or RGB for display.
         window: Intensity window of `display`.
-        fit: Where the network's grid lay on the image.
+        fit: Position of the network's grid on the image.
         spacing: Height and width of a pixel in mm, or None if unknown.
-        facts: Names and values to tell the user.
-        samples: Class labels; may lie in a file (`np.memmap`).
+        facts: Names and values for the user.
+        samples: Class labels; may be a `np.memmap`.
         mean: Fraction of the samples that assign a pixel to each foreground class, in [0, 1].
         entropy: Entropy of a pixel's class over the samples, in nats, in [0, ln K].
-        hypotheses: Samples that resemble each other, the largest share first.
+        hypotheses: Groups of similar samples, the largest share first.
         areas: Marked area of every sample, in `unit`.
-        unit: `mm²`, or `pixels` where the size of a pixel is unknown.
+        unit: `mm²`, or `pixels` if the pixel size is unknown.
     """
 
     label: str
@@ -58,16 +58,16 @@ def predict_volume(
     """Draws the samples of every slice of a volume.
 
     Args:
-        inputs: The slices, all of one size; each is asked for once, in order.
+        inputs: The slices, all of one size; iterated once.
         num_slices: Number of slices.
-        sampler: Draws the samples.
-        least_iou: Of any two samples of one hypothesis.
-        scratch: A file that does not exist yet; it holds the samples instead of memory.
+        sampler: The sampler.
+        least_iou: Least IoU of any two samples of a hypothesis.
+        scratch: A file that does not exist yet; the samples are mapped to it to save memory.
         progress: Called with the number of new samples.
 
     Returns:
         The samples of all slices with their maps, and the prediction of each slice, whose arrays
-        are parts of those.
+        are views of these.
 
     Raises:
         UserError: If the network gives logits that are not finite.
@@ -99,9 +99,9 @@ def _allocate_maps(scratch: Path, sampler: ImageSampler, shape: tuple[int, int, 
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """An array in a file whose space on the disk is taken at once.
+    """Maps an array to a file whose disk space is reserved at once.
 
-    Otherwise a disk that becomes full while samples are drawn would kill the process.
+    Otherwise a disk that fills up while samples are drawn would kill the process.
     """
     with path.open("xb") as file:
         file.truncate(int(np.prod(shape)))
@@ -111,7 +111,7 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _shares(samples: UInt8[np.ndarray, "S H W"], num_classes: int) -> Float[np.ndarray, "K H W"]:
-    """Fraction of the samples that give each class."""
+    """Fraction of the samples with each class."""
     counts = [(samples == label).sum(axis=0) for label in range(num_classes)]
     return (np.stack(counts) / len(samples)).astype(np.float32)
 
@@ -119,7 +119,7 @@ def _shares(samples: UInt8[np.ndarray, "S H W"], num_classes: int) -> Float[np.n
 def _entropy(shares: Float[np.ndarray, "K H W"]) -> Float[np.ndarray, "H W"]:
     """Entropy of the shares, in nats."""
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    # Of a certain pixel 0, not -0.
+    # 0 instead of -0.
     return np.maximum(-(shares * logs).sum(axis=0), 0)
 
 

@@ -1,4 +1,4 @@
-"""Samples and reconstructions of batches, on all devices and in units of one size."""
+"""Samples and reconstructions of batches, on all devices and in units of fixed size."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -11,16 +11,16 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from hpunet.inference.sampling import NOT_FINITE, Sampler
 from hpunet.io.errors import UserError
 
-# Stands for IoU_rec of a model without a posterior.
+# Replaces IoU_rec for a model without a posterior.
 NO_RECONSTRUCTION = "IoU_rec: this model has no posterior and cannot reconstruct"
-# Images that a device draws at a time. Rounding may depend on it, so the number of devices does not
-# change it.
+# Images per device and call. Rounding may depend on it, so it is independent of the number of
+# devices.
 UNIT = 4
 
 
 @runtime_checkable
 class DeviceGroup(Protocol):
-    """The devices of this host, as `hpunet.training.devices.Devices` gives them.
+    """The devices of this host, such as a `hpunet.training.devices.Devices`.
 
     Attributes:
         local: The devices.
@@ -29,25 +29,25 @@ class DeviceGroup(Protocol):
     local: list[Any]
 
     def pmap_examples(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiles a function of a replicated tree and of one share of examples a device."""
+        """Compiles a function of a replicated tree and of one share of examples per device."""
 
     def replicate(self, tree: Any) -> Any:
-        """A copy on each device."""
+        """Copies a tree to each device."""
 
     def split(self, tree: Any) -> Any:
-        """Deals examples out to the devices, in order."""
+        """Distributes examples to the devices, in order."""
 
     def merge(self, tree: Any) -> Any:
-        """The examples of the devices, in order, as NumPy arrays; undoes `split`."""
+        """Inverts `split`; returns NumPy arrays."""
 
 
 class PredictedLabels(NamedTuple):
     """A network's class labels for images.
 
     Attributes:
-        samples: Drawn from the prior.
-        reconstructions: Each annotation, reconstructed from the posterior's means; None for a model
-            without a posterior.
+        samples: Samples from the prior.
+        reconstructions: Reconstruction of each annotation from the posterior's means; None for a
+            model without a posterior.
     """
 
     samples: UInt8[np.ndarray, "S *B H W"]
@@ -57,12 +57,12 @@ class PredictedLabels(NamedTuple):
 class Predictor:
     """Draws samples and reconstructs annotations on all devices of this host.
 
-    A sample depends on the seed, its image's position and its own number alone; its rounding also
-    depends on the batch that it is computed in. So each device computes units of the same size, and
-    consecutive images share the same unit, whatever the number of devices.
+    A sample depends on the seed, the position of its image and its own number alone; its rounding
+    also depends on the batch that it is computed in. Each device therefore computes units of fixed
+    size, and consecutive images share a unit for any number of devices.
 
     Attributes:
-        unit: Images of a unit.
+        unit: Images per unit.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Predictor:
         """Compiles nothing yet.
 
         Args:
-            sampler: Samples and reconstructs.
-            num_samples: Samples an image.
-            seed: Of the samples.
-            devices: Share the work.
-            mean: At which scales the prior's mean is taken instead of a draw.
-            unit: Images that a device draws at a time: fewer where they are large.
+            sampler: Functions that sample and reconstruct.
+            num_samples: Samples per image.
+            seed: Seed of the samples.
+            devices: The devices.
+            mean: Scales that use the prior's mean instead of a draw, as in `Model.sample`.
+            unit: Images per device and call; fewer for large images.
         """
         self.unit = unit
         self._devices = devices
@@ -91,7 +91,7 @@ class Predictor:
         def predict(params: PyTree, image: Any, annotations: Any, index: Any) -> Any:
             keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
             samples = sampler.sample(params, keys, image, num_samples, mean)
-            # Images in front, as devices deal them out.
+            # The images are the first axis, which the devices split.
             drawn = (samples.swapaxes(0, 1).astype(jnp.uint8),)
             reconstruct = sampler.reconstruct
             if reconstruct is None:
@@ -103,7 +103,7 @@ class Predictor:
 
     @property
     def images_at_once(self) -> int:
-        """Most images of one call; a multiple of `unit`."""
+        """Largest number of images per call; a multiple of `unit`."""
         return self.unit * len(self._devices.local)
 
     def __call__(
@@ -113,16 +113,16 @@ class Predictor:
         annotations: UInt8[np.ndarray, "G B H W"],
         position: Int[np.ndarray, " B"],
     ) -> PredictedLabels:
-        """Predicts for images, at most `images_at_once`.
+        """Predicts labels for at most `images_at_once` images.
 
         Args:
-            replicated_params: A copy on each device of this host.
+            replicated_params: Weights, with a copy on each device of this host.
             image: Intensities as the network sees them.
-            annotations: Class labels, to be reconstructed.
-            position: Place of each image among all images that are ever predicted.
+            annotations: Class labels to reconstruct.
+            position: Index of each image among all images that are ever predicted.
 
         Raises:
-            ValueError: If there are more images than that.
+            ValueError: If there are more images.
             UserError: If the network gives logits that are not finite.
         """
         count = len(position)
@@ -137,7 +137,7 @@ class Predictor:
         return PredictedLabels(samples, rebuilt[0] if rebuilt else None)
 
     def _filled(self, count: int) -> Int[np.ndarray, " b"]:
-        """Places of images, some repeated, so that all units are full: one program for all."""
+        """Indices of images, some repeated to fill all units, so that one program serves all."""
         size = self.unit
         starts = range(0, count, size)
         units = [np.resize(np.arange(s, min(s + size, count)), size) for s in starts]
@@ -145,7 +145,7 @@ class Predictor:
 
 
 def sampling_key(seed: int) -> Key[Array, ""]:
-    """The key of the samples that are scored: the third of those that a run splits its seed into.
+    """The key of scored samples: the third key that a run derives from its seed.
 
     See `hpunet.training.state.keys_of`.
     """
@@ -157,5 +157,5 @@ def _check_finite(labels: UInt8[np.ndarray, "B N H W"], position: Int[np.ndarray
     if bad.any():
         raise UserError(
             f"the network's logits are NaN or infinite on {bad.sum()} of {len(bad)} images, "
-            f"the first at place {position[bad.argmax()]} of the split: allowed are finite ones"
+            f"the first at index {position[bad.argmax()]} of the split; they must be finite"
         )

@@ -1,4 +1,4 @@
-"""From stored values to what the network sees.
+"""Preprocessing: from stored values to the network's input.
 
 Training, validation, evaluation and sampling all call `preprocess`.
 """
@@ -17,15 +17,15 @@ from hpunet.imaging.fit import Fit, to_grid
 
 
 class Preprocessing(NamedTuple):
-    """How images become a network's input, as the header of its weights file keeps it.
+    """Preprocessing of a network's images, as stored in the header of its weights file.
 
     Attributes:
-        intensities: Which intensities the network sees for stored values.
-        crop: Height and width of the images that it learned from, in pixels, or None if unknown.
+        intensities: Mapping of stored values to the network's intensities.
+        crop: Height and width of its training images in pixels, or None if unknown.
         pixel_spacing: Height and width of a pixel of these images in mm, or None if unknown.
-        resized: Whether it learned from whole images, resized to the crop.
+        resized: Whether its training images were whole images, resized to the crop.
         num_classes: Classes, background included, or None if unknown.
-        data_checksum: Checksum of the data that it learned from, or None if unknown.
+        data_checksum: Checksum of its training data, or None if unknown.
     """
 
     intensities: Intensities = BYTES
@@ -37,7 +37,7 @@ class Preprocessing(NamedTuple):
 
     @staticmethod
     def from_header(entries: Mapping[str, Any]) -> "Preprocessing":
-        """Reads the checked entry `preprocessing` of a header.
+        """Creates the preprocessing from the checked entry `preprocessing` of a header.
 
         In older files the crop is one number, and entries may be missing.
 
@@ -76,20 +76,20 @@ def _intensities(ranges: Any, clip: bool | None) -> Intensities:
         return BYTES
     pairs = ranges if isinstance(ranges[0], list | tuple) else [ranges]
     low, high = zip(*((float(a), float(b)) for a, b in pairs), strict=True)
-    # Older files say nothing: 8-bit values are within their range anyway, all others were clipped.
+    # Older files lack the entry: 8-bit values are always in range, all others were clipped.
     return Intensities(low, high, (low, high) != BYTES[:2] if clip is None else clip)
 
 
 def preprocess(values: Any, intensities: Intensities = BYTES, fit: Fit | None = None) -> Any:
-    """What the network sees of stored values.
+    """Maps stored values to the network's input, with the same bits in NumPy and JAX.
 
-    Where images are of any size, training places them on the network's grid when they are read,
-    before this function; all others pass `fit`. Gives the same bits in NumPy and in JAX.
+    For images of any size, training applies the grid when it reads them, before this function; all
+    other callers pass `fit`.
 
     Args:
-        values: `[..., C]`, of any type, in NumPy or, without `fit`, in JAX.
-        intensities: Which intensities the network sees for stored values.
-        fit: Where the network's grid lies on an image `[H, W, C]`; None leaves the size.
+        values: `[..., C]` of any type; a NumPy array or, without `fit`, a JAX array.
+        intensities: Mapping of stored values to the network's intensities.
+        fit: Position of the network's grid on an image `[H, W, C]`; None keeps the size.
 
     Returns:
         float32 `[..., C]`, with `fit` `[h, w, C]` of the grid's size.
@@ -99,14 +99,14 @@ def preprocess(values: Any, intensities: Intensities = BYTES, fit: Fit | None = 
 
 
 class CroppedImages(NamedTuple):
-    """Central crops of images with their annotations, as the network sees them.
+    """Central crops of images with their annotations, after preprocessing.
 
     Attributes:
-        image: Intensities as the network sees them.
+        image: Intensities of the network's input.
         annotations: Class labels of all annotators, `IGNORED` at ignored pixels.
-        position: Place of each image among all images that are scored.
-        weights: 1 for each annotator of an image, 0 for those that only fill up the array where
-            images have different numbers of annotators; None where all have the same number.
+        position: Index of each image among all scored images.
+        weights: 1 for each annotator of an image, 0 for padding; None if all images have the same
+            number of annotators.
     """
 
     image: Float[np.ndarray, "B H W C"]
@@ -116,7 +116,7 @@ class CroppedImages(NamedTuple):
 
     @property
     def labels(self) -> UInt8[np.ndarray, "G B H W"]:
-        """The annotations with the background at ignored pixels."""
+        """The annotations, with background at ignored pixels."""
         return without_ignored(self.annotations)[0]
 
     @property
@@ -131,13 +131,13 @@ def crop_examples(
     intensities: Intensities = BYTES,
     crop_sampler: CropSampler | None = None,
 ) -> CroppedImages:
-    """Crops the same part of examples every time: their middle, unless a sampler says otherwise.
+    """Crops examples at a fixed position: their centre, unless a sampler chooses another.
 
     Args:
-        examples: As a source gives them.
+        examples: Examples from a source.
         crop: Height and width, in pixels.
-        intensities: Which intensities the network sees for stored values.
-        crop_sampler: Places crops on images of any size; None where all have one size.
+        intensities: Mapping of stored values to the network's intensities.
+        crop_sampler: Chooses crops of images of any size; None if all have one size.
 
     Raises:
         ValueError: If the crop is larger than an image.
@@ -158,11 +158,11 @@ def crop_examples(
 
 
 def cut_example(example: dict[str, Any], crop_sampler: CropSampler) -> dict[str, Any]:
-    """An example cut to the crop for validation, with the margin, values as stored.
+    """Cuts an example to the crop for validation, with the margin, without mapping its values.
 
     Args:
-        example: As a source gives it.
-        crop_sampler: Places the crop.
+        example: An example from a source.
+        crop_sampler: Chooses the crop.
     """
     fit = crop_sampler.middle(example)
     image, annotations = cut(example["image"], example["annotations"], fit)

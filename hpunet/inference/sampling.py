@@ -1,4 +1,4 @@
-"""Samples as class labels: of batches, and of one image at a time in portions."""
+"""Samples as class labels, of batches or of one image at a time in portions."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -16,18 +16,18 @@ from hpunet.io.errors import UserError
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, samples_at_once
 
-# The label of a pixel whose logits are not finite.
+# Label of pixels whose logits are not finite.
 NOT_FINITE = 255
-# Most pixels of a grid for which as many samples are decoded side by side as in `Model.sample`.
+# Largest grid, in pixels, for which as many samples are decoded in parallel as in `Model.sample`.
 PIXELS = 256 * 256
 
 
 class Sampler(NamedTuple):
-    """A model as functions that give class labels, `NOT_FINITE` where logits are not finite.
+    """Functions of a model that return class labels, `NOT_FINITE` for logits that are not finite.
 
     Attributes:
-        sample: `(params, keys, image, num_samples, mean) -> labels [S, B, H, W]`, for intensities
-            as the network sees them; `mean` as in `Model.sample`.
+        sample: `(params, keys, image, num_samples, mean) -> labels [S, B, H, W]`, for
+            preprocessed intensities; `mean` as in `Model.sample`.
         reconstruct: `(params, image, labels) -> labels [B, H, W]`, from the posterior's means; None
             for a model without a posterior.
     """
@@ -37,7 +37,7 @@ class Sampler(NamedTuple):
 
 
 def build_sampler(model: Model) -> Sampler:
-    """The most likely class of every pixel of a model's samples and reconstructions."""
+    """Builds functions that return the most likely class of each pixel."""
 
     def sample(
         params: PyTree,
@@ -64,9 +64,9 @@ class SamplingOptions(NamedTuple):
     """A user's options for sampling.
 
     Attributes:
-        num_samples: Samples an image.
-        seed: Decides all of them.
-        mean: For each scale, coarsest first, whether the prior's mean is taken.
+        num_samples: Samples per image.
+        seed: Seed of the samples.
+        mean: For each scale, coarsest first, whether to use the prior's mean.
         temperature: Factor on the prior's standard deviations.
     """
 
@@ -77,10 +77,10 @@ class SamplingOptions(NamedTuple):
 
 
 class ImageSampler:
-    """Draws class labels of one image at a time; they do not depend on other images.
+    """Draws class labels of one image at a time, independently of other images.
 
     Attributes:
-        options: Which samples are drawn.
+        options: Options for sampling.
         num_classes: Classes, background included.
     """
 
@@ -90,7 +90,7 @@ class ImageSampler:
         Args:
             model: The network.
             params: Its weights.
-            options: Which samples are drawn.
+            options: Options for sampling.
         """
         self._params = params
         self.options = options
@@ -102,7 +102,7 @@ class ImageSampler:
         """Draws the samples of an image in portions; the image is encoded once.
 
         Args:
-            given: The image; inputs of equal salt have the same noise.
+            given: The image; inputs with equal salt have the same noise.
 
         Yields:
             Labels at the image's size, background outside the region; samples in order.
@@ -122,8 +122,7 @@ class ImageSampler:
             if (inside == NOT_FINITE).any():
                 why = f" at --temperature={temperature:g}" if temperature > 1 else ""
                 raise UserError(
-                    f"{given.name}: the network gives NaN or infinity{why}; allowed are finite "
-                    "numbers"
+                    f"{given.name}: the network gives NaN or infinity{why}; it must be finite"
                 )
             labels = np.zeros((wanted, *fit.size), np.uint8)
             labels[:, top:bottom, left:right] = inside
@@ -131,15 +130,15 @@ class ImageSampler:
 
 
 def portion_size(fit: Fit) -> int:
-    """Samples of an image that are decoded side by side; it depends on the grid's size alone."""
+    """Number of samples of an image that are decoded in parallel, by the size of its grid."""
     most = samples_at_once()
     return max(1, min(most, most * PIXELS // (fit.grid[0] * fit.grid[1])))
 
 
 def _portions(num_samples: int, at_once: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Numbers of the samples of each portion, and how many of them are wanted.
+    """Yields the numbers of the samples of each portion, and how many of them are used.
 
-    All portions are of one size, so that one program serves them.
+    All portions have one size, so that one program serves them.
     """
     size = min(num_samples, at_once)
     for start in range(0, num_samples, size):
@@ -165,7 +164,7 @@ def _decode(
 def _labels_of_region(
     logits: Float[Array, "S h w K"], rows: Blend, columns: Blend, *, resampled: bool
 ) -> UInt8[Array, "S R Q"]:
-    """The most likely class of the region's pixels; `NOT_FINITE` where logits are not finite."""
+    """The most likely class of the region's pixels, `NOT_FINITE` for logits that are not finite."""
     at_pixels = logits[:, rows.below][:, :, columns.below]
     if resampled:
         at_rows = _between(

@@ -14,12 +14,12 @@ class TrainedNetwork(NamedTuple):
     """A network with its weights.
 
     Attributes:
-        model: Its functions.
+        model: The model.
         params: Haiku's tree.
-        preprocessing: How images become its input.
-        place: Where the weights come from, for messages.
-        origin: The same for JSON: `weights`, or `checkpoint` and `step`.
-        checksum: Of the weights' names, shapes and values.
+        preprocessing: Preprocessing of its images.
+        place: Origin of the weights, for messages.
+        origin: Origin of the weights, for JSON: `weights`, or `checkpoint` and `step`.
+        checksum: Checksum of names, shapes and values of the weights.
     """
 
     model: Model
@@ -31,16 +31,16 @@ class TrainedNetwork(NamedTuple):
 
     @property
     def image_channels(self) -> int:
-        """Number of channels of the images that it takes."""
+        """Number of channels of its images."""
         return self.model.image_channels(self.params)
 
 
 def from_weights(name_or_path: str | Path) -> TrainedNetwork:
-    """The network of a weights file, or a published one by name.
+    """Reads the network of a weights file, or a published one by name.
 
     Raises:
-        UserError: If the file cannot be found or read, or its header has a crop that the network
-            cannot take, or intensities of another number of channels.
+        UserError: If the file is missing or unreadable, or its header has a crop or a number of
+            channels that the network does not support.
     """
     found = published.read(name_or_path)
     preprocessing = Preprocessing.from_header(found.header.preprocessing)
@@ -79,5 +79,5 @@ def _check_crop(network: TrainedNetwork) -> None:
 
 
 def crop_text(crop: tuple[int, int]) -> str:
-    """A crop in messages: one number if it is square, as the key `data.crop` takes it."""
+    """A crop in messages: one number if it is square, as in the key `data.crop`."""
     return str(crop[0]) if crop[0] == crop[1] else str(crop)

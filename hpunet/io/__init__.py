@@ -1,1 +1,1 @@
-"""Files, downloads, locks and the mistakes of a user; imports nothing else of hpunet."""
+"""Files, downloads, locks and user errors; imports nothing else of hpunet."""

@@ -1,8 +1,8 @@
 """Files and folders that appear complete or not at all, even if the process is killed.
 
-An unfinished file or folder lies beside its final place under another name and is renamed at the
-end. The name holds host and process, so that processes do not disturb each other and the next one
-can remove what a killed one left behind.
+An unfinished file or folder has a temporary name beside its final path and is renamed at the end.
+The temporary name holds host and process, so that processes do not interfere and the next one can
+remove the leftovers of a killed one.
 """
 
 import contextlib
@@ -19,37 +19,40 @@ from typing import Any, BinaryIO
 
 from hpunet.io.errors import UserError, reason, writing_to
 
-# In the names of unfinished folders, as TFDS names its own.
+# Part of the names of unfinished folders, as in TFDS.
 INCOMPLETE = "incomplete."
-# Of a long name, bytes that leave room for the rest of an unfinished one.
+# Bytes of a long name that are kept in a temporary name.
 _NAME_BYTES = 100
 _numbers = itertools.count()
 
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Gives a binary file that becomes `path` once the block ends; an error removes it.
+    """Yields a binary file that becomes `path` at the end of the block; an error removes it.
 
     Processes and threads that write the same path each write a file of their own, and the last one
     wins. Unfinished files of killed processes in the same folder are removed first.
 
     Args:
-        path: The file; one that exists is replaced. Its folder must exist.
+        path: The file; an existing file is replaced. Its folder must exist.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written. It names `path`, never the temporary file.
     """
     path = Path(path)
     _clear_parts(path.parent.absolute())
     writer = f"{next(_numbers)}.{socket.gethostname()}.{os.getpid()}"
     part = path.with_name(f"{_shortened(path)}.{writer}.part")
     try:
-        # Not with tempfile, which makes files that only their owner may read.
+        # Without tempfile, whose files only their owner can read.
         with part.open("wb") as file:
             yield file
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError) and str(error.filename) == str(part):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
@@ -66,15 +69,15 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def whole_folder(out: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """Gives a hidden folder beside `out` that takes its place once the block ends.
+    """Yields a hidden folder beside `out` that replaces `out` at the end of the block.
 
-    An error removes it and leaves `out` as it was. What killed processes left there is removed
-    first; a folder that one of them was replacing is restored.
+    An error removes it and leaves `out` unchanged. Leftovers of killed processes are removed first;
+    a folder that one of them was replacing is restored.
 
     Args:
-        out: The folder; its parents are made. One that exists is replaced.
-        check: Is called before `out` is replaced and raises `UserError` if what has come to lie
-            there must stay. The new folder is then kept beside it.
+        out: The folder; missing parents are created. An existing folder is replaced.
+        check: Called before `out` is replaced; raises `UserError` if the current contents of `out`
+            must stay. The new folder is then kept beside it.
 
     Raises:
         UserError: If the folder cannot be written, or `check` refuses.
@@ -92,14 +95,14 @@ def whole_folder(out: Path, check: Callable[[], None] = lambda: None) -> Iterato
 
 
 def check_writable(folder: Path, flag: str) -> None:
-    """Makes sure that a folder can be written to, or made; writes nothing.
+    """Checks that a folder is writable or can be created, without writing.
 
     Args:
         folder: The folder.
-        flag: The flag that names it, for the message.
+        flag: The flag with the folder, for the message.
 
     Raises:
-        UserError: If it cannot.
+        UserError: If it is not.
     """
     try:
         existing = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
@@ -107,7 +110,7 @@ def check_writable(folder: Path, flag: str) -> None:
     except (OSError, ValueError) as error:
         raise UserError(f"{flag}={folder}: {reason(error)}") from None
     if not fits:
-        raise UserError(f"{flag}={folder}: {existing} is no folder that can be written to")
+        raise UserError(f"{flag}={folder}: {existing} is not a writable folder")
 
 
 def remove(path: Path) -> None:
@@ -119,7 +122,7 @@ def remove(path: Path) -> None:
 
 
 def is_running(process: int) -> bool:
-    """Whether a process of this host with that number runs; True where that cannot be known."""
+    """Whether a process of this host is running, by its number; True if this is unknown."""
     if os.name == "nt":
         return True  # On Windows, signal 0 is Ctrl-C.
     try:
@@ -131,10 +134,10 @@ def is_running(process: int) -> bool:
     return True
 
 
-# Cached, because listing a folder of thousands of files before each of them takes long.
+# Cached, because listing a folder of thousands of files for each of them is slow.
 @functools.cache
 def _clear_parts(folder: Path) -> None:
-    """Removes the unfinished files of this host's processes that no longer run."""
+    """Removes unfinished files of processes of this host that no longer run."""
     for leftover in folder.glob(f"*.{glob.escape(socket.gethostname())}.*.part"):
         number = leftover.name.split(".")[-2]
         if number.isdecimal() and not is_running(int(number)):
@@ -152,7 +155,7 @@ def _shortened(path: Path) -> str:
 
 
 def _clear_folders(out: Path) -> None:
-    """Removes what killed processes left, but restores a folder that one was replacing."""
+    """Removes leftovers of killed processes, and restores a folder that one was replacing."""
     for leftover in sorted(out.parent.glob(f"{glob.escape(_prefix(out))}*")):
         number, dot, _ = leftover.name.removeprefix(_prefix(out)).partition(".")
         if not number.isdecimal() or is_running(int(number)):
@@ -169,7 +172,7 @@ def _replace(part: Path, out: Path, check: Callable[[], None]) -> None:
     except UserError as error:
         kept = out.with_name(f"{out.name}.{os.getpid()}")
         part.rename(kept)
-        raise UserError(f"{error}; what was written is kept in {kept}") from None
+        raise UserError(f"{error}; the new results are kept in {kept}") from None
     old = part.with_name(f"{part.name}.old")
     if out.is_dir():
         out.rename(old)

@@ -1,4 +1,4 @@
-"""Checksums of files, remembered while these do not change, and of a network's weights."""
+"""Checksums of files, cached until the files change, and of a network's weights."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ _SETTLED_SECONDS = 2.0
 def file_checksums(files: Mapping[str, Path], memory: Path) -> dict[str, str]:
     """SHA-256 of the contents of files, in hexadecimal digits.
 
-    Reading all files takes a while, so the result is kept in the folder `memory` and used again as
-    long as the names, sizes and times of all files are the same.
+    The result is cached in the folder `memory` and reused while names, sizes and times of all files
+    stay the same.
 
     Args:
         files: The files by name.
-        memory: The folder; it is made if missing.
+        memory: The folder; created if missing.
 
     Raises:
         UserError: If a file cannot be read.
@@ -46,7 +46,7 @@ def file_checksums(files: Mapping[str, Path], memory: Path) -> dict[str, str]:
 
 
 def combine(checksums: Mapping[str, str]) -> str:
-    """One SHA-256 over names and checksums, in their order."""
+    """A single SHA-256 over names and checksums, in their order."""
     lines = "".join(f"{checksum} {name}\n" for name, checksum in checksums.items())
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
@@ -67,7 +67,7 @@ def params_checksum(params: Mapping[str, Mapping[str, ArrayLike]]) -> str:
 
 
 def _listing(files: Mapping[str, Path]) -> tuple[bytes, bool]:
-    """A text that changes with the files, and whether the last change is old enough to show."""
+    """A text that changes with the files, and whether times would show a further change."""
     rows, latest = [], 0
     for name, path in files.items():
         stat = path.stat()
@@ -91,7 +91,7 @@ def _recall(path: Path, files: Mapping[str, Path]) -> dict[str, str] | None:
 
 
 def _remember(path: Path, checksums: Mapping[str, str]) -> None:
-    """Keeps checksums; where they cannot be written, they are computed again the next time."""
+    """Caches checksums; if writing fails, they are computed again the next time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(checksums).encode())

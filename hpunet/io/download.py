@@ -1,4 +1,4 @@
-"""Fetch published files, and where they and everything else that can be made again are kept."""
+"""Downloads of published files, and the folders of caches."""
 
 import http.client
 import os
@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 
 
 class DownloadError(UserError):
-    """What a user names cannot be had over the network."""
+    """A file cannot be downloaded."""
 
 
 def cache_folder() -> Path:
@@ -33,12 +33,12 @@ def cache_folder() -> Path:
 
 
 def data_cache() -> Path:
-    """Where prepared data sets are kept unless `data.prepared_dir` names another folder."""
+    """The folder of prepared data sets, unless `data.prepared_dir` names another."""
     return cache_folder() / "data"
 
 
 def is_url(source: str) -> bool:
-    """Whether this names something on the network rather than a file."""
+    """Whether a text is a URL rather than the path of a file."""
     scheme, separator, _ = source.partition("://")
     return bool(separator) and scheme.lower() in _SCHEMES
 
@@ -50,47 +50,49 @@ def file_name(url: str) -> str:
 
 
 def download(url: str, path: Path, most: int | None = None, known_hash: str | None = None) -> None:
-    """Fetches a file, with a progress bar on a terminal; it appears at `path` once it is complete.
+    """Downloads a file atomically, with a progress bar on a terminal.
 
     Args:
         url: `https://...`, or `gs://BUCKET/NAME`, which is read at its public address. `http://` is
-            allowed for this machine alone (localhost, 127.0.0.1, ::1). A redirect may not leave the
+            allowed for this machine only (localhost, 127.0.0.1, ::1). A redirect must keep the
             scheme.
-        path: Where to write; its folder must exist.
-        most: Bytes that are allowed; None allows any number.
-        known_hash: SHA-256 that the file must have; None allows any.
+        path: The file to write; its folder must exist.
+        most: Largest allowed size in bytes; None allows any.
+        known_hash: Required SHA-256 of the file; None allows any.
 
     Raises:
-        DownloadError: If the file cannot be reached, is not there, breaks off or has another hash.
+        DownloadError: If the download fails or is incomplete, or the file has another hash.
         UserError: If the URL is not allowed or the file is too large.
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written. It names `path`, never a temporary file.
     """
-    import pooch  # Slow to import, and seldom needed.
+    import pooch  # Slow to import and rarely needed.
 
     _check_address(url, address := _address_of(url))
     fetch = _Downloader(url, most)
     logger = pooch.get_logger()
     level = logger.level
-    with tempfile.TemporaryDirectory(prefix=INCOMPLETE, dir=path.parent.absolute()) as work:
-        try:
-            logger.setLevel("WARNING")
+    try:
+        logger.setLevel("WARNING")
+        with tempfile.TemporaryDirectory(prefix=INCOMPLETE, dir=path.parent.absolute()) as work:
             pooch.retrieve(address, known_hash, path.name, work, downloader=fetch)
-        except ValueError as error:
-            if known_hash is None or isinstance(error, UserError):
-                raise
-            raise DownloadError(
-                f"{url}: the file that came has another SHA-256 than {known_hash}"
-            ) from error
-        finally:
-            logger.setLevel(level)
-        Path(work, path.name).replace(path)
+            Path(work, path.name).replace(path)
+    except ValueError as error:
+        if known_hash is None or isinstance(error, UserError):
+            raise
+        raise DownloadError(f"{url}: the SHA-256 of the file is not {known_hash}") from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        logger.setLevel(level)
 
 
 class _Downloader:
-    """Fetches one file for pooch, within a number of bytes and with errors of one line.
+    """Downloads one file for pooch, with a size limit and errors of one line.
 
-    Pooch's own downloader has no limit, follows redirects to any scheme, and does not notice that
-    an answer breaks off.
+    Pooch's own downloader has no limit, follows redirects to any scheme, and does not detect
+    incomplete responses.
     """
 
     def __init__(self, url: str, most: int | None) -> None:
@@ -100,7 +102,7 @@ class _Downloader:
     def __call__(self, address: str, output_file: str, pooch: object) -> None:
         opener = urllib.request.build_opener(_SameScheme(self._url))
         response = self._receive(lambda: opener.open(address, timeout=_TIMEOUT_SECONDS))
-        # Pooch makes a file that only its owner may read.
+        # Pooch creates a file that only its owner can read.
         os.unlink(output_file)
         with response, open(output_file, "xb") as file:
             expected = response.length
@@ -112,15 +114,15 @@ class _Downloader:
                     received(len(chunk))
             if expected is not None and file.tell() != expected:
                 raise DownloadError(
-                    f"{self._url}: download broke off after {file.tell()} of {expected} bytes"
+                    f"{self._url}: the download ended after {file.tell()} of {expected} bytes"
                 )
 
     def _check_size(self, size: int) -> None:
         if self._most is not None and size > self._most:
-            raise UserError(f"{self._url}: it has {size} bytes or more; allowed are {self._most}")
+            raise UserError(f"{self._url}: has {size} bytes or more; allowed are {self._most}")
 
     def _receive(self, action: Callable[[], Any]) -> Any:
-        """The value of `action`, any failure of which is the network's and not the disk's."""
+        """Returns the value of `action`; reports its failures as those of the network."""
         try:
             return action()
         except UserError:
@@ -134,7 +136,7 @@ class _Downloader:
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to addresses of the same scheme that could have been asked for."""
+    """Follows redirects only to allowed addresses of the same scheme."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -162,6 +164,6 @@ def _check_address(url: str, address: str) -> None:
         parts = urllib.parse.urlsplit(address)
         host = parts.hostname
     except ValueError as error:
-        raise UserError(f"{url}: no address of a file ({error})") from error
+        raise UserError(f"{url}: not a valid address ({error})") from error
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)):
         raise UserError(f"{url}: allowed are https:// and gs:// addresses")

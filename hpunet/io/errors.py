@@ -1,15 +1,16 @@
-"""A user's mistakes, which commands report in one line instead of a traceback."""
+"""User errors, which commands report in one line instead of a traceback."""
 
 import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 
 class UserError(ValueError):
-    """Something a user gave is wrong: a file, a value, a setting.
+    """A file, value or setting that a user gave is invalid.
 
-    The message is a single line that names what is wrong and what is allowed. Commands print it on
+    The message is a single line that names the fault and what is allowed. Commands print it on
     stderr and exit with code 2; in Python it is an ordinary `ValueError`.
     """
 
@@ -23,12 +24,15 @@ def reason(error: BaseException) -> str:
 def writing_to(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Turns an `OSError` of the block, which writes to `folder`, into a `UserError`.
 
-    The message names the file that could not be written, or says that the disk is full.
+    The message names the file in `folder`, or the parent of it, that could not be written, or says
+    that the disk is full. Instead of a temporary path elsewhere it names `folder`.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{folder}: cannot be written: the disk is full") from error
-        place = os.fspath(error.filename or folder)
+        place = Path(error.filename or folder)
+        if not (place.is_relative_to(folder) or Path(folder).is_relative_to(place)):
+            place = Path(folder)
         raise UserError(f"{place}: cannot be written: {reason(error)}") from error

@@ -1,4 +1,4 @@
-"""Work on a folder that several processes may share: one at a time, where locks are known."""
+"""Locks on a folder that several processes share, on file systems that support locks."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from hpunet.io.atomic import INCOMPLETE, remove
 
-# Without a lock, unfinished work this recent may be another process's and is left alone.
+# Without a lock, more recent unfinished work may belong to another process and is kept.
 _STALE_SECONDS = 24 * 3600
 
 
@@ -17,20 +17,20 @@ _STALE_SECONDS = 24 * 3600
 def exclusive(path: Path) -> Iterator[bool]:
     """Waits for the lock `path` and holds it during the block.
 
-    Some file systems know no locks. The block then runs unlocked, so it must do no harm if another
+    On a file system without locks the block runs unlocked, so it must be harmless if another
     process does the same work at the same time.
 
     Args:
-        path: A file that is made if missing and stays.
+        path: The lock file; created if missing, and never removed.
 
     Yields:
         Whether the lock is held.
 
     Raises:
-        OSError: If the file cannot be made or opened.
+        OSError: If the file cannot be created or opened.
     """
     path.open("a").close()
-    # A soft lock would stay for good if another host's process were killed.
+    # A soft lock of a killed process on another host would never be released.
     lock = FileLock(path, fallback_to_soft=False)
     with contextlib.ExitStack() as stack:
         try:
@@ -46,9 +46,9 @@ def clear_leftovers(folder: Path, alone: bool) -> None:
     """Removes the unfinished work of killed processes from `folder`.
 
     Args:
-        folder: Where `*incomplete.*` is removed.
-        alone: Whether a lock is held, so that no unfinished work can be another process's current
-            one. Otherwise what changed within the last day stays.
+        folder: The folder in which `*incomplete.*` is removed.
+        alone: Whether a lock is held, so that all unfinished work is that of killed processes.
+            Otherwise work that changed within the last day is kept.
     """
     for leftover in folder.glob(f"*{INCOMPLETE}*"):
         with contextlib.suppress(FileNotFoundError):

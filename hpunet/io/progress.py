@@ -1,4 +1,4 @@
-"""The one progress display: a bar on a terminal, a few plain lines elsewhere."""
+"""Progress display of all commands: a bar on a terminal, otherwise a few plain lines."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -7,15 +7,15 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Elsewhere than on a terminal, lines at every tenth of the whole.
+# Without a terminal, a line at every tenth of the total.
 PARTS = 10
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
 class Progress:
-    """Shows on stderr how far work has come.
+    """Shows progress on stderr.
 
-    Use it as a context manager, and call it with the number of units that are new.
+    Use it as a context manager, and call it with the number of newly finished units.
     """
 
     def __init__(
@@ -29,16 +29,16 @@ class Progress:
         silent: bool = False,
         scaled: bool = False,
     ) -> None:
-        """Shows nothing yet where there is no terminal.
+        """Shows an empty bar on a terminal, otherwise nothing yet.
 
         Args:
-            description: What is done, such as `drawing`; may be empty.
-            total: Units in all, or None where that is not known.
-            unit: What is counted, in the plural.
-            initial: Units that were done before.
-            lines: Whether it says so at every tenth where there is no terminal.
-            silent: Shows nothing at all, for processes that do not report.
-            scaled: Writes numbers with prefixes such as k and M.
+            description: Name of the work, such as `drawing`; may be empty.
+            total: Total number of units, or None if unknown.
+            unit: Name of the units, in the plural.
+            initial: Number of units that are finished already.
+            lines: Whether to print a line at every tenth without a terminal.
+            silent: Whether to show nothing at all, for processes that do not report.
+            scaled: Whether to write numbers with prefixes such as k and M.
         """
         # Here, because `--help` must not wait for it.
         from tqdm import tqdm
@@ -62,7 +62,7 @@ class Progress:
         )
 
     def __call__(self, count: int = 1) -> None:
-        """Counts units that are done."""
+        """Adds finished units."""
         before = self._part()
         self._done += count
         self._bar.update(count)
@@ -73,25 +73,25 @@ class Progress:
         return self._done * PARTS // self._total if self._total else 0
 
     def show(self, text: str, line: str) -> None:
-        """Puts a text behind the bar, or prints a line where there is no terminal."""
+        """Shows a text after the bar, or prints a line without a terminal."""
         if self._on_terminal:
             self._bar.set_postfix_str(text)
         else:
             self.say(line)
 
     def say(self, line: str) -> None:
-        """Prints a line that stays."""
+        """Prints a permanent line."""
         if self._silent:
             return
         self._bar.write(line, file=sys.stderr)
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Leaves the bar as it is."""
+        """Closes the bar."""
         self._bar.close()
 
     def __enter__(self) -> "Progress":
-        """Gives itself."""
+        """Returns itself."""
         return self
 
     def __exit__(
@@ -105,7 +105,7 @@ class Progress:
 
 
 def progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
-    """The items one by one, with a bar on a terminal that disappears at the end."""
+    """Iterates over items, with a bar on a terminal that disappears at the end."""
     with Progress(description, total, "", lines=False) as done:
         for item in items:
             yield item

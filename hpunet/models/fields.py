@@ -77,7 +77,7 @@ def check_fields(settings: Any) -> None:
             value = tuple(value)
             object.__setattr__(settings, name, value)
         if not setting.allowed.test(value):
-            raise ValueError(f"{name}={value!r}: allowed is {setting.allowed.text}")
+            raise ValueError(f"{name}={value!r}: allowed values are {setting.allowed.text}")
 
 
 def _is_whole(value: Any) -> bool:

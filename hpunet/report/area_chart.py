@@ -1,4 +1,4 @@
-"""How the marked area varies from sample to sample, as the geometry of a chart."""
+"""Geometry of the chart of the marked areas of the samples."""
 
 import math
 from typing import NamedTuple
@@ -9,19 +9,19 @@ from numpy import ndarray
 from hpunet.report.page_image import PageImage
 from hpunet.report.wording import plain, round_step
 
-# Of the chart, in its own units.
+# Dimensions of the chart, in its own units.
 WIDTH, HEIGHT, BASE, TOP = 560, 150, 112, 30
 _SIDE = 16
 _BINS = 48
 _TICKS = 5
-# How much one sample raises a column; where there is less room than for dots, columns are bars.
+# Height of a sample in a column; below the least height, columns are bars instead of dots.
 _MOST_RISE, _LEAST_RISE = 11.5, 5.0
-# The least width of a band that has room for words.
+# The least width of a band with a name.
 _NARROW = 64
 
 
 class AreaAxis(NamedTuple):
-    """Areas from left to right."""
+    """The range of areas on the horizontal axis."""
 
     low: float
     high: float
@@ -67,9 +67,9 @@ class AreaChart(NamedTuple):
         band_named: Whether the band has room for its name.
         mean: Position of the mean.
         std: Left and right end of one standard deviation on each side of the mean.
-        anchor: How the words at the mean are aligned, as SVG's `text-anchor`.
-        dots: One for each sample, or none where bars stand for them.
-        bars: Instead of dots.
+        anchor: Alignment of the label of the mean, as SVG's `text-anchor`.
+        dots: One for each sample; empty if there are bars.
+        bars: Used instead of dots.
         ticks: Position and number of each tick.
         axis: Left and right end of the axis.
     """
@@ -94,7 +94,7 @@ def area_spread(areas: ndarray) -> AreaSpread:
 def area_chart(page_image: PageImage, num_colours: int) -> AreaChart | None:
     """The distribution of the area over all samples.
 
-    None for a single sample, and where no sample marks anything.
+    None for a single sample, or if all samples are empty.
 
     Args:
         page_image: The image.

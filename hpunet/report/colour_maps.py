@@ -1,4 +1,4 @@
-"""Where samples agree and where they do not: mean, standard deviation and entropy in colour."""
+"""Colour maps of mean, standard deviation and entropy of the samples."""
 
 import math
 from typing import NamedTuple
@@ -17,13 +17,13 @@ _STOPS = 16
 
 
 class Quantity(NamedTuple):
-    """What a map shows.
+    """The quantity that a map shows.
 
     Attributes:
         kind: Its CSS class.
         name: Its heading.
         meaning: One sentence.
-        unit: Follows a number on its own.
+        unit: Unit after a number.
         colours: A perceptually uniform colour map; its end stands for the largest possible value.
     """
 
@@ -46,9 +46,9 @@ class ColourMap(NamedTuple):
 
     Attributes:
         key: Unique among the maps of an image.
-        quantity: What it shows.
-        title: The quantity, with its class where there are several.
-        values: From 0 to `most`.
+        quantity: The quantity.
+        title: Name of the quantity, with the class if there are several.
+        values: Values in [0, `most`].
         most: The largest possible value.
     """
 
@@ -65,17 +65,17 @@ class ColourMap(NamedTuple):
 
     @property
     def ground(self) -> str:
-        """The colour of 0."""
+        """The colour of the value 0."""
         return shade(self.quantity.colours, 0)
 
     @property
     def peak(self) -> str:
-        """The largest value, as the page writes it."""
+        """Text on the largest value."""
         return _number(float(self.values.max()), self.quantity)
 
     @property
     def ticks(self) -> list[str]:
-        """Numbers below the start, middle and end of the colour bar."""
+        """Labels at the start, middle and end of the colour bar."""
         unit = f" {self.quantity.unit}"
         numbers = [_number(self.most * part, self.quantity) for part in (0, 0.5, 1)]
         return [number.removesuffix(unit) for number in numbers]
@@ -99,7 +99,7 @@ def _number(value: float, quantity: Quantity) -> str:
 
 
 def map_uri(values: Float[ndarray, "H W"], most: float, colours: str) -> str:
-    """Values in [0, `most`] in 255 shades of a colour map; what rounds to 0 is transparent."""
+    """Draws values in [0, `most`] in 256 shades; values that round to 0 are transparent."""
     shades = np.rint(np.clip(values / most, 0, 1) * 255).astype(np.uint8)
     used, index = np.unique(shades, return_inverse=True)
     picture = Image.fromarray(index.reshape(shades.shape).astype(np.uint8))
@@ -108,13 +108,13 @@ def map_uri(values: Float[ndarray, "H W"], most: float, colours: str) -> str:
 
 
 def shade(colours: str, value: float) -> str:
-    """A colour of a colour map in CSS notation, for a value in [0, 1]."""
+    """The CSS colour of a value in [0, 1] in a colour map."""
     red, green, blue, _ = colormaps[colours](value, bytes=True)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def ramp_style() -> str:
-    """The rules of the style sheet for the colours of all colour bars."""
+    """CSS rules for the colours of the colour bars."""
     rules = ""
     for quantity in (MEAN, STD, ENTROPY):
         stops = ",".join(shade(quantity.colours, stop / _STOPS) for stop in range(_STOPS + 1))

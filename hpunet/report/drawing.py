@@ -9,11 +9,11 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 from PIL import Image
 
-# Okabe and Ito's colours, which everyone can tell from gray and from each other.
+# Okabe and Ito's colours, distinguishable from gray and from each other for colour-blind readers.
 COLOURS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00")
-# Larger pictures are embedded reduced; otherwise a photograph would weigh tens of megabytes.
-LARGEST = 2048
-# An untrained network marks noise, whose picture is smaller than its outline.
+# Longest side of an embedded image; larger ones would add tens of megabytes to the page.
+MOST_SIDE = 2048
+# Masks of an untrained network are noise, whose picture is smaller than its outline.
 _MOST_EDGES = 6000
 # Steps to the right, down, left and up; the marked side is on the right of each.
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -23,13 +23,13 @@ Edge = tuple[int, int, int]
 
 
 class EmbeddedImage(NamedTuple):
-    """An image inside the page.
+    """An image embedded in the page.
 
     Attributes:
         uri: A PNG as a data URI.
         height: In pixels of the image; a reduced picture reaches a little beyond it.
         width: Likewise.
-        factor: How much smaller the picture is than the image, on each side.
+        factor: Reduction of each side of the picture.
     """
 
     uri: str
@@ -39,7 +39,7 @@ class EmbeddedImage(NamedTuple):
 
 
 class LabelDrawing(NamedTuple):
-    """What a sample marks with one label: an outline, or a picture where it is noise.
+    """The mask of one label of a sample: an outline, or a picture of noise.
 
     Attributes:
         colour: Index of the label's colour.
@@ -53,15 +53,15 @@ class LabelDrawing(NamedTuple):
 
 
 def embed_image(image: UInt8[ndarray, "H W"] | UInt8[ndarray, "H W 3"]) -> EmbeddedImage:
-    """An image at full size, or averaged down by a whole factor if larger than `LARGEST`."""
+    """Embeds an image at full size, or reduced by an integer factor if larger than `MOST_SIDE`."""
     height, width = image.shape[:2]
-    factor = -(-max(height, width) // LARGEST)
+    factor = -(-max(height, width) // MOST_SIDE)
     uri = png_uri(Image.fromarray(np.ascontiguousarray(image)).reduce(factor))
     return EmbeddedImage(uri, -(-height // factor) * factor, -(-width // factor) * factor, factor)
 
 
 def draw_labels(labels: UInt8[ndarray, "H W"]) -> list[LabelDrawing]:
-    """A drawing for each label of a sample but the background."""
+    """Draws each foreground label of a sample."""
     present = np.unique(labels)
     return [_draw_label(labels == label, int(label)) for label in present[present > 0]]
 
@@ -74,7 +74,7 @@ def _draw_label(mask: Bool[ndarray, "H W"], label: int) -> LabelDrawing:
 
 
 def is_noise(mask: Bool[ndarray, "H W"]) -> bool:
-    """Whether a mask is so ragged that its picture is smaller than its outline."""
+    """Whether the outline of a mask takes more space than its picture."""
     return num_edges(mask) > _MOST_EDGES
 
 
@@ -85,7 +85,7 @@ def num_edges(mask: Bool[ndarray, "H W"]) -> int:
 
 
 def outline_path(mask: Bool[ndarray, "H W"]) -> str:
-    """The outline of a mask along pixel edges, as the `d` of an SVG path in units of pixels.
+    """Traces a mask along pixel edges, as the `d` of an SVG path in units of pixels.
 
     Parts and holes have one closed loop each; pixels that touch only at a corner are separate.
     """

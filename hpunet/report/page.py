@@ -16,7 +16,7 @@ from hpunet.report.section import MOST_OUTLINES, PageSection, open_section
 from hpunet.report.wording import count, letters, plain, whole_percent
 
 TEMPLATE = "page.html.jinja"
-# More samples wait behind a summary.
+# More samples are collapsed behind a summary.
 MOST_OPEN = 64
 # HTML allows neither control characters nor halves of surrogate pairs, but file names do.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -34,14 +34,14 @@ class ContentsEntry(NamedTuple):
 def write_page(
     file: TextIO, title: str, facts: Sequence[tuple[str, str]], images: Iterable[PageImage]
 ) -> None:
-    """Writes the page; the same content gives the same text.
+    """Writes the page; it depends on the arguments alone.
 
-    Takes the images one at a time, so that a volume need not fit into memory.
+    Consumes the images one at a time, so that a volume need not fit into memory.
 
     Args:
-        file: Opened for text in UTF-8.
+        file: A text file, opened with UTF-8.
         title: Title of the page.
-        facts: Names and values that hold for all images: weights, seed, number of samples.
+        facts: Names and values for all images: weights, seed, number of samples.
         images: The images in the order of the page.
 
     Raises:
@@ -49,7 +49,7 @@ def write_page(
     """
     entries: list[ContentsEntry] = []
     template = _environment().get_template(TEMPLATE)
-    # The template draws from the iterator while the page is written.
+    # The template consumes the iterator while the page is written.
     parts = template.generate(
         title=title, facts=facts, sections=_sections(images, entries), entries=entries
     )

@@ -1,4 +1,4 @@
-"""What the page shows of one image."""
+"""An image and its samples, as the page shows them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from hpunet.inference.hypotheses import Hypothesis
 
 
 class PageImage(NamedTuple):
-    """One image, or one slice of a volume, with everything that was drawn for it.
+    """An image, or a slice of a volume, with its samples and maps.
 
     Attributes:
         name: The user's name for it; any text.
@@ -61,10 +61,10 @@ class PageImage(NamedTuple):
 
 
 def check_page_image(page_image: PageImage) -> None:
-    """Checks that the arrays of an image fit each other and that each sample has a hypothesis.
+    """Checks that the arrays of an image match and that each sample has one hypothesis.
 
     Raises:
-        ValueError: If they do not; the message names the image.
+        ValueError: If not; the message names the image.
     """
     name, num_samples = page_image.name, len(page_image.samples)
     size = page_image.image.shape[:2]

@@ -30,13 +30,13 @@ MOST_LINES = 20
 
 
 class ResultsContext(NamedTuple):
-    """What all images of a command have in common.
+    """What all images of a command share.
 
     Attributes:
         network: The network.
         sampler: Draws its samples.
         image_options: How images are preprocessed.
-        least_iou: Of any two samples of one hypothesis.
+        least_iou: Least IoU of any two samples of a hypothesis.
         described: How the samples are drawn, for files and page: `version`, `weights`, `checksum`,
             `num_samples`, `seed`, `temperature` and `mean_scales`.
         progress: Called with the number of new samples.
@@ -51,21 +51,21 @@ class ResultsContext(NamedTuple):
 
 
 def check_replaceable(out: Path, overwrite: bool) -> None:
-    """Makes sure that results may be written to a folder; writes nothing.
+    """Checks that results may be written to a folder, without writing.
 
     Raises:
-        UserError: If it is no folder, holds anything that is no result, or holds results and
+        UserError: If it is not a folder, holds other files than results, or holds results and
             `overwrite` is False.
     """
     try:
         if not os.path.lexists(out):
             return
         if os.path.ismount(out) or out == Path.cwd():
-            raise UserError(f"--out={out}: it cannot be replaced; allowed is a folder in it")
+            raise UserError(f"--out={out}: cannot be replaced; choose a folder in it")
         if out.is_dir() and not any(out.iterdir()):
             return
         if not out.is_dir():
-            raise UserError(f"--out={out}: it is no folder; allowed is a new or an empty one")
+            raise UserError(f"--out={out}: not a folder; allowed is a new or an empty one")
         own = _own_files(out)
         files = (path for path in sorted(out.rglob("*")) if not path.is_dir())
         others = [path for path in files if path not in own]
@@ -73,15 +73,15 @@ def check_replaceable(out: Path, overwrite: bool) -> None:
         raise UserError(f"--out={out}: {reason(error)}") from None
     if others:
         raise UserError(
-            f"--out={out}: it holds other files, such as {others[0].relative_to(out)}; allowed is "
+            f"--out={out}: holds other files, such as {others[0].relative_to(out)}; allowed is "
             "a new or an empty folder"
         )
     if not overwrite:
-        raise UserError(f"--out={out}: it holds results already; --overwrite replaces them")
+        raise UserError(f"--out={out}: holds results already; --overwrite replaces them")
 
 
 def _own_files(out: Path) -> set[Path]:
-    """The files that the results in a folder say they consist of."""
+    """The files that the results in a folder list as theirs."""
     try:
         content = json.loads((out / RESULTS).read_bytes())
         if content["format"] != FORMAT:
@@ -101,10 +101,10 @@ def write_results(
     """Draws the samples of all volumes and writes files, `results.json` and the page.
 
     Args:
-        folder: Empty; a volume's files go to a folder of its name in it.
+        folder: An empty folder; the files of a volume are written to a subfolder of its name.
         volumes: The images.
         formats: File formats of each volume.
-        context: Everything else.
+        context: Network, sampler and options.
 
     Returns:
         Lines for the terminal.
@@ -128,7 +128,7 @@ def write_results(
     with (folder / PAGE).open("w", encoding="utf-8", newline="\n") as file:
         write_page(file, title, _page_facts(context), page_images())
     text = json.dumps(_content(context, records), indent=1, ensure_ascii=False, allow_nan=False)
-    # Names may hold surrogates, which UTF-8 cannot encode: JSON's own escapes stand for them.
+    # Surrogates in names, which UTF-8 cannot encode, become JSON escapes.
     (folder / RESULTS).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
     lines = [_line(picture) for record in records for picture in record["pictures"]]
     more = len(lines) - MOST_LINES
@@ -156,7 +156,7 @@ def _write_volume(
     context: ResultsContext,
     record: dict[str, Any],
 ) -> Iterator[PageImage]:
-    """Draws and writes a volume, completes its record and gives its images for the page."""
+    """Draws and writes a volume, completes its record and yields its images for the page."""
     place = folder / volume.name
     place.mkdir(parents=True)
     # The name of a volume never begins with a dot.
@@ -181,7 +181,7 @@ def _write_volume(
 
 
 def _sources(volume: Volume) -> list[dict[str, str]]:
-    """Name and SHA-256 of every file that a volume is read from."""
+    """Name and SHA-256 of every source file of a volume."""
     geometry: Any = volume.geometry
     paths = dict.fromkeys(geometry.paths) if volume.kind == "dicom" else [volume.place]
     sources = []
@@ -213,7 +213,7 @@ def _page_image(prediction: Prediction) -> PageImage:
 
 
 def _record(prediction: Prediction, number: int | None, network: TrainedNetwork) -> dict[str, Any]:
-    """An image in `results.json`; samples are numbered from 1, as their files are."""
+    """The entry of an image in `results.json`; samples are numbered from 1 like their files."""
     fit, spacing = prediction.fit, prediction.spacing
     height, width = fit.size
     top, left, bottom, right = fit.region
@@ -245,7 +245,7 @@ def _record(prediction: Prediction, number: int | None, network: TrainedNetwork)
 
 
 def _area_record(prediction: Prediction) -> dict[str, Any]:
-    """`mean` and `std` count samples that mark nothing as 0; `mean_of_marked` leaves them out."""
+    """Areas: `mean` and `std` include empty samples as 0, `mean_of_marked` excludes them."""
     areas = prediction.areas
     marked = areas[areas > 0]
     return {
@@ -260,7 +260,7 @@ def _area_record(prediction: Prediction) -> dict[str, Any]:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    """The line of an image in the terminal: its hypotheses with their shares, and the area."""
+    """The line of an image in the terminal: hypotheses with their shares, and the area."""
     area, hypotheses = record["area"], record["hypotheses"]
     unit = area["unit"]
     parts = [
@@ -282,7 +282,7 @@ def _line(record: Mapping[str, Any]) -> str:
 def _page_facts(context: ResultsContext) -> list[tuple[str, str]]:
     described = context.described
     return [
-        ("Samples", f"{described['num_samples']} an image, seed {described['seed']}"),
+        ("Samples", f"{described['num_samples']} per image, seed {described['seed']}"),
         ("Weights", described["weights"]),
         ("Checksum of the weights", described["checksum"]),
         ("Temperature", described["temperature"]),

@@ -1,4 +1,4 @@
-"""One image on its way into the page: its views, its colours and the sentences about it."""
+"""The section of an image on the page: views, colours and texts."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ from hpunet.report.page_image import PageImage
 from hpunet.report.viewport import Viewport, close_view, frame_ratio, scale_bar, whole_view
 from hpunet.report.wording import count, letters, mean_text, plain, whole_percent
 
-# More outlines than colours look alike; the page shows the others one at a time.
+# As many outlines as colours; the page shows the others one at a time.
 MOST_OUTLINES = 6
 
 
 class DrawnScaleBar(NamedTuple):
-    """The scale bar of one view: the view's name, the words, and the part of the frame's width."""
+    """The scale bar of a view: name of the view, label, and share of the frame's width."""
 
     view: str
     label: str
@@ -25,12 +25,12 @@ class DrawnScaleBar(NamedTuple):
 
 
 class PageSection(NamedTuple):
-    """An image and what the template asks of it.
+    """An image with the values that the template uses.
 
     Attributes:
-        number: On the page, from 1.
+        number: Number on the page, from 1.
         image: The image.
-        close: Its close-up, or None.
+        close: The close-up, or None.
     """
 
     number: int
@@ -39,7 +39,7 @@ class PageSection(NamedTuple):
 
     @property
     def whole(self) -> Viewport:
-        """All of the image."""
+        """The whole image."""
         return whole_view(self.image)
 
     @property
@@ -84,16 +84,16 @@ class PageSection(NamedTuple):
         ratio, bars = frame_ratio(self.image), []
         for name, view in views.items():
             bar = scale_bar(self.image, view)
-            # A view that is taller than its frame leaves bands at the sides.
+            # A view with a taller aspect ratio does not fill the width of its frame.
             part = bar.length / max(view.width, view.height * ratio)
             bars.append(DrawnScaleBar(name, bar.label, part))
         return bars
 
     @property
     def outlined(self) -> list[tuple[int, Hypothesis]]:
-        """Hypotheses whose outlines lie on the image together, with their indices.
+        """Hypotheses whose outlines are drawn together on the image, with their indices.
 
-        Only the most frequent one where colours stand for classes, or where it marks noise.
+        Only the most frequent one if colours stand for classes or if it is noise.
         """
         numbered = list(enumerate(self.image.hypotheses))
         first = self.image.samples[numbered[0][1].representative]
@@ -102,28 +102,28 @@ class PageSection(NamedTuple):
         return [(h, one) for h, one in numbered[:MOST_OUTLINES] if not one.empty]
 
     def colour(self, hypothesis: int) -> str:
-        """The CSS class that colours everything that belongs to a hypothesis."""
+        """The CSS class for the colour of a hypothesis."""
         return "k" if self.image.multiclass else f"k{hypothesis % len(COLOURS)}"
 
     def share(self, hypothesis: Hypothesis) -> str:
-        """How many of the samples belong to a hypothesis, in words."""
+        """Text on the number of samples of a hypothesis."""
         return f"{len(hypothesis.samples)} of {count(len(self.image.samples), 'sample')}"
 
     def hypothesis_area(self, hypothesis: Hypothesis) -> str:
-        """The mean area of a hypothesis with its spread, in words."""
+        """Text on the mean area of a hypothesis with its standard deviation."""
         if hypothesis.empty:
             return "marks nothing"
         number = len(hypothesis.samples)
         return f"{mean_text(hypothesis.area, hypothesis.area_std, number)} {self.image.unit}"
 
     def sample_area(self, sample: int) -> str:
-        """The area of a sample, in words and without its unit."""
+        """Text on the area of a sample, without unit."""
         marked = self.image.samples[sample].any()
         return plain(float(self.image.areas[sample])) if marked else "empty"
 
     @property
     def empty_text(self) -> str:
-        """How many samples mark nothing, in words."""
+        """Text on the number of empty samples."""
         total = len(self.image.samples)
         empty = total - int(self.image.samples.any(axis=(1, 2)).sum())
         if total == 1:
@@ -134,7 +134,7 @@ class PageSection(NamedTuple):
 
     @property
     def marked_area(self) -> str | None:
-        """The area of the samples that mark anything, if others mark nothing."""
+        """Text on the area of the samples that are not empty; None if all or none are."""
         marked = self.image.areas[self.image.areas > 0]
         if len(marked) in (0, len(self.image.areas)):
             return None
@@ -142,7 +142,7 @@ class PageSection(NamedTuple):
 
     @property
     def caption(self) -> str:
-        """The hypotheses whose outlines lie on the image and those without, with their shares."""
+        """Text on the hypotheses with and without an outline on the image, with their shares."""
         named = [f"{letters(h)} ({whole_percent(one.share)})" for h, one in self._numbered]
         drawn = [named[h] for h, one in self.outlined if not one.empty]
         sentences = []
@@ -159,7 +159,7 @@ class PageSection(NamedTuple):
 
     @property
     def alternative(self) -> str:
-        """The image in words, for readers who cannot see it."""
+        """Alternative text of the image, for screen readers."""
         shares = ", ".join(
             f"{letters(h)} {whole_percent(one.share)}{' (marks nothing)' if one.empty else ''}"
             for h, one in self._numbered[: 2 * MOST_OUTLINES]
@@ -173,7 +173,7 @@ class PageSection(NamedTuple):
 
 
 def open_section(number: int, image: PageImage) -> PageSection:
-    """An image with its views."""
+    """Creates the section of an image."""
     return PageSection(number, image, close_view(image))
 
 

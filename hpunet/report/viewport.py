@@ -1,4 +1,4 @@
-"""The part of an image that a frame shows, and the length of its scale bar."""
+"""The part of an image in a frame, and the length of its scale bar."""
 
 from typing import NamedTuple
 
@@ -9,15 +9,15 @@ from numpy import ndarray
 from hpunet.report.page_image import PageImage
 from hpunet.report.wording import plain, round_step
 
-# Around all marks, as a fraction of their longer side: the surroundings of a lesion matter.
+# Margin around all marks, as a fraction of their longer side.
 _MARGIN = 0.3
 # The least side of a close-up in pixels; otherwise a lesion of two pixels would fill the frame.
 _LEAST_SIDE = 40
-# A close-up that shows more of the image than this is not worth a second view.
+# A close-up of a larger share of the image is omitted.
 _ALMOST_ALL = 0.75
-# Frames are neither flatter nor taller than this; the rest of a longer image's frame stays black.
+# Limits of width over height of a frame; more elongated images leave a part of it black.
 _FLATTEST, _TALLEST = 3 / 2, 4 / 5
-# The most that a scale bar takes of the width.
+# The largest share of the width for a scale bar.
 _BAR = 0.25
 
 
@@ -55,9 +55,9 @@ def frame_ratio(page_image: PageImage) -> float:
 
 
 def close_view(page_image: PageImage) -> Viewport | None:
-    """The part around everything that any sample marks, or else the part that the network saw.
+    """The part around the marks of all samples, or else the region that the network saw.
 
-    None if nothing is marked and the network saw everything, or if it is almost the whole image.
+    None if nothing is marked and the network saw everything, or if the part is almost the image.
     """
     part = _marked(page_image) or _seen(page_image)
     if part is None:

@@ -1,4 +1,4 @@
-"""Numbers as the page and the terminal write them."""
+"""Formats numbers for the page and the terminal."""
 
 import math
 

@@ -144,7 +144,7 @@ def test_gray_levels_of_few_bits_are_labels(tmp_path):
         ("m.png", mask(3), "holds 3, which is not a class; allowed are 0 to 2"),
         ("m.png", picture(), "as photographs do"),
         ("m.jpg", mask(1), "JPEG alters values"),
-        ("m.png", picture(size=(HEIGHT, WIDTH, 3)), "is in colour"),
+        ("m.png", picture(size=(HEIGHT, WIDTH, 3)), "colours, but classes are integers"),
         ("m.npy", mask(1) / 2, "fractions"),
         ("m.npy", np.full((HEIGHT, WIDTH), np.nan), "holds nan to nan; allowed are whole numbers"),
         ("m.npy", np.full((HEIGHT, WIDTH), np.inf), "holds inf to inf; allowed are whole numbers"),

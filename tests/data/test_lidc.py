@@ -519,7 +519,7 @@ def test_without_data_dir_the_archives_are_downloaded_once(server, prepared):
 
 def test_a_download_that_breaks_off_is_named_and_goes_on_the_next_time(server, prepared):
     server.breaks_off = True
-    with pytest.raises(UserError, match=r"/val\.tar\.gz: download broke off after \d+ of \d+"):
+    with pytest.raises(UserError, match=r"/val\.tar\.gz: the download ended after \d+ of \d+"):
         open_small(None, str(prepared))
     assert not list(prepared.rglob("*val*"))
     server.breaks_off = False

@@ -127,8 +127,8 @@ def folders(tmp_path):
         (["--classes=2"], "--classes=2: there are 2 classes"),
         (["--num_samples=1,3"], "--num_samples=3: allowed is up to 2"),
         (["--crop=5"], "--crop=5: "),
-        (["--figures=FILE"], "is no folder that can be written to"),
-        (["--out=FILE/scores.json"], "is no folder that can be written to"),
+        (["--figures=FILE"], "is not a writable folder"),
+        (["--out=FILE/scores.json"], "is not a writable folder"),
     ],
 )
 def test_folders_that_do_not_fit_what_is_asked_are_refused(refused, folders, tmp_path, words, part):

@@ -233,7 +233,7 @@ def predictor(params, num_devices=1):
 def test_network_whose_logits_are_not_finite_is_refused_and_the_image_named():
     params = tiny_network.parameters()
     params["stitching_decoder/logits"]["b"] = jnp.array([0.0, jnp.inf])
-    with pytest.raises(UserError, match="NaN or infinite on 3 of 3 images, the first at place 0"):
+    with pytest.raises(UserError, match="NaN or infinite on 3 of 3 images, the first at index 0"):
         predictor(params)(3)
 
 

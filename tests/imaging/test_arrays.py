@@ -169,7 +169,7 @@ def test_array_alone_or_called_image_is_the_picture(tmp_path, arrays):
 def test_archive_of_something_else_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("notes.txt", "text")
-    with pytest.raises(UserError, match=r"x\.npz: holds other files; allowed are arrays"):
+    with pytest.raises(UserError, match=r"x\.npz: holds files that are not arrays"):
         values(tmp_path / "x.npz")
 
 
@@ -182,7 +182,7 @@ def test_slices_of_a_volume_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "expected"),
     [
-        ({"a": LEVELS, "b": LEVELS}, "holds a, b; allowed is one array, or one called image"),
+        ({"a": LEVELS, "b": LEVELS}, "holds a, b; allowed is one array, or one named image"),
         ({}, "holds nothing"),
         ({"a": np.array([None])}, "not a readable npz file"),
         ({"a": LEVELS.astype(str)}, "allowed are integers and real floats"),

@@ -74,7 +74,7 @@ def test_colours_are_numbers_of_red_green_and_blue(tmp_path):
     expected = np.zeros((1, 2, 3))
     expected[0, 0, 1], expected[0, 1, 2] = 0x010203, 0xFF0000
     np.testing.assert_array_equal(labels_of(open_masks(path, COLOURS)), expected)
-    with pytest.raises(UserError, match=r"a\.png: is in colour \(3 of them\)"):
+    with pytest.raises(UserError, match=r"a\.png: has 3 colours"):
         labels_of(open_masks(path))
 
 
@@ -105,9 +105,9 @@ def test_damage_that_changes_no_pixel_is_refused_only_if_asked_for(tmp_path):
 
 def test_files_that_hold_no_masks_are_refused_by_their_suffix(tmp_path):
     assert set(IMAGE_SUFFIXES) - set(MASK_SUFFIXES) == {".jpg", ".jpeg"}
-    with pytest.raises(UserError, match="is no file for masks \\(JPEG alters values\\)"):
+    with pytest.raises(UserError, match="not a format for masks \\(JPEG alters values\\)"):
         open_masks(tmp_path / "a.jpg")
-    with pytest.raises(UserError, match="is no file for masks; allowed are PNG, TIFF, npy"):
+    with pytest.raises(UserError, match="not a format for masks; allowed are PNG, TIFF, npy"):
         open_masks(tmp_path / "a.bmp")
 
 

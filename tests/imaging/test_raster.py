@@ -181,7 +181,7 @@ def test_pages_of_a_tiff_are_a_volume(tmp_path):
     scan = read_one(path, "1:3")
     assert (scan.kind, scan.numbers) == ("picture", (1, 2))
     np.testing.assert_array_equal(scan.pictures[1].values[..., 0], GRAY + 2)
-    with pytest.raises(UserError, match="is a volume of 3 slices where one is expected"):
+    with pytest.raises(UserError, match="is a volume of 3 slices: select some"):
         find_volumes([path])
 
 

@@ -63,7 +63,7 @@ def test_slices_beyond_the_volume_are_refused(text, last):
 
 @pytest.mark.parametrize("text", ["20:10", "5:5", ":0", "120:"])
 def test_empty_ranges_are_refused(text):
-    with pytest.raises(UserError, match=r"chooses no slice of ct\.nii; allowed are 0 to 119"):
+    with pytest.raises(UserError, match=r"selects no slice of ct\.nii; allowed are 0 to 119"):
         chosen(text)
 
 
@@ -74,7 +74,7 @@ def test_a_slice_named_twice_is_refused():
 
 def test_a_volume_says_how_to_choose():
     expected = (
-        "^ct.nii: is a volume of 120 slices where one is expected: choose with --slices=60, "
+        "^ct.nii: is a volume of 120 slices: select some with --slices=60, "
         "--slices=40:80 or --slices=all$"
     )
     with pytest.raises(UserError, match=expected):

@@ -20,7 +20,7 @@ from hpunet.io.atomic import (
     write_whole,
     written_whole,
 )
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, writing_to
 
 HOST = socket.gethostname()
 
@@ -172,7 +172,7 @@ def test_folder_that_may_not_be_replaced_stays_and_the_new_one_is_kept_beside(tm
     def refuse():
         raise UserError("other files")
 
-    with pytest.raises(UserError, match=r"^other files; what was written is kept in ") as error:
+    with pytest.raises(UserError, match=r"^other files; the new results are kept in ") as error:
         write_folder(out, refuse)
     kept = tmp_path / str(error.value).rpartition("/")[2]
     assert (kept / "a" / "file").read_text() == "new"
@@ -204,10 +204,18 @@ def test_full_disk_is_one_line(tmp_path):
 
 def test_file_that_cannot_be_written_is_named(tmp_path):
     with (
-        pytest.raises(UserError, match=r"^some\.png: cannot be written: Permission denied$"),
-        whole_folder(tmp_path / "out"),
+        pytest.raises(UserError, match=rf"^{tmp_path}/out/a\.png: cannot be written: Permission"),
+        writing_to(tmp_path / "out"),
     ):
-        raise OSError(13, "Permission denied", "some.png")
+        raise OSError(13, "Permission denied", str(tmp_path / "out" / "a.png"))
+
+
+def test_a_temporary_file_is_not_named(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"/out: cannot be written: Permission denied$"),
+        whole_folder(tmp_path / "out") as part,
+    ):
+        raise OSError(13, "Permission denied", str(part / "a.png"))
 
 
 def test_what_a_killed_command_left_is_removed_by_the_next(tmp_path):

@@ -71,7 +71,7 @@ def test_file_is_compared_with_a_known_hash(server, tmp_path):
     (tmp_path / "got").unlink()
     wrong = "0" * 64
     message = refusal(f"{server.url}/file", tmp_path, DownloadError, known_hash=wrong)
-    assert f"another SHA-256 than {wrong}" in message
+    assert f"the SHA-256 of the file is not {wrong}" in message
 
 
 @pytest.mark.parametrize(

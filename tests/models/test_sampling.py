@@ -214,7 +214,7 @@ def test_segmentation_that_does_not_fit_is_refused(params):
         ({"latent_dims": ()}, "a list of one or more whole numbers"),
         ({"channels_per_block": (4, 0, 4)}, "whole numbers from 1 to"),
         ({"down_channels_per_block": (2, 2)}, "allowed is one width for each"),
-        ({"num_classes": 1}, "num_classes=1: allowed is whole numbers from 2 to"),
+        ({"num_classes": 1}, "num_classes=1: allowed values are whole numbers from 2 to"),
     ],
 )
 def test_network_that_cannot_be_is_refused(settings, message):

@@ -92,7 +92,9 @@ def test_gradient_reaches_kept_pixels_alone(pixelwise, gumbel):
 
 @pytest.mark.parametrize("fraction", [0.0, 1.1, -0.5])
 def test_fraction_out_of_range_is_refused(fraction):
-    with pytest.raises(ValueError, match=f"^fraction={fraction}: allowed is numbers above 0 and"):
+    with pytest.raises(
+        ValueError, match=f"^fraction={fraction}: allowed values are numbers above 0 and"
+    ):
         TopK(fraction)
 
 

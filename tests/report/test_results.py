@@ -29,7 +29,7 @@ def test_files_that_appear_meanwhile_are_kept_and_so_are_the_new_results(tmp_pat
             (out / "thesis.tex").write_text("")
 
     with pytest.raises(
-        UserError, match=r"other files, such as thesis\.tex.*is kept in (.*)"
+        UserError, match=r"other files, such as thesis\.tex.*are kept in (.*)"
     ) as error:
         draw()
     kept = tmp_path / str(error.value).rpartition("/")[2]
@@ -67,5 +67,5 @@ def test_other_files_are_never_replaced(tmp_path, overwrite, results):
 
 def test_file_in_place_of_a_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="it is no folder"):
+    with pytest.raises(UserError, match="not a folder; allowed is"):
         check_replaceable(tmp_path / "file", overwrite=True)

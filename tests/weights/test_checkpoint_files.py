@@ -141,7 +141,7 @@ def test_download_that_breaks_off_is_refused_with_both_lengths(server, work):
     server.promised = 7
     message = refusal(f"{server.url}/checkpoint.tar.gz", work)
     length = len(tar_gz())
-    assert f"broke off after {length} of {length + 7} bytes" in message
+    assert f"ended after {length} of {length + 7} bytes" in message
 
 
 @pytest.mark.parametrize("promised", [0, -1])

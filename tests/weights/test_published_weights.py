@@ -206,7 +206,7 @@ def test_commands_know_the_name(cache, server, tmp_path, refusal_of):
 
 def test_download_that_breaks_off_is_refused(cache, server):
     server.promised = 1
-    assert "download broke off" in refusal(cache)
+    assert "the download ended" in refusal(cache)
     server.promised = 0
     hpunet.load("lidc")
 
