@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import tempfile
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
@@ -38,6 +39,8 @@ from hpunet.runtime import compilation_cache  # noqa: E402
 
 # What the suite compiles takes a third of this.
 MOST_COMPILED_BYTES = 1024**3
+# Of a worker, between two tests.
+MOST_RESIDENT_BYTES = 1.4 * 1024**3
 # The files that take longest, first: whoever ends last has little left to wait for.
 LONGEST = (
     "integration/test_parity.py",
@@ -106,11 +109,24 @@ def memory_of_a_module():
     free_memory()
 
 
+@pytest.fixture(autouse=True)
+def memory_of_a_worker():
+    """Gives back compiled programs between the tests of a module once they take much memory."""
+    yield
+    if GLIBC is not None and resident_bytes() > MOST_RESIDENT_BYTES:
+        free_memory()
+
+
 @pytest.fixture
 def memory_of_a_test():
     """Gives back what a test compiled, for modules whose tests share no programs."""
     yield
     free_memory()
+
+
+def resident_bytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def free_memory():

@@ -118,7 +118,7 @@ def test_existing_file_is_replaced_only_if_asked_to(run_command, refusal_of, out
         (["--to_reference", "--weights=none", "--out=y"], "none: there is no such file"),
         (["--to_reference", "--weights=x", "--out=."], "is a folder"),
         ([f"--checkpoint={CHECKPOINT}", "--out=y.safetensors", "--scope=a"], "--scope=a: allowed"),
-        (["--checkpoint=x", "--out=/dev/null/y.safetensors"], "is no folder that can be written"),
+        (["--checkpoint=x", "--out=/dev/null/y.safetensors"], "is not a writable folder"),
     ],
 )
 def test_mistaken_words_end_in_one_line(refusal_of, words, message, tmp_path, monkeypatch):

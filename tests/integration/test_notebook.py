@@ -19,7 +19,7 @@ def executed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
     variables = {
         # So many that samples begin to differ.
-        "HPUNET_NOTEBOOK_STEPS": "100",
+        "HPUNET_NOTEBOOK_STEPS": "40",
         # What is asked for the published checkpoint instead of the network.
         "HPUNET_LIDC_CHECKPOINT": str(folder / "nowhere.tar.gz"),
     }

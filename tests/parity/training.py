@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hpunet.objectives.geco import init_geco
@@ -62,19 +61,21 @@ def tensorflow_adam(step, rate, gradient, first, second):
     first = b1 * first + (1 - b1) * gradient
     second = b2 * second + (1 - b2) * gradient * gradient
     rate = rate * (1 - b2**step) ** 0.5 / (1 - b1**step)
-    return -rate * first / (jnp.sqrt(second) + epsilon), first, second
+    return -rate * first / (np.sqrt(second) + epsilon), first, second
 
 
 def train(golden: Golden, gradient_at: Callable[..., Any], optimizer: str):
     """What is trained after the reference's number of steps, the first gradient, and all scalars.
 
-    Updates one variable after the other: whole trees of gradients, moments and updates side by
-    side would take more memory than all else.
+    Updates one variable after the other, because trees of gradients, moments and updates would
+    take most of the memory, and in NumPy, because JAX would compile every operation for every
+    shape.
     """
     variable, state = init_geco()
-    trained, structure = jax.tree.flatten((golden.params, variable))
+    leaves, structure = jax.tree.flatten((golden.params, variable))
+    trained = [np.asarray(leaf) for leaf in leaves]
     # Zeros of one number take no memory and become arrays at the first step.
-    moments = [(jnp.float32(0), jnp.float32(0))] * len(trained)
+    moments = [(np.float32(0), np.float32(0))] * len(trained)
     course, first_gradient = [], None
     for step in range(1, golden.meta["steps"] + 1):
         tree, loss = jax.block_until_ready(
@@ -87,7 +88,7 @@ def train(golden: Golden, gradient_at: Callable[..., Any], optimizer: str):
         gradients = jax.tree.leaves(tree)
         del tree, loss
         for i in range(len(trained)):
-            gradient, gradients[i] = gradients[i], None
+            gradient, gradients[i] = np.asarray(gradients[i]), None
             if optimizer == "gradient descent":
                 update = -golden.meta["sgd_learning_rate"] * gradient
             else:
@@ -105,7 +106,7 @@ def gradient_comparisons(golden: Golden, gradient: Any) -> Iterator[Comparison]:
     for reference, value in variables:
         name = f"grad:{reference}"
         if name not in golden.values:
-            name, value = f"gradnorm:{reference}", jnp.linalg.norm(jnp.ravel(value))
+            name, value = f"gradnorm:{reference}", np.linalg.norm(np.ravel(value))
         yield compare(golden, "gradients", name, value, GRADIENT_TOLERANCE)
 
 

@@ -85,4 +85,4 @@ def test_place_that_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     os.symlink(tmp_path / "nowhere", tmp_path / "link")
     for name in ("file", "file/below", "link", "link/below"):
-        refusal(tmp_path / name, r"is no folder that can be written to")
+        refusal(tmp_path / name, r"is not a writable folder")
