@@ -282,7 +282,7 @@ def test_what_the_network_saw_is_told(drawn, picture, weights, tmp_path):
 
     assert "taken as pixels of 0.5 mm" in told()
     assert "resampled to 0.5 mm" in told("--spacing=0.7")
-    assert "not resampled, as asked for" in told("--spacing=0.7", "--noresample")
+    assert "not resampled (--noresample)" in told("--spacing=0.7", "--noresample")
     unknown = tmp_path / "unknown.safetensors"
     save_weights(unknown, tiny_network.parameters(), tiny.CONFIG, {})
     text = told(f"--weights={unknown}", "--spacing=0.7")
@@ -323,10 +323,10 @@ def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
         ([f"--center={'9' * 5000},1"], "allowed are x,y in whole pixels"),
         (
             ["--center=1,1", "--crop=400000"],
-            "would see 400000 x 400000 pixels, allowed are 16777216",
+            "would see 400000 x 400000 pixels (height x width); allowed are 16777216",
         ),
-        (["--spacing=1000"], "the network learned from 0.5 mm; allowed are sizes up to 20 times"),
-        (["--spacing=1e-9"], "the network learned from 0.5 mm"),
+        (["--spacing=1000"], "the network was trained on 0.5 mm; allowed are sizes up to 20 times"),
+        (["--spacing=1e-9"], "the network was trained on 0.5 mm"),
         (["--num_samples=0"], "num_samples"),
         (["--num_samples=100000"], "num_samples"),
         (["--center=4"], "--center=4: allowed are x,y"),
@@ -353,7 +353,7 @@ def test_images_that_cannot_be_looked_at_are_refused_by_name(refused, tmp_path):
     good = write_picture(tmp_path / "good.png")
     colour = tmp_path / "colour.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)).save(colour)
-    assert "colour.png: it has 3 channels; allowed are images of 1" in refused(good, colour)
+    assert "colour.png: has 3 channels; the network was trained on images of 1" in refused(good, colour)
     nan = tmp_path / "nan.npy"
     np.save(nan, np.full((8, 8), np.nan, np.float32))
     assert "nan.npy" in refused(good, nan)

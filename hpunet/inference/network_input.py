@@ -1,4 +1,4 @@
-"""A user's image as the network's input: windowed, placed on its grid, and described."""
+"""Prepares a user's image for the network: intensity window, grid, and facts for the user."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from hpunet.inference.preprocessing import preprocess
 from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.errors import UserError
 
-# Most pixels of a grid, so that its features fit into memory.
+# Largest grid, so that its features fit into memory.
 MOST_PIXELS = 4096 * 4096
 MOST_RATIO = 20
-# Relative difference of pixel sizes that counts as rounding: a tenth of a pixel in 1000 pixels.
+# Relative difference of pixel sizes that counts as rounding: 0.1 pixels in 1000.
 SAME_SIZE = 1e-4
-# The same between a pixel size that a user gives and the more exact one of the file.
+# The same between a pixel size given by the user and the more precise one of the file.
 SAME_GIVEN = 1e-3
 
 
 class ImageOptions(NamedTuple):
-    """A user's options for preprocessing images; None where nothing is given.
+    """A user's options for preprocessing images; None if not given.
 
     Attributes:
-        window: Intensity window: the values that become black and white.
-        spacing: Height and width of a pixel in mm, for images whose file does not say it.
-        center: Row and column of the pixel around which a crop is taken.
+        window: Intensity window: the values shown as black and white.
+        spacing: Height and width of a pixel in mm, for files that do not state it.
+        center: Row and column of the central pixel of a crop.
         crop: Height and width of that crop in the network's pixels.
-        resample: Whether images are resampled to the pixel size that the network learned from.
+        resample: Whether to resample images to the pixel size of the training images.
     """
 
     window: tuple[float, float] | None = None
@@ -45,17 +45,17 @@ class NetworkInput(NamedTuple):
     """An image, or one slice of a volume, ready for the network.
 
     Attributes:
-        name: For messages.
-        label: For people: the name of its volume, and of a slice its number.
+        name: Name in messages.
+        label: Display name: the name of the volume, with the number of the slice.
         image: Intensities on the network's grid.
-        display: Gray or RGB for people, at the image's size.
+        display: Gray or RGB for display, at the image's size.
         window: Intensity window of `display`.
-        fit: Where the network's grid lies on the image.
+        fit: Position of the network's grid on the image.
         spacing: Height and width of a pixel in mm, or None if unknown.
-        facts: Names and values to tell the user.
-        salt: Number that the seed's key is folded with. Of an image it follows from its values, so
-            that the samples of different images are independent. Of slices it is 0, so that sample
-            s of neighbouring slices has the same noise.
+        facts: Names and values for the user.
+        salt: Number that is folded into the seed's key. For an image it is a checksum of the
+            values, so that samples of different images are independent. For slices it is 0, so that
+            sample s of neighbouring slices has the same noise.
     """
 
     name: str
@@ -72,17 +72,17 @@ class NetworkInput(NamedTuple):
 def network_input(
     volume: Volume, index: int, network: TrainedNetwork, options: ImageOptions
 ) -> NetworkInput:
-    """Prepares one slice of a volume for the network.
+    """Prepares a slice of a volume for the network.
 
     Args:
         volume: The volume, or a single image.
-        index: Place of the slice among those of the volume.
-        network: Decides channels, grid, crop and pixel size.
-        options: What the user gives.
+        index: Index of the slice in the volume.
+        network: The network; decides channels, grid, crop and pixel size.
+        options: The user's options.
 
     Raises:
-        UserError: If the image has other channels than the network takes, no intensity window is
-            known, a spacing is given beside the file's own, or the crop does not fit.
+        UserError: If the number of channels is not that of the network, no intensity window is
+            known, the given spacing contradicts the file, or the crop does not fit.
     """
     picture = volume.pictures[index]
     name = _with_slice(str(volume.place), volume, index)
@@ -102,7 +102,7 @@ def network_input(
         spacing,
         [
             *_file_facts(volume, index),
-            ("Size", f"{fit.size[1]} × {fit.size[0]} pixels"),
+            ("Size", f"{_size(fit.size)} pixels (height × width)"),
             ("Window", _window_text(picture, intensities, network, options)),
             *([] if spacing is None else [("Pixel", _pixel_text(spacing))]),
             ("Seen by the network", _fit_text(fit, spacing, network, options)),
@@ -114,13 +114,13 @@ def network_input(
 def network_inputs(
     volume: Volume, network: TrainedNetwork, options: ImageOptions
 ) -> Iterator[NetworkInput]:
-    """Every slice of a volume in order, read when it is asked for; see `network_input`."""
+    """Prepares the slices of a volume one by one; see `network_input`."""
     for index in range(len(volume.pictures)):
         yield network_input(volume, index, network, options)
 
 
 def check_inputs(volume: Volume, network: TrainedNetwork, options: ImageOptions) -> None:
-    """Prepares every slice once: a mistake in the last one shows before hours of sampling.
+    """Prepares every slice once, so that a fault in the last one shows before hours of sampling.
 
     Raises:
         UserError: As `network_input`.
@@ -148,8 +148,7 @@ def _channels(
         return values.repeat(3, axis=-1)
     if values.shape[-1] != channels:
         raise UserError(
-            f"{name}: it has {values.shape[-1]} channels; allowed are images of {channels}, as the "
-            "network was trained on"
+            f"{name}: has {values.shape[-1]} channels; the network was trained on images of {channels}"
         )
     return values
 
@@ -157,21 +156,21 @@ def _channels(
 def _intensities(
     picture: Picture, network: TrainedNetwork, options: ImageOptions, name: str
 ) -> Intensities:
-    """Those that the network learned from, or those of a window."""
+    """The intensities of training, or those of an intensity window."""
     own = network.preprocessing.intensities
     if own != BYTES and options.window is None:
         return own
     if own != BYTES and not own.clip:
         raise UserError(
-            f"--window: {network.place} learned from standardised values ({own.text}); allowed is "
-            "to leave it out"
+            f"--window: {network.place} was trained on standardised values ({own.text}); leave "
+            "--window out"
         )
     low, high = _window(picture, options, name)
     return Intensities((low,), (high,), clip=True)
 
 
 def _display_window(intensities: Intensities, picture: Picture) -> tuple[float, float]:
-    """The network's window, or the extremes of standardised values."""
+    """The network's window, or the range of standardised values."""
     if intensities.clip:
         return min(intensities.low), max(intensities.high)
     low, high = float(picture.values.min()), float(picture.values.max())
@@ -183,8 +182,8 @@ def _window(picture: Picture, options: ImageOptions, name: str) -> tuple[float, 
     if window is None:
         low, high = picture.values.min(), picture.values.max()
         raise UserError(
-            f"{name}: which values are black and white is not known; allowed is "
-            f"--window=LOW,HIGH, its values are {low:g} to {high:g}"
+            f"{name}: its intensity window is unknown; give --window=LOW,HIGH (its values are {low:g} "
+            f"to {high:g})"
         )
     return window
 
@@ -202,8 +201,8 @@ def _spacing(picture: Picture, options: ImageOptions, name: str) -> tuple[float,
         return own or given
     if not np.allclose(own, given, rtol=SAME_GIVEN, atol=0):
         raise UserError(
-            f"{name}: its file says that a pixel is {_pixel_text(own)}; --spacing is allowed for "
-            "files that do not say it"
+            f"{name}: its file states pixels of {_pixel_text(own)}; --spacing is allowed only for "
+            "files that do not state it"
         )
     return own
 
@@ -229,8 +228,8 @@ def _fit(
         fit = fit_whole(size, step, network.model.config.size_multiple)
     if fit.grid[0] * fit.grid[1] > MOST_PIXELS:
         raise UserError(
-            f"{name}: the network would see {fit.grid[1]} x {fit.grid[0]} pixels, allowed are "
-            f"{MOST_PIXELS} in all; --center takes a crop"
+            f"{name}: the network would see {fit.grid[0]} x {fit.grid[1]} pixels (height x width); "
+            f"allowed are {MOST_PIXELS} in all; --center selects a crop"
         )
     return fit
 
@@ -240,8 +239,8 @@ def _crop(network: TrainedNetwork, options: ImageOptions) -> tuple[int, int]:
     crop = options.crop or network.preprocessing.crop
     if crop is None:
         raise UserError(
-            f"--center: {network.place} does not say at which crop it was trained; allowed is "
-            f"--crop, a multiple of {multiple}"
+            f"--center: {network.place} does not state the crop of its training; give --crop, a "
+            f"multiple of {multiple}"
         )
     if any(side % multiple for side in crop):
         raise UserError(f"--crop={crop[0]}: allowed are multiples of {multiple}")
@@ -249,11 +248,11 @@ def _crop(network: TrainedNetwork, options: ImageOptions) -> tuple[int, int]:
 
 
 def _step(name: str, own: float, spacing: tuple[float, float]) -> tuple[float, float]:
-    """A pixel of the network in pixels of the image; exactly 1 where only rounding differs."""
+    """Size of the network's pixel in pixels of the image; exactly 1 up to rounding."""
     steps = [1.0 if abs(own / mm - 1) < SAME_SIZE else own / mm for mm in spacing]
     if not all(1 / MOST_RATIO <= step <= MOST_RATIO for step in steps):
         raise UserError(
-            f"{name}: a pixel is {_pixel_text(spacing)}, the network learned from {own:g} mm; "
+            f"{name}: pixels of {_pixel_text(spacing)}, but the network was trained on {own:g} mm; "
             f"allowed are sizes up to {MOST_RATIO} times larger or smaller, or --noresample"
         )
     return steps[0], steps[1]
@@ -262,13 +261,12 @@ def _step(name: str, own: float, spacing: tuple[float, float]) -> tuple[float, f
 def _fit_text(
     fit: Fit, spacing: tuple[float, float] | None, network: TrainedNetwork, options: ImageOptions
 ) -> str:
-    height, width = fit.grid
     top, left, bottom, right = fit.region
-    text = f"{width} × {height} pixels"
+    text = f"{_size(fit.grid)} pixels"
     if (bottom - top, right - left) != fit.size:
-        text += f", columns {left} to {right - 1} and rows {top} to {bottom - 1} of the image"
+        text += f", rows {top} to {bottom - 1} and columns {left} to {right - 1} of the image"
     text += _resampling_text(fit, spacing, network, options)
-    return text + (", padded with its outermost pixels" if fit.padded else "")
+    return text + (", padded by repeating its edge" if fit.padded else "")
 
 
 def _resampling_text(
@@ -280,10 +278,10 @@ def _resampling_text(
     if fit.resampled:
         return f", resampled to {own:g} mm"
     if own is None:
-        return ", not resampled: the weights do not say from which pixel size they learned"
+        return ", not resampled: the weights do not state the pixel size of their training"
     if spacing is None:
-        return f", taken as pixels of {own:g} mm: the file does not say their size"
-    return "" if options.resample else ", not resampled, as asked for"
+        return f", assumed to have pixels of {own:g} mm: the file does not state their size"
+    return "" if options.resample else ", not resampled (--noresample)"
 
 
 def _window_text(
@@ -296,7 +294,8 @@ def _window_text(
 
 
 def _pixel_text(spacing: tuple[float, float]) -> str:
-    height, width = spacing
-    if height == width:
-        return f"{width:.4g} mm wide and high"
-    return f"{width:.4g} mm wide, {height:.4g} mm high"
+    return f"{spacing[0]:.4g} × {spacing[1]:.4g} mm"
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} × {size[1]}"
