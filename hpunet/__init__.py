@@ -69,5 +69,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, also those that are not loaded yet."""
-    return sorted({*globals(), *__all__})
+    """Lists the public names, including those that are not loaded yet, and special names."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

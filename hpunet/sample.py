@@ -3,7 +3,7 @@
 python -m hpunet.sample --weights=FILE|lidc --out=DIR IMAGE [IMAGE ...]
 python -m hpunet.sample --workdir=DIR --out=DIR IMAGE [IMAGE ...]
 
-IMAGE is a PNG, TIFF, JPEG, .npy or .npz file, a folder, or NIfTI or DICOM with hpunet[medical].
+IMAGE is a PNG, TIFF, JPEG, .npy or .npz file, a folder, or, with hpunet[medical], NIfTI or DICOM.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from hpunet.inference.sampling import SamplingOptions
     from hpunet.inference.trained import TrainedNetwork
 
-# Draw more in several commands: grouping takes time in proportion to the square of their number.
+# The time for grouping is quadratic in this number; several commands can draw more samples.
 MOST_SAMPLES = 1000
-# Not absl's common ones: two commands may be imported side by side.
+# Separate from absl's global flags: two commands may be imported in one process.
 FLAGS = flags.FlagValues()
 WORDS = command.Words(FLAGS)
 text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 number_flag = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
-WEIGHTS = text_flag("weights", None, "Weights file, or lidc for the published ones.")
-WORKDIR = text_flag("workdir", None, "Folder of a run, in place of --weights.")
+WEIGHTS = text_flag("weights", None, "Weights file, or lidc for the published weights.")
+WORKDIR = text_flag("workdir", None, "Folder of a run, instead of --weights.")
 CHECKPOINT = text_flag("checkpoint", "best", "With --workdir: best, last or a step.")
-OUT = text_flag("out", None, "Folder for the results; it appears when all are there.")
+OUT = text_flag("out", None, "Folder for the results, created when they are complete.")
 OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replaces the results that --out holds.", flag_values=FLAGS
+    "overwrite", False, "Replace existing results in --out.", flag_values=FLAGS
 )
 NUM_SAMPLES = number_flag(
-    "num_samples", 16, "Samples of an image.", lower_bound=1, upper_bound=MOST_SAMPLES
+    "num_samples", 16, "Samples per image.", lower_bound=1, upper_bound=MOST_SAMPLES
 )
-SEED = number_flag("seed", 0, "Decides the samples.", lower_bound=0, upper_bound=LARGEST)
+SEED = number_flag("seed", 0, "Seed of the samples.", lower_bound=0, upper_bound=LARGEST)
 MEAN_SCALES = text_flag(
     "mean_scales",
     None,
-    "Scales fixed to the prior's mean, such as 1,2,3; 0 is the coarsest. Also: all.",
+    "Scales fixed to the prior's mean, such as 1,2,3, or all; 0 is the coarsest.",
 )
 TEMPERATURE = flags.DEFINE_float(
     "temperature", 1.0, "Factor on the prior's standard deviations.", flag_values=FLAGS
@@ -56,47 +56,45 @@ TEMPERATURE = flags.DEFINE_float(
 SLICES = text_flag(
     "slices",
     None,
-    "Slices of a volume or series: all, 12, 10:20 (without 20), 10:20:2 or 3,5,8; from 0.",
+    "Slices of a volume or series, counted from 0: all, 12, 3,5,8, 10:20 (20 excluded) or 10:20:2.",
 )
-CENTER = text_flag(
-    "center", None, "x,y: column and row of the pixel around which a crop is taken, from 0."
-)
+CENTER = text_flag("center", None, "Central pixel x,y (column and row, counted from 0) of a crop.")
 CROP = number_flag(
     "crop",
     None,
-    "With --center: height and width of the crop in the network's pixels; else as in training.",
+    "With --center: height and width of the crop in the network's pixels; default: as in training.",
     lower_bound=1,
 )
 SPACING = text_flag(
-    "spacing", None, "Size of a pixel in mm, or height,width, where the file does not say it."
+    "spacing", None, "Pixel size in mm, or height,width, for files that do not state it."
 )
 RESAMPLE = flags.DEFINE_bool(
     "resample",
     True,
-    "Brings images to the pixel size that the network learned from, where both are known.",
+    "Resample images to the pixel size of the training images, if both are known.",
     flag_values=FLAGS,
 )
 WINDOW = text_flag(
     "window",
     None,
-    "LOW,HIGH: the values that black and white stand for; of CT it is -1000,400 HU if not given.",
+    "Intensity window LOW,HIGH: the values of black and white; default for CT: -1000,400 HU.",
 )
 FORMAT = text_flag(
     "format",
     None,
-    "png, npy, nifti, dicom or several; if not given, NIfTI and DICOM as they came, others as png.",
+    "png, npy, nifti, dicom or several; default: nifti for NIfTI, dicom for DICOM, else png.",
 )
 SAME_IOU = flags.DEFINE_float(
     "same_iou",
     0.5,
-    "IoU that any two samples of one hypothesis have at least.",
+    "Least IoU of any two samples of a hypothesis.",
     flag_values=FLAGS,
 )
 
 
 def main() -> None:
-    """Reads images, draws samples of each, and writes them with their maps and hypotheses."""
-    # Here, because `--help` must not wait for JAX.
+    """Draws samples of each image and writes them with their maps and hypotheses."""
+    # Imported late: `--help` must not wait for JAX.
     from hpunet.imaging.read import find_volumes
     from hpunet.imaging.write import check_formats
     from hpunet.inference.network_input import ImageOptions, check_inputs
@@ -110,7 +108,7 @@ def main() -> None:
     out = _check_flags()
     crop = None if CROP.value is None else (CROP.value, CROP.value)
     image_options = ImageOptions(_window(), _spacing(), _center(), crop, RESAMPLE.value)
-    volumes, left_out = find_volumes(WORDS.given, SLICES.value)
+    volumes, skipped = find_volumes(WORDS.given, SLICES.value)
     formats = [_formats(volume) for volume in volumes]
     for volume, of_volume in zip(volumes, formats, strict=True):
         _check_place(volume, out)
@@ -121,9 +119,9 @@ def main() -> None:
     options = _sampling_options(network)
     for volume in volumes:
         check_inputs(volume, network, image_options)
-    if left_out:
-        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        print(f"left out, it holds no image: {left_out[0]}{more}", file=sys.stderr)
+    if skipped:
+        more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+        print(f"skipped, not an image: {skipped[0]}{more}", file=sys.stderr)
     sampler = ImageSampler(network.model, network.params, options)
     total = sum(len(volume.pictures) for volume in volumes) * options.num_samples
     with (
@@ -142,31 +140,33 @@ def main() -> None:
 def _check_place(volume: Volume, out: Path) -> None:
     place = volume.place.resolve()
     if place.is_relative_to(out):
-        raise UserError(f"--out={out}: {place} lies in it; allowed is a folder without the images")
+        raise UserError(f"--out={out}: contains the image {place}; choose a folder without images")
 
 
 def _check_flags() -> Path:
-    """Refuses mistakes in the command line alone, and gives the folder for the results."""
+    """Checks the flags before any file is read, and returns the folder for the results."""
     from hpunet.io.atomic import check_writable
     from hpunet.report.results import check_replaceable
     from hpunet.training.workdir import check_which
 
     if not WORDS.given:
-        raise UserError("no image is given: allowed are files and folders behind the flags")
+        raise UserError("no image is given; name files or folders after the flags")
     if (WEIGHTS.value is None) == (WORKDIR.value is None):
-        raise UserError("allowed is exactly one of --weights and --workdir")
+        raise UserError("give exactly one of --weights and --workdir")
     if CHECKPOINT.present and WORKDIR.value is None:
-        raise UserError("--checkpoint: allowed with --workdir only")
+        raise UserError("--checkpoint: allowed only with --workdir")
     check_which(CHECKPOINT.value)
     if not 0 <= TEMPERATURE.value < math.inf:
-        raise UserError(f"--temperature={TEMPERATURE.value:g}: allowed are numbers from 0 up")
+        raise UserError(
+            f"--temperature={TEMPERATURE.value:g}: allowed are finite numbers of at least 0"
+        )
     if not 0 < SAME_IOU.value <= 1:
-        raise UserError(f"--same_iou={SAME_IOU.value:g}: allowed are numbers above 0 to 1")
+        raise UserError(f"--same_iou={SAME_IOU.value:g}: allowed are numbers above 0 and at most 1")
     if CROP.value is not None and CENTER.value is None:
-        raise UserError("--crop: allowed with --center only")
+        raise UserError("--crop: allowed only with --center")
     if not OUT.value or "\0" in OUT.value:
-        raise UserError("--out is missing: allowed is a new or an empty folder")
-    # The target of a link: it is the folder itself that is replaced.
+        raise UserError("--out is missing; name a new or an empty folder")
+    # Links are resolved, because the folder itself is replaced.
     out = Path(OUT.value).resolve()
     check_writable(out.parent, "--out")
     check_replaceable(out, OVERWRITE.value)
@@ -194,14 +194,13 @@ def _sampling_options(network: TrainedNetwork) -> SamplingOptions:
     scales = range(config.num_scales)
     if MEAN_SCALES.value is not None and not scales:
         raise UserError(
-            f"--mean_scales={MEAN_SCALES.value}: allowed is to leave it out, because a "
-            f"{config.title} has no latents"
+            f"--mean_scales={MEAN_SCALES.value}: a {config.title} has no latents; leave it out"
         )
     words = [] if MEAN_SCALES.value is None else MEAN_SCALES.value.split(",")
     fixed = scales if words == ["all"] else [_whole(word) for word in words]
     if not all(scale in scales for scale in fixed):
         raise UserError(
-            f"--mean_scales={MEAN_SCALES.value}: allowed are all, and scales from 0 to "
+            f"--mean_scales={MEAN_SCALES.value}: allowed are all and scales from 0 to "
             f"{len(scales) - 1}, separated by commas"
         )
     mean = tuple(scale in fixed for scale in scales)
@@ -217,7 +216,7 @@ def _formats(volume: Volume) -> tuple[str, ...]:
 
 
 def _described(network: TrainedNetwork, options: SamplingOptions) -> dict[str, str]:
-    """Weights, seed and so on, as files and page state them."""
+    """Weights, seed and other settings, for files and page."""
     fixed = ",".join(str(scale) for scale, mean in enumerate(options.mean) if mean)
     weights = Path(network.place).name
     if "step" in network.origin:
@@ -243,7 +242,9 @@ def _window() -> tuple[float, float] | None:
 def _spacing() -> tuple[float, float] | None:
     found = _numbers(SPACING)
     if found is not None and (len(found) > 2 or min(found) <= 0):
-        raise UserError(f"--spacing={SPACING.value}: allowed are mm, one number or height,width")
+        raise UserError(
+            f"--spacing={SPACING.value}: allowed are positive numbers in mm: size or height,width"
+        )
     return None if found is None else (found[0], found[-1])
 
 
@@ -253,11 +254,11 @@ def _center() -> tuple[int, int] | None:
     match [_whole(word) for word in CENTER.value.split(",")]:
         case [int(column), int(row)]:
             return row, column
-    raise UserError(f"--center={CENTER.value}: allowed are x,y in whole pixels from 0")
+    raise UserError(f"--center={CENTER.value}: allowed are two whole numbers x,y, counted from 0")
 
 
 def _whole(word: str) -> int | None:
-    """The whole number that a word is, or None; a number of many digits is refused, too."""
+    """Parses a whole number of at most 9 digits; None for other words."""
     return int(word) if re.fullmatch(r"[0-9]{1,9}", word.strip()) else None
 
 

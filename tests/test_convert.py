@@ -5,7 +5,7 @@ import pytest
 
 import hpunet
 from hpunet import convert
-from hpunet.weights.file import read_header
+from hpunet.weights.file import read
 from tests import golden_reference
 from tests.parity.comparison import OUTPUT_TOLERANCE, relative_error
 
@@ -49,9 +49,9 @@ def test_converted_checkpoint_draws_and_rebuilds_as_the_reference(run_command, o
 
 def test_header_says_where_the_weights_come_from(run_command, out):
     run_command(convert, f"--checkpoint={CHECKPOINT.parent}", f"--out={out}")
-    header = read_header(out)
-    assert header["network"] == golden_reference.load("small").model.config
-    assert header["preprocessing"] == {
+    header = read(out).header
+    assert header.network == golden_reference.load("small").model.config
+    assert header.preprocessing == {
         "intensity_range": [0, 255],
         "intensity_clip": False,
         "resized": False,
@@ -61,7 +61,7 @@ def test_header_says_where_the_weights_come_from(run_command, out):
         "data_checksum": None,
         "image_channels": 1,
     }
-    source = header["source"]
+    source = header.source
     assert len(source.pop("sha256")) == 64
     assert source == {
         "checkpoint": "tf_graph_data.ckpt",
@@ -83,7 +83,7 @@ def test_configuration_gives_network_crop_and_spacing(run_command, out):
     assert code == 0
     assert "as given" in printed
     assert "images: crop 32 x 32 pixels (height x width), pixel spacing 0.7 mm\n" in printed
-    preprocessing = read_header(out)["preprocessing"]
+    preprocessing = read(out).header.preprocessing
     assert (preprocessing["crop"], preprocessing["pixel_spacing_mm"]) == ([32, 32], 0.7)
 
 

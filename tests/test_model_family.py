@@ -13,7 +13,7 @@ from hpunet.config.settings import default_config, flatten
 from hpunet.io.errors import UserError
 from hpunet.models.base import MODELS, ModelEntry
 from hpunet.training.metrics_log import read_metrics
-from hpunet.weights.file import read_header
+from hpunet.weights.file import read
 from tests import toy_model
 
 pytestmark = pytest.mark.usefixtures("quick_compilation", "toy")
@@ -68,9 +68,9 @@ def test_model_without_latents_is_trained_resumed_evaluated_and_drawn(run_comman
     keys = {key for line in lines for key in line}
     assert "val/ged" in keys
     assert not any("reconstruction" in key or key.startswith("kl_") for key in keys)
-    header = read_header(run / "weights.safetensors")
-    assert header["network"] == toy_model.ToyConfig(channels=4)
-    assert header["preprocessing"]["image_channels"] == 1
+    header = read(run / "weights.safetensors").header
+    assert header.network == toy_model.ToyConfig(channels=4)
+    assert header.preprocessing["image_channels"] == 1
 
     code, out, err = run_command(evaluate, f"--workdir={run}", "--num_samples=1,2")
     assert code == 0, err

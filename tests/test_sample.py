@@ -297,7 +297,7 @@ def test_files_in_a_folder_that_are_no_images_are_named(run_command, weights, tm
     words = (f"--weights={weights}", f"--out={tmp_path / 'out'}", "--num_samples=1", folder)
     code, _, err = run_command(sample, *words)
     assert code == 0
-    assert "left out, it holds no image:" in err
+    assert "skipped, not an image:" in err
     assert "notes.txt" in err
 
 
@@ -314,13 +314,13 @@ def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--temperature=-1"], "--temperature=-1: allowed are numbers from 0 up"),
+        (["--temperature=-1"], "--temperature=-1: allowed are finite numbers of at least 0"),
         (["--temperature=nan"], "--temperature=nan"),
-        (["--same_iou=0"], "--same_iou=0: allowed are numbers above 0 to 1"),
-        (["--mean_scales=2"], "--mean_scales=2: allowed are all, and scales from 0 to 1"),
+        (["--same_iou=0"], "--same_iou=0: allowed are numbers above 0 and at most 1"),
+        (["--mean_scales=2"], "--mean_scales=2: allowed are all and scales from 0 to 1"),
         (["--mean_scales=x"], "--mean_scales=x"),
         (["--mean_scales=00,²"], "--mean_scales=00,²"),
-        ([f"--center={'9' * 5000},1"], "allowed are x,y in whole pixels"),
+        ([f"--center={'9' * 5000},1"], "allowed are two whole numbers x,y"),
         (
             ["--center=1,1", "--crop=400000"],
             "would see 400000 x 400000 pixels (height x width); allowed are 16777216",
@@ -329,18 +329,18 @@ def test_workdir_gives_what_its_weights_give(drawn, tmp_path):
         (["--spacing=1e-9"], "the network was trained on 0.5 mm"),
         (["--num_samples=0"], "num_samples"),
         (["--num_samples=100000"], "num_samples"),
-        (["--center=4"], "--center=4: allowed are x,y"),
+        (["--center=4"], "--center=4: allowed are two whole numbers x,y"),
         (["--center=9,0"], "--center=9,0: allowed are x from 0 to 8 and y from 0 to 12"),
-        (["--crop=8"], "--crop: allowed with --center only"),
+        (["--crop=8"], "--crop: allowed only with --center"),
         (["--center=1,1", "--crop=7"], "--crop=7: allowed are multiples of 4"),
         (["--window=4"], "--window=4: allowed are two numbers"),
         (["--window=4,3"], "--window=4,3"),
-        (["--spacing=0"], "--spacing=0: allowed are mm"),
+        (["--spacing=0"], "--spacing=0: allowed are positive numbers in mm"),
         (["--spacing=a"], "--spacing=a: allowed are numbers"),
-        (["--format=bmp"], "--format=bmp"),
-        (["--format=nifti"], "--format=nifti"),
+        (["--format=bmp"], "nodule.png are png, npy"),
+        (["--format=nifti"], "nodule.png are png, npy"),
         (["--slices=3"], "--slices=3"),
-        (["--checkpoint=last"], "--checkpoint: allowed with --workdir only"),
+        (["--checkpoint=last"], "--checkpoint: allowed only with --workdir"),
         (["--workdir=x"], "exactly one of --weights and --workdir"),
         (["missing.png"], "missing.png"),
     ],
@@ -353,7 +353,7 @@ def test_images_that_cannot_be_looked_at_are_refused_by_name(refused, tmp_path):
     good = write_picture(tmp_path / "good.png")
     colour = tmp_path / "colour.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)).save(colour)
-    assert "colour.png: has 3 channels; the network was trained on images of 1" in refused(good, colour)
+    assert "colour.png: has 3 channels, but the network was trained on" in refused(good, colour)
     nan = tmp_path / "nan.npy"
     np.save(nan, np.full((8, 8), np.nan, np.float32))
     assert "nan.npy" in refused(good, nan)
@@ -361,7 +361,7 @@ def test_images_that_cannot_be_looked_at_are_refused_by_name(refused, tmp_path):
     assert "empty.png" in refused(good, tmp_path / "empty.png")
     wide = tmp_path / "wide.npy"
     np.save(wide, np.arange(64, dtype=np.float32).reshape(8, 8))
-    assert "--window=LOW,HIGH, its values are 0 to 63" in refused(wide)
+    assert "--window=LOW,HIGH (its values are 0 to 63)" in refused(wide)
 
 
 def test_no_image_and_no_folder_are_refused(refusal_of, weights, picture):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hpunet.figures.gallery import Caption, gallery
+from hpunet.io.listing import natural_key
 
 # Light colours; a dark edge makes them visible on white.
 COLOURS = ("#56B4E9", "#F0E442", "#FF7F50", "#33CC99", "#FF99DD", "#FFFFFF", "#B2A1FF", "#C8A165")
@@ -69,7 +69,7 @@ def contact_sheet(pictures: Sequence[Thumbnail], classes: Sequence[str] = ()) ->
         ['scan', '8 x 8 px', 'ben: empty']
     """
     _check(pictures)
-    annotators = sorted({name for picture in pictures for name in picture.masks}, key=_natural)
+    annotators = sorted({name for picture in pictures for name in picture.masks}, key=natural_key)
     colours = dict(zip(annotators, _colours(len(annotators)), strict=True))
     lines = [Line2D([], [], color=colours[n], linewidth=2.5, label=n) for n in annotators]
     for line in lines:
@@ -96,12 +96,6 @@ def _check(pictures: Sequence[Thumbnail]) -> None:
                 raise ValueError(
                     f"{picture.name}: mask {labels.shape} by {annotator}; allowed is {shape[:2]}"
                 )
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key that places a2 before a10."""
-    words = re.split(r"(\d+)", name)
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 def _colours(count: int) -> list[str]:
@@ -132,7 +126,7 @@ def _edged(width: float) -> list[patheffects.AbstractPathEffect]:
 
 def _caption(picture: Thumbnail) -> Caption:
     empty = [name for name, labels in picture.masks.items() if not (labels > 0).any()]
-    return Caption(picture.name, picture.size, sorted(empty, key=_natural), "empty")
+    return Caption(picture.name, picture.size, sorted(empty, key=natural_key), "empty")
 
 
 def _draw(axis: Axes, picture: Thumbnail, colours: Mapping[str, str]) -> None:

@@ -32,23 +32,12 @@ RASTER_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader i
 IMAGE_SUFFIXES = tuple(suffix for suffix in READERS if suffix not in PAIRED_SUFFIXES)
 MASK_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY_SUFFIXES)
 
-# Created by operating systems.
-STRAY_NAMES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
-
 
 def suffix_of(path: Path) -> str:
     """The suffix of a known format in lower case, or an empty string."""
     name = path.name.lower()
     known = (*DICOM_SUFFIXES, *READERS)
     return next((suffix for suffix in known if name.endswith(suffix)), "")
-
-
-def is_stray(name: str) -> bool:
-    """Whether a file or folder is hidden or created by an operating system, judged by its name.
-
-    Every search of a folder for images or masks skips such files and folders.
-    """
-    return name.startswith(".") or name in STRAY_NAMES
 
 
 def open_file(path: Path, mode: ReadMode = IMAGE) -> Volume:

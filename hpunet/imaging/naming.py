@@ -1,6 +1,5 @@
-"""Names of the folders of results, one for each input of a command, and their order."""
+"""Names of the folders of results, one for each input of a command."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -10,12 +9,6 @@ from hpunet.imaging.formats import suffix_of
 # Names that the command itself uses, and prefixes of hidden and temporary names.
 OWN_FILES = ("index.html", "results.json")
 OWN_STARTS = (".", "samples.scratch")
-
-
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts a2 before a10."""
-    words = re.split(r"(\d+)", name)
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 def names_below(base: Path, path: Path) -> tuple[str, ...]:

@@ -11,14 +11,14 @@ from hpunet.imaging.formats import (
     DICOM_SUFFIXES,
     READERS,
     check_file,
-    is_stray,
     open_file,
     suffix_of,
 )
-from hpunet.imaging.naming import distinct_names, names_below, names_of_series, natural_key
+from hpunet.imaging.naming import distinct_names, names_below, names_of_series
 from hpunet.imaging.selection import choose, parse_slices
 from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
+from hpunet.io.listing import is_stray, natural_key, refuse_unreadable
 
 ALLOWED = "PNG, TIFF, JPEG, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
 # A folder with both holds results, whose masks are not images to segment.
@@ -94,17 +94,13 @@ def _files(named: str | Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     files: list[Path] = []
-    for folder, folders, names in os.walk(path, onerror=_refuse_folder):
+    for folder, folders, names in os.walk(path, onerror=refuse_unreadable):
         if RESULTS.issubset(names):
             folders.clear()
             continue
         folders[:] = (name for name in folders if not is_stray(name))
         files += (Path(folder, name) for name in names if not is_stray(name))
     return sorted(files, key=lambda file: natural_key(file.as_posix()))
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
 def _refuse_twice(files: Sequence[Path]) -> None:

@@ -91,7 +91,9 @@ def network_input(
     window = _display_window(intensities, picture)
     spacing = _spacing(picture, options, name)
     fit = _fit(name, picture, spacing, network, options)
-    display = np.round(_windowed(picture.values, window) * 255).astype(np.uint8)
+    low, high = window
+    shown = np.clip((picture.values - low) / (high - low), 0, 1).astype(np.float32)
+    display = np.round(shown * 255).astype(np.uint8)
     return NetworkInput(
         name,
         _with_slice(volume.name, volume, index),
@@ -148,7 +150,8 @@ def _channels(
         return values.repeat(3, axis=-1)
     if values.shape[-1] != channels:
         raise UserError(
-            f"{name}: has {values.shape[-1]} channels; the network was trained on images of {channels}"
+            f"{name}: has {values.shape[-1]} channels, but the network was trained on images of "
+            f"{channels}"
         )
     return values
 
@@ -182,17 +185,10 @@ def _window(picture: Picture, options: ImageOptions, name: str) -> tuple[float, 
     if window is None:
         low, high = picture.values.min(), picture.values.max()
         raise UserError(
-            f"{name}: its intensity window is unknown; give --window=LOW,HIGH (its values are {low:g} "
-            f"to {high:g})"
+            f"{name}: its intensity window is unknown; give --window=LOW,HIGH (its values "
+            f"are {low:g} to {high:g})"
         )
     return window
-
-
-def _windowed(
-    values: Float[np.ndarray, "H W C"], window: tuple[float, float]
-) -> Float[np.ndarray, "H W C"]:
-    low, high = window
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
 
 
 def _spacing(picture: Picture, options: ImageOptions, name: str) -> tuple[float, float] | None:

@@ -117,6 +117,6 @@ def build_network(
             operations for export.
 
     Raises:
-        ValueError: If `precision` or `convolution` is none of the allowed values.
+        ValueError: If `precision` or `convolution` is not an allowed value.
     """
     return MODELS[config.name].build_network(config, precision, remat, convolution)

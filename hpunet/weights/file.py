@@ -78,25 +78,6 @@ def save_weights(
     write_whole(path, contents)
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
-    """Reads the header of a weights file, without the weights.
-
-    Returns:
-        `network`, a `ModelConfig`; `preprocessing`, a dict; and `source`, a dict for converted
-        weights or None.
-
-    Raises:
-        UserError: If the file cannot be read or is not a weights file.
-    """
-    with _opened(path) as file:
-        entries = _header(file, path)
-    return {
-        "network": entries.network,
-        "preprocessing": entries.preprocessing,
-        "source": entries.source,
-    }
-
-
 def read(path: str | Path) -> WeightsFile:
     """Reads and checks a weights file.
 

@@ -3,12 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from hpunet.io.errors import UserError
 from hpunet.models.base import MODELS, ModelConfig
+from hpunet.models.fields import BOOLEAN, FINITE, number, whole
 
 FORMAT = "hpunet-1"
 # Files of earlier versions do not name their model.
@@ -129,13 +129,8 @@ def _network(settings: dict[str, Any], path: str) -> ModelConfig:
     return network
 
 
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and -math.inf < value < math.inf
-
-
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+    return whole(1).test(value) and value <= _LARGEST
 
 
 def _is_crop(value: Any) -> bool:
@@ -147,7 +142,7 @@ def _is_range(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 2
-        and all(map(_is_number, value))
+        and all(map(FINITE.test, value))
         and value[0] < value[1]
     )
 
@@ -156,18 +151,14 @@ def _is_ranges(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0 and all(map(_is_range, value))
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
 _PREPROCESSING: dict[str, tuple[Callable[[Any], bool], str]] = {
     "intensity_range": (
         lambda v: _is_range(v) or _is_ranges(v),
         "two numbers, the lower one first, or such a pair for each channel",
     ),
-    "intensity_clip": (_is_flag, "true or false"),
-    "resized": (_is_flag, "true or false"),
-    "pixel_spacing_mm": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "intensity_clip": (BOOLEAN.test, "true or false"),
+    "resized": (BOOLEAN.test, "true or false"),
+    "pixel_spacing_mm": (number(0, above=True).test, "a number above 0"),
     "crop": (_is_crop, "a number of pixels, or height and width"),
     "image_channels": (_is_count, "a number of channels"),
     "classes": (_is_count, "a number of classes"),

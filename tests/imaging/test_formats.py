@@ -10,10 +10,11 @@ from hpunet.config.data import FolderConfig
 from hpunet.data.folder.listing import list_folder
 from hpunet.data.lidc.source import load_split
 from hpunet.evaluation.folders.files import ANNOTATIONS, list_masks
-from hpunet.imaging.formats import READERS, is_stray, open_file, suffix_of
+from hpunet.imaging.formats import READERS, open_file, suffix_of
 from hpunet.imaging.read import find_volumes
 from hpunet.imaging.reading import reading
 from hpunet.io.errors import UserError
+from hpunet.io.listing import is_stray
 
 STRAY = [".hidden.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".git/a.png", "__MACOSX/a.png"]
 
@@ -24,7 +25,7 @@ def save(path):
         Image.fromarray(np.eye(3, dtype=np.uint8)).save(file, "png")
 
 
-def test_hidden_files_and_those_of_computers_are_stray():
+def test_hidden_files_and_those_of_operating_systems_are_stray():
     assert all(map(is_stray, [".a.png", ".git", "Thumbs.db", "desktop.ini", "__MACOSX"]))
     assert not any(map(is_stray, ["a.png", "thumbs", "a.ini", "MACOSX"]))
 

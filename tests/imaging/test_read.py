@@ -147,7 +147,7 @@ def test_folders_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", locked)
-    assert refusal(tmp_path) == f"{tmp_path / 'sub'}: cannot be read (Permission denied)"
+    assert refusal(tmp_path) == f"{tmp_path / 'sub'}: cannot be read: Permission denied"
 
 
 def test_a_file_given_twice_is_refused(tmp_path):

@@ -163,6 +163,12 @@ def test_installed_elsewhere_the_wheel_trains_a_configuration_by_name(wheel, tmp
     assert (tmp_path / "run" / "weights.safetensors").is_file()
 
 
+def test_dir_lists_public_and_special_names_alone():
+    names = [name for name in dir(hpunet) if not name.startswith("__")]
+    assert names == sorted(hpunet.__all__)
+    assert "__version__" in dir(hpunet)
+
+
 @pytest.mark.parametrize("name", hpunet.__all__)
 def test_help_explains_every_public_name(name):
     thing = getattr(hpunet, name)

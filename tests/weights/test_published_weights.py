@@ -19,7 +19,7 @@ from hpunet.io import locks
 from hpunet.io.errors import UserError
 from hpunet.weights import published
 from hpunet.weights.deepmind.names import params_from_reference
-from hpunet.weights.file import read_header
+from hpunet.weights.file import read
 from tests import tiny_command
 from tests.weights import serving
 from tests.weights.bundle_writer import write_bundle
@@ -92,11 +92,11 @@ def test_published_weights_are_fetched_once_and_equal_the_checkpoint(cache, serv
 
 
 def test_header_says_where_they_come_from_and_what_they_learned_from(cache, server):
-    header = read_header(published.path_of("lidc"))
-    assert header["source"]["checkpoint"] == server.url + ARCHIVE
-    assert header["source"]["sha256"] == hashlib.sha256(tar_gz()).hexdigest()
-    assert header["source"]["scope"] == "model/HPUNet"
-    assert header["preprocessing"] == {
+    header = read(published.path_of("lidc")).header
+    assert header.source["checkpoint"] == server.url + ARCHIVE
+    assert header.source["sha256"] == hashlib.sha256(tar_gz()).hexdigest()
+    assert header.source["scope"] == "model/HPUNet"
+    assert header.preprocessing == {
         "intensity_range": [0, 255],
         "intensity_clip": False,
         "resized": False,

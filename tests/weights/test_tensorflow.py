@@ -9,7 +9,7 @@ import hpunet
 from hpunet import convert
 from hpunet.weights.deepmind.conversion import MULTIPLIER
 from hpunet.weights.deepmind.conversion import convert as convert_bundle
-from hpunet.weights.file import read_header
+from hpunet.weights.file import read
 from hpunet.weights.tensorflow.tensor_bundle import read_bundle
 from tests import golden_reference
 
@@ -110,7 +110,7 @@ def test_training_s_checkpoint_converts_and_its_extras_are_listed(tmp_path, run_
     assert code == 0
     # Two slots a variable, the multiplier's included, two powers and the step.
     assert "skipped: 629 variables, beta1_power, beta2_power, global_step," in printed
-    skipped = read_header(out)["source"]["skipped"]
+    skipped = read(out).header.source["skipped"]
     assert sorted([*skipped, *variables]) == sorted(bundle)
     assert f"{SCOPE}/prior/conv_2d/w/Adam_1" in skipped
     assert bundle["global_step"] == 1

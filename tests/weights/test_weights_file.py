@@ -11,7 +11,7 @@ from hpunet.io.errors import UserError
 from hpunet.models import initialization
 from hpunet.models.hierarchical import network
 from hpunet.models.initialization import Parameter
-from hpunet.weights.file import check_params, read, read_header, save_weights
+from hpunet.weights.file import check_params, read, save_weights
 from hpunet.weights.published import load
 from tests import tiny
 
@@ -74,11 +74,8 @@ def test_one_reading_gives_weights_header_and_checksum(path, params):
 
 
 def test_header_says_what_a_later_command_needs(path):
-    assert read_header(path) == {
-        "network": tiny.CONFIG,
-        "preprocessing": STORED,
-        "source": None,
-    }
+    header = read(path).header
+    assert (header.network, header.preprocessing, header.source) == (tiny.CONFIG, STORED, None)
 
 
 @pytest.mark.parametrize("size", [0, 5, 100, -1, -200])
@@ -352,14 +349,14 @@ def test_what_is_not_known_of_the_preprocessing_may_be_left_out(path):
     for preprocessing in ({}, unknown):
         save_weights(path, load(path)[1], tiny.CONFIG, preprocessing)
         load(path)
-        assert read_header(path)["preprocessing"] == {**preprocessing, "image_channels": 1}
+        assert read(path).header.preprocessing == {**preprocessing, "image_channels": 1}
 
 
 def test_source_comes_back(path, params):
     source = {"checkpoint": "file", "skipped": ["a", "b"], "multiplier": {"value": 0.25}}
     save_weights(path, params, tiny.CONFIG, PREPROCESSING, source)
     load(path)
-    assert read_header(path)["source"] == source
+    assert read(path).header.source == source
 
 
 @pytest.mark.parametrize("name", ["a\nb", "", "/", "x" * 5000, "\u202eleft", "\0"])
@@ -391,7 +388,7 @@ def test_file_of_an_older_version_names_no_model_and_is_hierarchical(path):
         )
     with_setting(path, "preprocessing", "crop", 8)
     assert load(path)[0].config == tiny.CONFIG
-    assert read_header(path)["preprocessing"]["crop"] == 8
+    assert read(path).header.preprocessing["crop"] == 8
 
 
 @pytest.mark.parametrize("name", ["transformer", "", None, 3, ["hierarchical"]])

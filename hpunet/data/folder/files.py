@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.data.folder.faults import Faults
-from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, is_stray, suffix_of
+from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, suffix_of
+from hpunet.io.listing import is_stray
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 NUMBERED = re.compile(r"(?P<name>.+)_(?P<annotator>a\d+)", re.DOTALL)

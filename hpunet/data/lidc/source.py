@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hpunet.data.lidc.archives import read_archive
-from hpunet.imaging.formats import is_stray
 from hpunet.io.checksums import combine, file_checksums
 from hpunet.io.download import DownloadError, download
 from hpunet.io.errors import UserError, writing_to
+from hpunet.io.listing import is_stray, refuse_unreadable
 from hpunet.io.locks import clear_leftovers, exclusive
 
 URL = "https://storage.googleapis.com/hpunet-data/lidc_crops"
@@ -158,13 +158,11 @@ def _walk(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
     for top in ("gt", "images"):
         if not (folder / top).is_dir():
             continue
-        for place, folders, names in os.walk(folder / top, onerror=_refuse, followlinks=True):
+        for place, folders, names in os.walk(
+            folder / top, onerror=refuse_unreadable, followlinks=True
+        ):
             folders.sort()
             below = pathlib.Path(place).relative_to(folder)
             for name in sorted(names):
                 if not any(map(is_stray, (*below.parts, name))):
                     yield f"{below.as_posix()}/{name}", pathlib.Path(place, name)
-
-
-def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hpunet.imaging.formats import is_stray
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, reason
+from hpunet.io.listing import is_stray, refuse_unreadable
 
 _PNG = re.compile(r"(?P<name>(?:.+/)?[^/]+)_(?P<kind>[a-z])(?P<number>[0-9]+)\.(?i:png)", re.DOTALL)
 _NPZ = re.compile(r"(?P<name>.+)\.(?i:npz)", re.DOTALL)
@@ -127,7 +127,7 @@ def checksum(folder: pathlib.Path, images: Iterable[MaskFiles]) -> str:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise _unreadable(error, path) from error
+            raise UserError(f"{path}: cannot be read: {reason(error)}") from error
         whole.update(f"{digest} ".encode() + os.fsencode(name) + b"\n")
     return whole.hexdigest()
 
@@ -165,7 +165,7 @@ def _walk(folder: pathlib.Path, flag: str) -> Iterator[tuple[str, pathlib.Path]]
     if not os.path.isdir(folder):
         problem = "is a file, not a folder" if os.path.exists(folder) else "no such folder"
         raise UserError(f"{flag}={folder}: {problem}")
-    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=refuse_unreadable, followlinks=True):
         here = pathlib.Path(place)
         _check_loop(here, folder)
         folders[:] = sorted(name for name in folders if not is_stray(name))
@@ -181,11 +181,3 @@ def _check_loop(place: pathlib.Path, folder: pathlib.Path) -> None:
     above = [parent for parent in place.parents if parent.is_relative_to(folder)]
     if any(parent.resolve() == target for parent in above):
         raise UserError(f"{place}: is a link to a folder that it lies in")
-
-
-def _refuse(error: OSError) -> None:
-    raise _unreadable(error, pathlib.Path(error.filename)) from error
-
-
-def _unreadable(error: OSError, path: pathlib.Path) -> UserError:
-    return UserError(f"{path}: cannot be read: {error.strerror or error}")
