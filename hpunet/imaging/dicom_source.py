@@ -11,7 +11,7 @@ from hpunet.imaging.dicom import DicomGeometry
 from hpunet.imaging.volume import Orientation
 from hpunet.io.errors import UserError
 
-# What to do where masks cannot be written as DICOM.
+# Advice if masks cannot be written as DICOM.
 OTHER_FORMATS = "choose --format=png or npy"
 IDENTIFIERS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 # Of single images; multi-frame files state them in functional groups.

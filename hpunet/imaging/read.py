@@ -146,7 +146,7 @@ def _open_folder(folder: Path, files: Sequence[Path]) -> tuple[list[_Named], lis
             series.setdefault(images[0].series, []).extend(images)
     found += [_open_series(folder, images) for images in series.values()]
     if not found:
-        raise UserError(f"{folder}: none of {len(files)} files is an image; allowed are {ALLOWED}")
+        raise UserError(f"{folder}: contains no image (files: {len(files)}); allowed are {ALLOWED}")
     return sorted(found, key=lambda one: natural_key(one.names[0])), skipped
 
 

@@ -24,7 +24,7 @@ CONTRASTS = {"std": "STD_DEVIATION", "entropy": "QUANTITY"}
 
 
 class Derivation(NamedTuple):
-    """What all DICOM objects of one run on one volume share.
+    """Properties shared by all DICOM objects of one run on one volume.
 
     Attributes:
         source: The images that the masks refer to.

@@ -30,7 +30,7 @@ MOST_LINES = 20
 
 
 class ResultsContext(NamedTuple):
-    """What all images of a command share.
+    """Properties shared by all images of a command.
 
     Attributes:
         network: The network.

@@ -80,7 +80,7 @@ def test_a_nifti_pair_in_a_folder_is_one_scan(tmp_path):
 def test_a_folder_without_images_is_refused_with_the_formats(tmp_path):
     (tmp_path / "notes.txt").write_text("text")
     message = refusal(tmp_path)
-    assert message.startswith(f"{tmp_path}: none of 1 files is an image; allowed are PNG")
+    assert message.startswith(f"{tmp_path}: contains no image (files: 1); allowed are PNG")
     assert "NIfTI" in message
     assert "DICOM" in message
 

@@ -12,7 +12,7 @@ def build_network(
     config: HierarchicalConfig, precision: str, remat: bool, convolution: str
 ) -> "Network":
     """Builds the network's pure functions; see `hpunet.models.base.build_network`."""
-    # Imported here, because whoever only reads or lists settings must not wait for JAX.
+    # Imported here, because reading or listing settings must not wait for JAX.
     from hpunet.models.hierarchical import network
 
     return network.build_network(config, precision, remat, convolution)
