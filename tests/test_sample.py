@@ -201,6 +201,8 @@ def test_slices_of_a_volume_are_written_where_they_lie(drawn, tmp_path):
         areas = masks[..., picture["slice"]].sum(axis=(1, 2)) * 0.49
         np.testing.assert_allclose(picture["area"]["samples"], areas, rtol=1e-6)
         assert "resampled to 0.5 mm" in picture["facts"]["Seen by the network"]
+        size = f"{picture['height']} × {picture['width']} pixels (height × width)"
+        assert picture["facts"]["Size"] == size
         assert "−1000 to 400 HU (default)" in picture["facts"]["Window"]
 
 
@@ -280,13 +282,13 @@ def test_what_the_network_saw_is_told(drawn, picture, weights, tmp_path):
         (image,) = json.loads((out / "results.json").read_text())["images"]
         return image["pictures"][0]["facts"]["Seen by the network"]
 
-    assert "taken as pixels of 0.5 mm" in told()
+    assert "assumed to have pixels of 0.5 mm" in told()
     assert "resampled to 0.5 mm" in told("--spacing=0.7")
     assert "not resampled (--noresample)" in told("--spacing=0.7", "--noresample")
     unknown = tmp_path / "unknown.safetensors"
     save_weights(unknown, tiny_network.parameters(), tiny.CONFIG, {})
     text = told(f"--weights={unknown}", "--spacing=0.7")
-    assert "the weights do not say from which pixel size they learned" in text
+    assert "the weights do not state the pixel size of their training" in text
 
 
 def test_files_in_a_folder_that_are_no_images_are_named(run_command, weights, tmp_path):

@@ -107,6 +107,17 @@ def test_what_dead_processes_of_this_host_left_is_removed(tmp_path, dead):
     assert names(tmp_path) == sorted([*kept, "file"])
 
 
+def test_error_names_the_file_and_not_its_temporary_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        write_whole(tmp_path / "missing" / "file", b"")
+    assert error.value.filename == str(tmp_path / "missing" / "file")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="directory") as error:
+        write_whole(tmp_path / "folder", b"")
+    assert (error.value.filename, error.value.filename2) == (str(tmp_path / "folder"), None)
+    assert names(tmp_path) == ["folder"]
+
+
 def test_file_may_be_read_by_whom_the_umask_allows(tmp_path):
     before = os.umask(0o022)
     try:

@@ -110,6 +110,12 @@ def test_full_disk_is_no_download_error(server, tmp_path, monkeypatch):
         fetch(f"{server.url}/file", tmp_path)
 
 
+def test_file_that_cannot_be_written_is_named_without_a_temporary_name(server, tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        fetch(f"{server.url}/file", tmp_path / "missing")
+    assert error.value.filename == str(tmp_path / "missing" / "got")
+
+
 def test_addresses_are_told_from_files():
     for url in ("https://a/b", "GS://bucket/name", "http://a"):
         assert is_url(url)
