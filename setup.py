@@ -19,6 +19,7 @@ REQUIRED = [
     "filelock>=4.3",
     "google-crc32c>=1.9",
     "grain>=0.2.12",
+    "imagecodecs>=2026.3",
     "importlib_resources>=6.4",  # tensorflow-datasets imports it without asking for it.
     "jax>=0.10",
     "jaxtyping>=0.3.3",
@@ -34,6 +35,7 @@ REQUIRED = [
     "scipy>=1.15",
     "tensorboardX>=2.6.4",
     "tensorflow-datasets>=4.9.9",
+    "tifffile>=2026.3",
     "tqdm>=4.67",
 ]
 EXTRAS = {
@@ -43,6 +45,7 @@ EXTRAS = {
     "dev": [
         "beartype>=0.22",
         "hypothesis>=6.140",
+        "imageio>=2.37",
         "ipykernel>=6.30",
         "mypy>=1.18",
         "nbclient>=0.10.2",

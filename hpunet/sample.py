@@ -3,7 +3,8 @@
 python -m hpunet.sample --weights=FILE|lidc --out=DIR IMAGE [IMAGE ...]
 python -m hpunet.sample --workdir=DIR --out=DIR IMAGE [IMAGE ...]
 
-IMAGE is a PNG, TIFF, JPEG, .npy or .npz file, a folder, or, with hpunet[medical], NIfTI or DICOM.
+IMAGE is a PNG, TIFF, JPEG, BMP, GIF, .npy or .npz file, a folder, or, with hpunet[medical], NIfTI
+or DICOM.
 """
 
 from __future__ import annotations

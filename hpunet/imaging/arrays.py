@@ -136,7 +136,7 @@ def _shape_of_masks(array: np.ndarray, path: Path) -> tuple[int, ...]:
 
 def _shape_of_image(array: np.ndarray, path: Path) -> tuple[int, ...]:
     """The shape with slices as the first axis."""
-    if array.dtype.kind not in "uif":
+    if array.dtype.kind not in "buif":
         raise UserError(f"{path}: holds {array.dtype} values; allowed are integers and real floats")
     if array.ndim not in (2, 3):
         raise UserError(

@@ -15,6 +15,8 @@ READERS: dict[str, Callable[[Path, ReadMode], Volume]] = {
     ".tiff": open_raster,
     ".jpg": open_raster,
     ".jpeg": open_raster,
+    ".bmp": open_raster,
+    ".gif": open_raster,
     ".npy": open_npy,
     ".npz": open_npz,
     ".nii.gz": open_nifti,

@@ -15,7 +15,7 @@ from hpunet.imaging.formats import (
 from hpunet.imaging.volume import MASK, Picture, ReadMode, Volume
 from hpunet.io.errors import UserError
 
-ALLOWED = "PNG, TIFF, npy, npz and NIfTI (.nii, .nii.gz)"
+ALLOWED = "PNG, TIFF, BMP, GIF, npy, npz and NIfTI (.nii, .nii.gz)"
 # Factors of red, green and blue in the integer of a pixel.
 COLOUR = np.array([1 << 16, 1 << 8, 1], np.int32)
 # Masks become int32.
@@ -26,8 +26,8 @@ def open_masks(path: Path, mode: ReadMode = MASK) -> Volume:
     """Opens the masks of a file with the reader that also reads images of its format.
 
     Args:
-        path: PNG, TIFF (one or several pages), NIfTI, or npy or npz with an array `[H, W]` or
-            `[N, H, W]`, which in an npz is the only array or named `mask`.
+        path: PNG, TIFF (one or several pages), BMP, GIF, NIfTI, or npy or npz with an array
+            `[H, W]` or `[N, H, W]`, which in an npz is the only array or named `mask`.
         mode: Whether masks are read as values or as colours.
 
     Raises:

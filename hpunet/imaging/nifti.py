@@ -102,8 +102,8 @@ def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
 
     Args:
         path: The `.nii` or `.nii.gz`, or one file of a pair.
-        mode: Whether it is read as an image or as masks. Masks are rescaled, turned and rounded to
-            float32 like images.
+        mode: Whether it is read as an image or as masks. Without rescaling, masks keep the stored
+            type and values; with it, they are rounded to float32 like images.
 
     Raises:
         UserError: If nibabel is missing, if the file is unreadable, or if it does not hold a single
@@ -123,7 +123,10 @@ def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
             stored, slope, intercept = _stored(path, path.stat().st_mtime_ns)
             window, quantity = (None, "labels") if mode.mask else meaning()
         plane = np.moveaxis(stored.reshape(shape), geometry.axis, 0)[number]
-        values = geometry.view.show(plane * slope + intercept)
+        is_rescaled = (slope, intercept) != (1, 0)
+        values = geometry.view.show(plane * slope + intercept if is_rescaled else plane)
+        if mode.mask and not is_rescaled:
+            return Picture(values, None, "labels", spacing)
         place = name_slice(path, number, shape[geometry.axis])
         return as_picture(values, place, window, quantity, spacing)
 

@@ -1,82 +1,66 @@
-"""Images and masks in PNG, TIFF and JPEG files, read by Pillow."""
+"""Images and masks in PNG, JPEG, BMP and GIF files, read by Pillow; TIFF files by tifffile."""
 
-import functools
-import os
-import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from hpunet.imaging.png import KIND, PILLOW_ERRORS, decode_png, load_png, unstretched
-from hpunet.imaging.reading import (
-    QUANTITIES,
-    as_picture,
-    check_size,
-    default_window,
-    name_slice,
-    reading,
+from hpunet.imaging.planes import ORIENTATION, StoredPlane, open_planes, upright
+from hpunet.imaging.png import (
+    KIND,
+    PILLOW_ERRORS,
+    decode_png,
+    kind_of,
+    load_deep_png,
+    load_png,
+    unstretched,
 )
+from hpunet.imaging.reading import check_size, reading
+from hpunet.imaging.tiff import is_tiff, open_tiff
 from hpunet.imaging.volume import IMAGE, Picture, ReadMode, Volume, whole_volume
 from hpunet.io.errors import UserError
 
 # Pillow opens what cameras write that add a preview to a JPEG, MPO, as JPEG.
-FORMATS = ("PNG", "TIFF", "JPEG")
-WHAT = "PNG, TIFF or JPEG"
-GRAY = {"1", "L", "I", "F", "I;16", "I;16L", "I;16B"}
-COLOUR = {"RGB", "RGBA", "LA", "P", "PA"}
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
-STDERR = 2
+FORMATS = ("PNG", "JPEG", "BMP", "GIF")
+WHAT = "PNG, TIFF, JPEG, BMP or GIF"
+BITS = {"1": 1, "L": 8, "I;16": 16}
+COLOUR = {"P", "LA", "RGB", "RGBA"}
 
 
 def open_raster(path: Path, mode: ReadMode = IMAGE) -> Volume:
-    """The image of a PNG, TIFF or JPEG file, or the pages of a TIFF as a volume.
+    """The image or mask of a PNG, JPEG, BMP or GIF file, or what `open_tiff` gives.
 
-    Images: colours whose channels agree are gray; alpha that is opaque everywhere is left out; the
-    orientation that EXIF gives is applied. Pillow reads 16-bit colours with 8 bits. All pages share
-    one window, the `default_window` of the whole file. A resolution in the file is that of paper:
-    the spacing stays unknown.
-
-    Masks: gray levels of any depth and indices of palettes are as they stand in the file, other
-    colours RGB.
+    Values are read as they are stored, of palettes the indices, and `open_planes` makes an image or
+    a mask of them. The orientation that EXIF gives is applied.
 
     Args:
         path: The file; its contents count, not its suffix.
         mode: What it is read as. If strict, it must be a PNG of one channel.
 
     Raises:
-        UserError: If it is unreadable, too large, no gray or RGB image, or its pages differ.
+        UserError: If it is unreadable, damaged, too large, an animation, or no gray or RGB image.
     """
     if mode.strict:
         return whole_volume(path, "picture", 1, lambda number: _read_strictly(path))
-    with open_image(path) as image:
-        counts = mode.mask or image.format in ("TIFF", "PNG")
-        count = getattr(image, "n_frames", 1) if counts else 1
-        if not mode.mask:
-            _check_pages(image, count, path)
-    if mode.mask:
-        masks = functools.cache(functools.partial(_read_masks, path, count, mode))
-        return whole_volume(path, "picture", count, lambda page: masks()[page])
-
-    @functools.cache
-    def window(dtype: np.dtype) -> tuple[float, float] | None:
-        return default_window(dtype, lambda: (_read_page(path, page) for page in range(count)))
-
-    def read(page: int) -> Picture:
-        values = _read_page(path, page)
-        place = name_slice(path, page, count)
-        quantity = QUANTITIES.get(values.dtype, "intensity")
-        return as_picture(values, place, window(values.dtype), quantity)
-
-    return whole_volume(path, "picture", count, read)
+    if is_tiff(_head(path)):
+        return open_tiff(path, mode)
+    with _opened(path) as image:
+        count = getattr(image, "n_frames", 1)
+        # The second picture of a JPEG is a preview of the first.
+        if count > 1 and image.format in ("PNG", "GIF"):
+            raise UserError(f"{path}: is an animation of {count} images; allowed is one")
+        check_size(image.height, image.width, path)
+        if image.mode not in BITS.keys() | COLOUR:
+            raise UserError(f"{path}: has colours of kind {image.mode}; allowed are gray and RGB")
+    return open_planes(path, mode, 1, lambda number: _stored(path))
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[Image.Image]:
     """Pillow's image of a file.
 
     Raises:
@@ -84,8 +68,6 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     """
     with reading(path, WHAT, PILLOW_ERRORS), path.open("rb") as file:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        # Not by its name: Pillow maps some TIFF files then and mixes up the pixels of those that
-        # are to be turned.
         try:
             opened = Image.open(file, formats=FORMATS)
         except UnidentifiedImageError as error:
@@ -98,58 +80,49 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             yield image
 
 
-def _check_pages(image: Image.Image, count: int, path: Path) -> None:
-    if image.format == "PNG" and count > 1:
-        raise UserError(f"{path}: is an animation of {count} pictures; allowed is one")
-    for page in range(count):
-        size = image.size
-        image.seek(page)
-        check_size(image.height, image.width, path)
-        if image.size != size:
-            raise UserError(
-                f"{path}: page {page} has {image.height} x {image.width} pixels and page "
-                f"{page - 1} {size[1]} x {size[0]}; allowed are pages of one size"
-            )
-        if image.mode not in GRAY | COLOUR:
-            raise UserError(f"{path}: has colours of kind {image.mode}; allowed are gray and RGB")
+def _stored(path: Path) -> StoredPlane:
+    with _opened(path) as image:
+        image.load()
+        plane = _stored_deep(path) if _is_deep(path) else _decoded(image, path)
+        return plane._replace(values=upright(plane.values, image.getexif().get(ORIENTATION, 1)))
 
 
-def _read_page(path: Path, page: int) -> np.ndarray:
-    """Values as displayed, gray or RGB, of their own type `[H, W]` or `[H, W, 3]`."""
-    with open_image(path) as image:
-        image.seek(page)
-        _load(image)
-        # Pillow inverts what is stored with white as zero only up to 8 bits.
-        upside_down = (
-            image.mode.startswith("I;16")
-            and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
-        )
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in COLOUR or upright.has_transparency_data:
-            return _gray_if_equal(_opaque(upright, path))
-        values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
-        values = values.astype(values.dtype.newbyteorder("="), copy=False)
-        return np.iinfo(values.dtype).max - values if upside_down else values
+def _is_deep(path: Path) -> bool:
+    """Whether a file is a PNG with several channels of 16 bits, of which Pillow keeps 8."""
+    kind = kind_of(_head(path))
+    return bool(kind) and kind[0] == 16 and kind[1] != 0
 
 
-def _read_masks(path: Path, count: int, mode: ReadMode) -> list[Picture]:
-    """All pages at once: to reach a page, Pillow reads the headers of those before it."""
-    with open_image(path) as image:
-        return [_read_mask(image, page, path, mode) for page in range(count)]
+def _stored_deep(path: Path) -> StoredPlane:
+    values = load_deep_png(path.read_bytes())
+    return StoredPlane(values, alpha=values.shape[-1] in (2, 4), bits=16)
 
 
-def _read_mask(image: Image.Image, page: int, path: Path, mode: ReadMode) -> Picture:
-    image.seek(page)
-    check_size(image.height, image.width, path)
-    _load(image)
-    if mode.colours:
-        return Picture(np.asarray(image.convert("RGB")), None, "colours")
-    if image.mode != "P" and len(image.getbands()) > 1:
-        return Picture(np.asarray(image.convert("RGB")), None, "labels")
-    values = np.asarray(image)
-    if image.format == "PNG":
-        values = unstretched(values, _head(path))
-    return Picture(values, None, "labels")
+def _decoded(image: Image.Image, path: Path) -> StoredPlane:
+    if image.mode == "P":
+        return _decoded_indices(image)
+    if image.mode in ("L", "RGB") and image.has_transparency_data:
+        image = image.convert(f"{image.mode}A")
+    values, bits = np.asarray(image), BITS.get(image.mode, 8)
+    kind = kind_of(_head(path))
+    if kind and image.mode == "L":
+        values, bits = unstretched(values, _head(path)), kind[0]
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    values = values.reshape(*values.shape[:2], -1)
+    return StoredPlane(values, alpha=image.mode in ("LA", "RGBA"), bits=bits)
+
+
+def _decoded_indices(image: Image.Image) -> StoredPlane:
+    indices = np.asarray(image)[..., np.newaxis]
+    transparent = image.has_transparency_data
+    if transparent:
+        image.apply_transparency()
+    kind = "RGBA" if transparent else "RGB"
+    palette = np.array(image.getpalette(kind), np.uint8).reshape(-1, len(kind))
+    if image.format == "GIF" and not transparent and (palette == palette[:, :1]).all():
+        # The format has no gray levels of its own; writers number those that occur.
+        return StoredPlane(palette[indices[..., 0], :1])
+    return StoredPlane(indices, palette=palette)
 
 
 def _read_strictly(path: Path) -> Picture:
@@ -183,69 +156,7 @@ def _faults_of(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: {error}") from error
 
 
-def has_deep_colours(path: Path) -> bool:
-    """Whether a file has several channels of more than 8 bits, of which Pillow keeps 8."""
-    with open_image(path) as image:
-        if image.format == "PNG":
-            depth, kind = _head(path)[KIND]
-            return depth == 16 and bool(kind & 2)
-        bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
-        return len(bits) > 1 and max(bits) > 8
-
-
 def _head(path: Path) -> bytes:
-    """The beginning of a PNG file, with its bit depth and colour type."""
-    with path.open("rb") as file:
+    """The beginning of a file, with the bit depth and colour type of a PNG."""
+    with reading(path, WHAT, PILLOW_ERRORS), path.open("rb") as file:
         return file.read(KIND.stop)
-
-
-def _load(image: Image.Image) -> None:
-    """Decodes the pixels of an image's page, with nothing written to stderr."""
-    with _mute_libtiff() if image.format == "TIFF" else nullcontext():
-        image.load()
-
-
-@contextmanager
-def _mute_libtiff() -> Iterator[None]:
-    """Keeps what libtiff, past Python, writes of broken files from stderr; Pillow says it too."""
-    stderr = _copy_of_stderr()
-    if stderr is None:
-        yield
-        return
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), STDERR)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, STDERR)
-        os.close(stderr)
-
-
-def _copy_of_stderr() -> int | None:
-    # Of a process that began without stderr, its number may have gone to the picture's own file.
-    if sys.__stderr__ is None or sys.stderr is None:
-        return None
-    try:
-        sys.stderr.flush()
-        return os.dup(STDERR)
-    except (OSError, ValueError):
-        return None
-
-
-def _opaque(image: Image.Image, path: Path) -> np.ndarray:
-    if not image.has_transparency_data:
-        return np.asarray(image.convert("RGB"))
-    if image.mode.startswith("I"):
-        # One of its gray values stands for transparent; Pillow cannot make an alpha of it.
-        return np.asarray(image)
-    pixels = np.asarray(image.convert("RGBA"))
-    see_through = int((pixels[..., 3] < np.iinfo(pixels.dtype).max).sum())
-    if see_through:
-        raise UserError(f"{path}: {see_through} pixels are transparent; allowed are opaque ones")
-    return pixels[..., :3]
-
-
-def _gray_if_equal(pixels: np.ndarray) -> np.ndarray:
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        return pixels[..., 0]
-    return pixels

@@ -20,7 +20,7 @@ from hpunet.imaging.volume import Volume
 from hpunet.io.errors import UserError
 from hpunet.io.listing import is_stray, natural_key, refuse_unreadable
 
-ALLOWED = "PNG, TIFF, JPEG, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
+ALLOWED = "PNG, TIFF, JPEG, BMP, GIF, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
 # A folder with both holds results, whose masks are not images to segment.
 RESULTS = {"results.json", "index.html"}
 

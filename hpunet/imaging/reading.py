@@ -20,6 +20,8 @@ Errors = Sequence[type[Exception] | str]
 # Our choice: air is black, bone is white, and lung tissue covers most of the range.
 HU_WINDOW = (-1000.0, 400.0)
 FRACTIONS = (0.0, 1.0)
+# float32 holds every integer up to here.
+LARGEST_INTEGER = 2**24
 WINDOWS = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
 # More than 14 bits: 12-bit images stored in 16 bits would be nearly black in a 16-bit window.
 LEAST_SPAN = 2**14
@@ -132,8 +134,10 @@ def default_window(
 
     Returns:
         (0, 255) for uint8; (0, 65535) for uint16 if the values of a plane span `LEAST_SPAN` or
-        more; (0, 1) for floats if all values are in it; otherwise None.
+        more; (0, 1) for bool, and for floats if all values are in it; otherwise None.
     """
+    if dtype.kind == "b":
+        return FRACTIONS
     if dtype == np.uint16 and not any(map(_is_wide, planes())):
         return None
     if dtype.kind == "f":
@@ -173,12 +177,22 @@ def as_picture(
         spacing: Height and width of a pixel in mm.
 
     Raises:
-        UserError: If a value is not finite, or too large for float32.
+        UserError: If a value is not finite, or an integer that float32 cannot hold.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         # Always a copy: a view would keep the file open.
-        values = np.array(values, np.float32, order="C")
-    bad = int((~np.isfinite(values)).sum())
+        image = np.array(values, np.float32, order="C")
+    bad = int((~np.isfinite(image)).sum())
     if bad:
         raise UserError(f"{place}: {bad} values are NaN or infinite; allowed are finite numbers")
-    return Picture(values.reshape(*values.shape[:2], -1), window, quantity, spacing)
+    if values.dtype.kind in "iu" and (largest := _largest(values)) > LARGEST_INTEGER:
+        raise UserError(
+            f"{place}: holds integers up to {largest:,}; allowed are images up to "
+            f"{LARGEST_INTEGER:,}, which float32 holds exactly"
+        )
+    return Picture(image.reshape(*image.shape[:2], -1), window, quantity, spacing)
+
+
+def _largest(values: np.ndarray) -> int:
+    """The largest absolute value of integers."""
+    return max(int(values.max()), -int(values.min()))

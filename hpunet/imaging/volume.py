@@ -93,6 +93,7 @@ class Volume(NamedTuple):
         numbers: The numbers of the slices in the file, from 0; None for a single image.
         geometry: The position of the slices, for writers of masks, or None. Its `select` does the
             same as that of the volume.
+        notes: What the user should know of how the file is read; each names no file.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Volume(NamedTuple):
     pictures: Slices
     numbers: tuple[int, ...] | None = None
     geometry: Any = None
+    notes: tuple[str, ...] = ()
 
     def select(self, places: Sequence[int]) -> "Volume":
         """The slices at these places, in this order."""

@@ -174,8 +174,8 @@ def test_batches_are_the_same_from_reading_processes(tmp_path):
 
 def test_files_of_other_formats_are_told_of(tmp_path):
     root = write_folder(tmp_path / "own")
-    (root / "annotations" / "ben" / "p0" / "i0.bmp").write_bytes(b"BM")
+    (root / "annotations" / "ben" / "p0" / "i0.nrrd").write_bytes(b"BM")
     (root / "images" / ".hidden").write_bytes(b"")
     (note,) = opened(root).notes
     assert "1 files, the first of them" in note
-    assert note.endswith("i0.bmp")
+    assert note.endswith("i0.nrrd")

@@ -123,7 +123,7 @@ def test_pickles_are_never_opened(tmp_path):
     assert "not a readable npy file" in refusal(path)
 
 
-@pytest.mark.parametrize("dtype", ["c8", "?", "U3", "M8[s]"])
+@pytest.mark.parametrize("dtype", ["c8", "U3", "M8[s]"])
 def test_other_types_are_refused(tmp_path, dtype):
     path = save(tmp_path / "a.npy", np.zeros((2, 2), dtype))
     assert "allowed are integers and real floats" in refusal(path)

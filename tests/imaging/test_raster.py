@@ -72,23 +72,26 @@ def test_big_endian_tiff_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiff_with_white_as_zero_is_turned_around(tmp_path, dtype):
+def test_tiff_with_white_as_zero_is_read_as_stored_with_a_note(tmp_path, dtype):
     stored = GRAY.astype(dtype)
     path = save(tmp_path / "a.tif", stored)
     raw = path.read_bytes()
     entry = PHOTOMETRIC.to_bytes(2, "little") + b"\x03\x00\x01\x00\x00\x00"
     assert raw.count(entry + b"\x01") == 1
     path.write_bytes(raw.replace(entry + b"\x01", entry + b"\x00"))
-    picture = picture_of(path)
-    np.testing.assert_array_equal(picture.values[..., 0], np.iinfo(dtype).max - stored)
-    # Of 16 bits these few shades would be nearly white.
+    scan = read_one(path)
+    (picture,) = scan.pictures
+    np.testing.assert_array_equal(picture.values[..., 0], stored)
+    (note,) = scan.notes
+    assert "stored with 0 as white" in note
+    # Of 16 bits these few shades would be nearly black.
     assert picture.window == ((0, 255) if dtype == np.uint8 else None)
 
 
-def test_1_bit_is_black_and_white(tmp_path):
+def test_1_bit_is_0_and_1(tmp_path):
     picture = picture_of(save(tmp_path / "a.png", GRAY > 100))
-    np.testing.assert_array_equal(picture.values[..., 0], np.where(GRAY > 100, 255, 0))
-    assert picture.quantity == "8-bit"
+    np.testing.assert_array_equal(picture.values[..., 0], GRAY > 100)
+    assert (picture.window, picture.quantity) == ((0, 1), "intensity")
 
 
 @pytest.mark.parametrize(("factor", "window"), [(1, None), (1 / 255, (0, 1)), (-1 / 255, None)])
@@ -195,12 +198,12 @@ def test_all_pages_share_one_window(tmp_path):
 
 def test_pages_of_unlike_sizes_are_refused(tmp_path):
     path = save_pages(tmp_path / "a.tif", GRAY, GRAY[:2])
-    assert "page 1 has 2 x 6 pixels and page 0 4 x 6" in refusal(path, "all")
+    assert "its pages differ in size, 4 x 6 and 2 x 6 pixels" in refusal(path, "all")
 
 
 def test_animations_are_refused(tmp_path):
     path = save_pages(tmp_path / "a.png", GRAY, GRAY + 1)
-    assert "is an animation of 2 pictures" in refusal(path)
+    assert "is an animation of 2 images" in refusal(path)
 
 
 def test_what_shines_through_is_refused(tmp_path):
@@ -225,7 +228,7 @@ def test_truncated_pictures_are_refused(tmp_path, name):
     raw = path.read_bytes()
     for length in (20, len(raw) // 2):
         path.write_bytes(raw[:length])
-        assert "not a readable PNG, TIFF or JPEG" in refusal(path)
+        assert "not a readable" in refusal(path)
 
 
 def test_only_the_refusal_is_said_of_compressed_tiff(tmp_path, capfd):
@@ -234,7 +237,7 @@ def test_only_the_refusal_is_said_of_compressed_tiff(tmp_path, capfd):
     raw = path.read_bytes()
     start = raw.index(b"\x80", 8)
     path.write_bytes(raw[:start] + b"\xff" * 300 + raw[start + 300 :])
-    assert "not a readable PNG, TIFF or JPEG" in refusal(path)
+    assert "not a readable" in refusal(path)
     assert capfd.readouterr() == ("", "")
 
 
@@ -260,9 +263,9 @@ def test_tiff_is_read_where_stderr_is_lost_later(tmp_path, monkeypatch, closed):
 
 def test_text_and_other_formats_are_refused(tmp_path):
     (tmp_path / "a.png").write_text("not a picture")
-    assert "not a readable PNG, TIFF or JPEG" in refusal(tmp_path / "a.png")
-    save(tmp_path / "b.png", GRAY, format="GIF")
-    assert "not a readable PNG, TIFF or JPEG" in refusal(tmp_path / "b.png")
+    assert "not a readable" in refusal(tmp_path / "a.png")
+    save(tmp_path / "b.png", GRAY, format="WEBP")
+    assert "not a readable" in refusal(tmp_path / "b.png")
 
 
 def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):

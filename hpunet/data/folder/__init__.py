@@ -7,7 +7,7 @@ The folder holds `images/`, with or without a subfolder for each patient, and `a
 
 or a table `annotations.csv` with one line for each mask and the columns `image`, `annotator` and
 `mask`, and optionally `patient` and `split`; paths are relative to the folder. Images and masks are
-PNG, TIFF, npy, npz or NIfTI files, images also JPEG; suffixes may differ.
+PNG, TIFF, BMP, GIF, npy, npz or NIfTI files, images also JPEG; suffixes may differ.
 
 A missing mask means that its annotator did not look at the image. An empty mask means that there is
 nothing to annotate.

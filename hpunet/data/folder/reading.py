@@ -13,9 +13,8 @@ from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import ImageFiles
 from hpunet.data.labels import IGNORED
 from hpunet.imaging.fit import HAIR
-from hpunet.imaging.formats import RASTER_SUFFIXES, open_file, suffix_of
+from hpunet.imaging.formats import open_file
 from hpunet.imaging.labels import labels_of, open_masks
-from hpunet.imaging.raster import has_deep_colours
 from hpunet.imaging.volume import ReadMode, Volume
 from hpunet.io.errors import UserError
 
@@ -91,16 +90,10 @@ def _has_foreground(labels: UInt8[np.ndarray, "H W"]) -> bool:
 def _open_image(entry: ImageFiles, faults: Faults) -> Volume | None:
     path = entry.image
     try:
-        volume = open_file(path)
-        if suffix_of(path) in RASTER_SUFFIXES and has_deep_colours(path):
-            raise UserError(
-                "has colours of 16 bits per channel; allowed are gray images of 16 bits, "
-                "colours of 8 bits per channel, and npy"
-            )
+        return open_file(path)
     except UserError as error:
         faults.add_error(path, error)
         return None
-    return volume
 
 
 def _read_mask(
