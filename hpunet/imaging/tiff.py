@@ -163,10 +163,13 @@ def _check_colours(page: tifffile.TiffPage, path: Path) -> None:
 
 
 def _check_segments(page: tifffile.TiffPage, path: Path) -> None:
-    """Checks that every strip or tile is there; tifffile fills missing ones with zeros."""
-    count = math.prod(page.chunked)
+    """Checks that every strip or tile is complete.
+
+    tifffile fills missing ones with zeros, and JPEG's decoder the missing end of one with gray.
+    """
+    count, length = math.prod(page.chunked), page.parent.filehandle.size
     segments = zip(page.databytecounts, page.dataoffsets, strict=False)
-    stored = sum(1 for size, offset in segments if size and offset)
+    stored = sum(bool(size and offset and offset + size <= length) for size, offset in segments)
     if stored < count:
         raise UserError(f"{path}: lacks {count - stored} of {count} strips or tiles")
 
