@@ -4,7 +4,7 @@ python -m hpunet.sample --weights=FILE|lidc --out=DIR IMAGE [IMAGE ...]
 python -m hpunet.sample --workdir=DIR --out=DIR IMAGE [IMAGE ...]
 
 IMAGE is a PNG, TIFF, JPEG, BMP, GIF, .npy or .npz file, a folder, or, with hpunet[medical], NIfTI
-or DICOM.
+or DICOM. Images that cannot be drawn do not stop the others; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import functools
 import math
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ from absl import flags
 
 import hpunet
 from hpunet.cli import command
+from hpunet.config.data import PLANES
 from hpunet.io.errors import UserError
 from hpunet.models.fields import LARGEST
 
 if TYPE_CHECKING:
     from hpunet.imaging.volume import Volume
+    from hpunet.inference.network_input import ImageOptions
     from hpunet.inference.sampling import SamplingOptions
     from hpunet.inference.trained import TrainedNetwork
+    from hpunet.report.exclusions import Exclusions
 
 # The time for grouping is quadratic in this number; several commands can draw more samples.
 MOST_SAMPLES = 1000
@@ -75,6 +79,13 @@ RESAMPLE = flags.DEFINE_bool(
     "Resample images to the pixel size of the training images, if both are known.",
     flag_values=FLAGS,
 )
+PLANE = flags.DEFINE_enum(
+    "plane",
+    "auto",
+    PLANES,
+    "Plane of the slices of NIfTI volumes; auto: across their thick slices, else axial.",
+    flag_values=FLAGS,
+)
 WINDOW = text_flag(
     "window",
     None,
@@ -93,15 +104,19 @@ SAME_IOU = flags.DEFINE_float(
 )
 
 
-def main() -> None:
-    """Draws samples of each image and writes them with their maps and hypotheses."""
+def main() -> int:
+    """Draws samples of each image and writes them with their maps and hypotheses.
+
+    Returns:
+        1 if an image cannot be read or drawn, otherwise 0.
+    """
     # Imported late: `--help` must not wait for JAX.
     from hpunet.imaging.read import find_volumes
-    from hpunet.imaging.write import check_formats
-    from hpunet.inference.network_input import ImageOptions, check_inputs
+    from hpunet.inference.network_input import ImageOptions
     from hpunet.inference.sampling import ImageSampler
     from hpunet.io.atomic import whole_folder
     from hpunet.io.progress import Progress
+    from hpunet.report.exclusions import Exclusions, note_lines
     from hpunet.report.results import PAGE, ResultsContext, check_replaceable, write_results
     from hpunet.runtime import compilation_cache
     from hpunet.runtime import memory as host_memory
@@ -109,20 +124,19 @@ def main() -> None:
     out = _check_flags()
     crop = None if CROP.value is None else (CROP.value, CROP.value)
     image_options = ImageOptions(_window(), _spacing(), _center(), crop, RESAMPLE.value)
-    volumes, skipped = find_volumes(WORDS.given, SLICES.value)
-    formats = [_formats(volume) for volume in volumes]
-    for volume, of_volume in zip(volumes, formats, strict=True):
+    found = find_volumes(WORDS.given, SLICES.value, PLANE.value)
+    exclusions = Exclusions(found.left_out, found.failed)
+    for volume in found.volumes:
         _check_place(volume, out)
-        check_formats(volume, of_volume)
+    writable = _writable(found.volumes, exclusions)
     compilation_cache.use()
     host_memory.keep_freed()
     network = _network()
     options = _sampling_options(network)
-    for volume in volumes:
-        check_inputs(volume, network, image_options)
-    if skipped:
-        more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
-        print(f"skipped, not an image: {skipped[0]}{more}", file=sys.stderr)
+    volumes = _usable(writable, network, image_options, exclusions)
+    for line in (*note_lines(volumes), *exclusions.lines()):
+        print(line, file=sys.stderr)
+    told = len(exclusions.failed)
     sampler = ImageSampler(network.model, network.params, options)
     total = sum(len(volume.pictures) for volume in volumes) * options.num_samples
     with (
@@ -133,9 +147,46 @@ def main() -> None:
         context = ResultsContext(
             network, sampler, image_options, SAME_IOU.value, described, progress
         )
-        lines = write_results(part, volumes, formats, context)
+        formats = [_formats(volume) for volume in volumes]
+        lines = write_results(part, volumes, formats, context, exclusions)
     print("\n".join(lines))
+    for line in Exclusions([], exclusions.failed[told:]).lines():
+        print(line, file=sys.stderr)
     print(f"results: {out}, page: {out / PAGE}")
+    return 1 if exclusions.failed else 0
+
+
+def _writable(volumes: Sequence[Volume], exclusions: Exclusions) -> list[Volume]:
+    """The volumes whose results can be written in the formats asked for."""
+    from hpunet.imaging.write import FORMATS, check_formats
+
+    known = sorted({name for names in FORMATS.values() for name in names})
+    for name in _words(FORMAT):
+        if name not in known:
+            raise UserError(f"--format={name}: allowed are {', '.join(known)}")
+
+    def check(volume: Volume) -> Volume:
+        notes = check_formats(volume, _formats(volume))
+        return volume._replace(notes=(*volume.notes, *notes))
+
+    return exclusions.keep(volumes, check)
+
+
+def _usable(
+    volumes: Sequence[Volume],
+    network: TrainedNetwork,
+    options: ImageOptions,
+    exclusions: Exclusions,
+) -> list[Volume]:
+    """The volumes, with those of their slices that the network can take."""
+    from hpunet.inference.network_input import check_inputs, check_options
+
+    check_options(network, options)
+
+    def check(volume: Volume) -> Volume:
+        return check_inputs(volume, network, options, exclusions.failed)
+
+    return exclusions.keep(volumes, check)
 
 
 def _check_place(volume: Volume, out: Path) -> None:
@@ -213,7 +264,11 @@ def _formats(volume: Volume) -> tuple[str, ...]:
 
     if FORMAT.value is None:
         return formats_of(volume.kind)
-    return tuple(dict.fromkeys(FORMAT.value.split(",")))
+    return tuple(dict.fromkeys(_words(FORMAT)))
+
+
+def _words(flag: flags.FlagHolder) -> list[str]:
+    return [] if flag.value is None else flag.value.split(",")
 
 
 def _described(network: TrainedNetwork, options: SamplingOptions) -> dict[str, str]:

@@ -33,6 +33,7 @@ DATA_SETS = ("synthetic", "lidc", "folder")
 SIZES = ("crop", "annotated", "resize")
 INTENSITIES = ("percentiles", "range", "zscore")
 SLICES = ("all", "annotated")
+PLANES = ("auto", "axial", "coronal", "sagittal")
 # More protrusions would touch one another.
 MAX_PROTRUSIONS = 4
 # A displacement with a slope below -1 folds the image. The standard deviation of the slope is
@@ -219,6 +220,11 @@ class FolderConfig:
         (0.7, 0.15, 0.15), several(PROBABILITY), "Shares of the patients for train, val and test."
     )
     slices: str = field("all", one_of(*SLICES), "Slices of volumes to use.")
+    plane: str = field(
+        "auto",
+        one_of(*PLANES),
+        "Plane of the slices of NIfTI volumes; auto: across their thick slices, else axial.",
+    )
     sizes: str = field(
         "crop",
         one_of(*SIZES),

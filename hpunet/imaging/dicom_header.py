@@ -1,7 +1,7 @@
 """The headers of DICOM files: the images in a file, their geometry and their units."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,22 @@ FUNCTIONAL_GROUPS = {
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
     "RescaleType": "PixelValueTransformationSequence",
+    "WindowCenter": "FrameVOILUTSequence",
+    "WindowWidth": "FrameVOILUTSequence",
+    "EffectiveEchoTime": "MREchoSequence",
+    "TemporalPositionIndex": "FrameContentSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
+    "FrameType": "MRImageFrameTypeSequence",
 }
+WINDOW = ("WindowCenter", "WindowWidth")
+# What tells images at one position apart, the most common first.
+TRAITS = (
+    *("EchoTime", "EffectiveEchoTime", "EchoNumbers", "InversionTime", "FlipAngle"),
+    *("TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime"),
+    *("DiffusionBValue", "DiffusionGradientOrientation"),
+    *("ImageType", "FrameType", "ConvolutionKernel", "ContrastBolusAgent"),
+    *("AcquisitionNumber", "AcquisitionTime", "ContentTime"),
+)
 
 
 class NoImageError(UserError):
@@ -39,7 +54,9 @@ class DicomImage(NamedTuple):
         path: The file.
         frame: Index of the frame in the file, from 0.
         num_frames: Number of frames in the file, or None for a single image.
-        series: Identifier of the series.
+        uid: Identifier of the file, or an empty text.
+        series: Identifiers of the patient, the study and the series; the folder of the file stands
+            in for a missing series.
         series_number: Number of the series, or None.
         instance_number: Number of the file in its series; 0 if unknown.
         size: Number of rows and columns.
@@ -47,33 +64,41 @@ class DicomImage(NamedTuple):
         orientation: Direction cosines along a row and along a column, to the patient's left, back
             and head, or None.
         position: Position of the first pixel in mm, in the same directions, or None.
+        frame_of_reference: Identifier of the coordinates of these positions, or None.
+        traits: The values of `TRAITS`, as texts; empty ones are missing.
         slope: Factor of the stored values.
         intercept: Added to the product.
         is_hu: Whether the rescaled values are Hounsfield units.
         stored_range: Least and largest value that a pixel can hold, where low values are white
             (MONOCHROME1, no Hounsfield units); otherwise None.
+        suggested: Intensity window that the file suggests for display, of rescaled values, or
+            None.
         syntax: The transfer syntax, which defines the encoding of the pixels.
     """
 
     path: Path
     frame: int
     num_frames: int | None
-    series: str
+    uid: str
+    series: tuple[str, str, str]
     series_number: int | None
     instance_number: int
     size: tuple[int, int]
     spacing: tuple[float, float] | None
     orientation: tuple[float, ...] | None
     position: tuple[float, ...] | None
+    frame_of_reference: str | None
+    traits: tuple[str, ...]
     slope: float
     intercept: float
     is_hu: bool
     stored_range: tuple[int, int] | None
+    suggested: tuple[float, float] | None
     syntax: str
 
     def __str__(self) -> str:
         """Name in messages: the file and, in a multi-frame file, the frame's number from 1."""
-        return str(self.path) + (f" frame {self.frame + 1}" if self.num_frames else "")
+        return str(self.path) + (f": frame {self.frame + 1}" if self.num_frames else "")
 
 
 def is_dicom(path: Path) -> bool:
@@ -156,18 +181,26 @@ def _image(header: Any, path: Path, frame: int, num_frames: int | None) -> Dicom
         path=path,
         frame=frame,
         num_frames=num_frames,
-        series=str(header.get("SeriesInstanceUID") or path.parent),
+        uid=str(header.get("SOPInstanceUID") or ""),
+        series=(
+            str(header.get("PatientID") or ""),
+            str(header.get("StudyInstanceUID") or ""),
+            str(header.get("SeriesInstanceUID") or path.parent),
+        ),
         series_number=header.get("SeriesNumber"),
         instance_number=int(header.get("InstanceNumber") or 0),
         size=(int(header.Rows), int(header.Columns)),
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         orientation=_numbers(get("ImageOrientationPatient"), 6),
         position=None if has_one_position else _numbers(get("ImagePositionPatient"), 3),
+        frame_of_reference=str(header.get("FrameOfReferenceUID") or "") or None,
+        traits=tuple(_text(_readable(get, keyword)) for keyword in TRAITS),
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
         is_hu=is_hu,
         # Hounsfield units do not depend on how they are displayed.
         stored_range=None if is_hu else _inverted_range(header, path),
+        suggested=_suggested_window(*(_readable(get, word) for word in WINDOW)),
         syntax=_syntax(header),
     )
 
@@ -178,10 +211,34 @@ def _find(header: Any, frame: int, keyword: str) -> Any:
     shared = header.get("SharedFunctionalGroupsSequence")
     groups = [*([own[frame]] if own else []), *(shared or [])]
     for group in groups:
-        items = group.get(FUNCTIONAL_GROUPS[keyword])
+        items = group.get(FUNCTIONAL_GROUPS[keyword]) if keyword in FUNCTIONAL_GROUPS else None
         if items and keyword in items[0]:
             return items[0].get(keyword)
     return header.get(keyword)
+
+
+def _readable(get: Callable[[str], Any], keyword: str) -> Any:
+    """The value of an element that an image does not need; None if it is malformed."""
+    try:
+        return get(keyword)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _text(value: Any) -> str:
+    """The value of an element, empty if it is missing."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    return "-".join(map(str, value)) if several else str("" if value is None else value)
+
+
+def _suggested_window(center: Any, width: Any) -> tuple[float, float] | None:
+    """The first window of a header, or None if there is none that can be used."""
+    try:
+        middle, size = (float(np.atleast_1d(value)[0]) for value in (center, width))
+    except (TypeError, ValueError, IndexError):
+        return None
+    low, high = middle - size / 2, middle + size / 2
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:

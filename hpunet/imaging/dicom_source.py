@@ -45,6 +45,9 @@ class MaskSource(NamedTuple):
         patient_name: The patient's name as stored.
         character_set: The character set as stored, or None.
         view: Turns stored planes for display.
+        is_placed: Whether the images state where they lie in the patient. Radiographs do not;
+            masks of a single one need no place.
+        sop_class: The SOP class to refer to, where another one stands in for it; otherwise None.
     """
 
     images: list[Any]
@@ -53,6 +56,8 @@ class MaskSource(NamedTuple):
     patient_name: Any
     character_set: Any
     view: Orientation
+    is_placed: bool = True
+    sop_class: Any = None
 
     def identity(self) -> list[str]:
         """Texts that identify this choice of images."""
@@ -99,12 +104,14 @@ def read_source(geometry: DicomGeometry) -> MaskSource:
     paths = list(dict.fromkeys(geometry.paths))
     images = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]
     patient_name, character_set = map(images[0].get, ("PatientName", "SpecificCharacterSet"))
+    is_placed = len(paths) > 1 or bool(geometry.frames) or _states_place(images[0])
     for path, image in zip(paths, images, strict=True):
-        for keyword in IDENTIFIERS if geometry.frames else (*IDENTIFIERS, *PLANE):
+        has_plane = is_placed and not geometry.frames
+        for keyword in (*IDENTIFIERS, *PLANE) if has_plane else IDENTIFIERS:
             _value(image, keyword, path)
-        _fill_gaps(image)
+        _fill_gaps(image, is_placed)
         for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
-            if image[keyword].value != images[0][keyword].value:
+            if image.get(keyword) != images[0].get(keyword):
                 raise UserError(
                     f"{path}: its {keyword} differs from that of {paths[0]}, but DICOM results "
                     f"need the same for all images of a volume; {OTHER_FORMATS}"
@@ -112,9 +119,36 @@ def read_source(geometry: DicomGeometry) -> MaskSource:
     positions = None
     if geometry.frames is not None:
         positions = _positions(images[0], geometry.frames, paths[0])
+    sop_class = None if is_placed else _stand_in(images[0])
+    view = geometry.view
     return MaskSource(
-        images, geometry.frames, positions, patient_name, character_set, geometry.view
+        images,
+        geometry.frames,
+        positions,
+        patient_name,
+        character_set,
+        view,
+        is_placed,
+        sop_class,
     )
+
+
+def _states_place(image: Any) -> bool:
+    return any(image.get(keyword) for keyword in PLANE[1:])
+
+
+def _stand_in(image: Any) -> Any:
+    """Makes an image without frame of reference acceptable to highdicom; returns its SOP class.
+
+    highdicom writes masks of such images for classes that do not need a frame of reference, but
+    anonymised and converted radiographs often state another class.
+    """
+    from pydicom.uid import SecondaryCaptureImageStorage
+
+    actual = image.SOPClassUID
+    if "FrameOfReferenceUID" not in image:
+        image.SOPClassUID = SecondaryCaptureImageStorage
+    return actual
 
 
 def _value(dataset: Any, keyword: str, path: Path) -> Any:
@@ -129,7 +163,7 @@ def _value(dataset: Any, keyword: str, path: Path) -> Any:
     return value
 
 
-def _fill_gaps(image: Any) -> None:
+def _fill_gaps(image: Any, is_placed: bool) -> None:
     from pydicom.uid import generate_uid
 
     for keyword in MAY_BE_EMPTY:
@@ -138,14 +172,20 @@ def _fill_gaps(image: Any) -> None:
         image.PatientSex = None
     # highdicom warns of names without a caret; the results get the stored name.
     image.PatientName = None
-    if "FrameOfReferenceUID" not in image:
-        image.FrameOfReferenceUID = generate_uid(entropy_srcs=[image.SeriesInstanceUID])
+    if not image.get("FrameOfReferenceUID"):
+        image.pop("FrameOfReferenceUID", None)
+        if is_placed:
+            image.FrameOfReferenceUID = generate_uid(entropy_srcs=[image.SeriesInstanceUID])
+    if not is_placed:
+        # Where they are empty.
+        for keyword in PLANE[1:]:
+            image.pop(keyword, None)
     _fill_thickness(image)
 
 
 def _fill_thickness(measures: Any) -> None:
     """Adds a missing thickness, which readers of masks require; a voxel is as deep as high."""
-    if measures.get("SliceThickness") is None and "PixelSpacing" in measures:
+    if measures.get("SliceThickness") is None and measures.get("PixelSpacing"):
         measures.SliceThickness = measures.get("SpacingBetweenSlices") or measures.PixelSpacing[0]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpunet.imaging.arrays import open_npy, open_npz
+from hpunet.imaging.dicom import open_dicom
 from hpunet.imaging.nifti import open_nifti
 from hpunet.imaging.raster import open_raster
 from hpunet.imaging.volume import IMAGE, ReadMode, Volume
@@ -24,15 +25,20 @@ READERS: dict[str, Callable[[Path, ReadMode], Volume]] = {
     ".hdr": open_nifti,
     ".img": open_nifti,
 }
-# `hpunet.imaging.dicom` combines these files to series.
+# The files of a series are read together; see `hpunet.imaging.read`.
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 # Compression changes the values.
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
 # An image in two files; annotated folders allow only one file per image.
 PAIRED_SUFFIXES = (".hdr", ".img")
 RASTER_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is open_raster)
-IMAGE_SUFFIXES = tuple(suffix for suffix in READERS if suffix not in PAIRED_SUFFIXES)
-MASK_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY_SUFFIXES)
+MASK_SUFFIXES = tuple(
+    suffix for suffix in READERS if suffix not in (*PAIRED_SUFFIXES, *LOSSY_SUFFIXES)
+)
+IMAGE_SUFFIXES = (
+    *(suffix for suffix in READERS if suffix not in PAIRED_SUFFIXES),
+    *DICOM_SUFFIXES,
+)
 
 
 def suffix_of(path: Path) -> str:
@@ -43,19 +49,23 @@ def suffix_of(path: Path) -> str:
 
 
 def open_file(path: Path, mode: ReadMode = IMAGE) -> Volume:
-    """Opens the image or masks of a file of any format but DICOM, chosen by its suffix.
+    """Opens the image or masks of a file of any format, chosen by its suffix.
 
     Args:
-        path: The file.
+        path: The file, or the folder of one DICOM series.
         mode: Whether to read an image or masks, and how.
 
     Raises:
         UserError: If the file is missing, empty, damaged or of another format, or does not hold
             what `mode` asks for.
     """
-    reader = READERS.get(suffix_of(path))
+    if path.is_dir():
+        return open_dicom(path, mode)
+    suffix = suffix_of(path)
+    reader = open_dicom if suffix in DICOM_SUFFIXES else READERS.get(suffix)
     if reader is None:
-        raise UserError(f"{path}: unknown format; allowed are {', '.join(READERS)}")
+        allowed = ", ".join((*READERS, *DICOM_SUFFIXES))
+        raise UserError(f"{path}: unknown format; allowed are {allowed}")
     check_file(path)
     return reader(path, mode)
 

@@ -35,7 +35,22 @@ ERRORS = (
     "nibabel.spatialimages.HeaderDataError",
 )
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
-INFERIOR_SUPERIOR = 2
+# The axis of the patient across each plane: to the right, to the front, to the head.
+ACROSS = {"sagittal": 0, "coronal": 1, "axial": 2}
+# Our choice. Voxels of thick slices are longer across them by more than this factor; resampled
+# volumes are isotropic.
+THICK = 1.5
+# Larger ratios between the sides of a pixel, and of a slice in pixels, are noted.
+SQUARE, BALANCED = 2, 4
+NOT_SQUARE = (
+    "one side of its pixels is more than {times} times as long as the other; --plane and "
+    "data.folder.plane choose other slices"
+)
+NARROW = (
+    "one side of its slices has more than {times} times as many pixels as the other; --plane and "
+    "data.folder.plane choose other slices"
+)
+THICK_SLICES = "is cut into {plane} slices, across the longest side of its voxels"
 # The compression ratio of deflate for zeros.
 MOST_COMPRESSION = 1032
 
@@ -52,6 +67,7 @@ class NiftiGeometry(NamedTuple):
         sform_code: The header's code for `affine`, or 0 if it has none.
         qform_code: The header's code for `qform`, or 0 if it has none.
         qform: The header's second affine, equal to `affine` if `sform_code` is 0 `[4, 4]`.
+        plane: The plane of the slices, `axial`, `coronal` or `sagittal`, or the closest to it.
     """
 
     affine: np.ndarray
@@ -62,6 +78,19 @@ class NiftiGeometry(NamedTuple):
     sform_code: int
     qform_code: int
     qform: np.ndarray | None
+    plane: str = "axial"
+
+    @property
+    def shown_affine(self) -> np.ndarray:
+        """From slice, displayed row and column to the patient's right, front and head in mm."""
+        shape = _three(self.shape)
+        others = [axis for axis in range(3) if axis != self.axis]
+        height, width = (shape[axis] for axis in (others[::-1] if self.view.transpose else others))
+        to_stored = np.zeros((4, 4))
+        to_stored[self.axis, 0] = to_stored[3, 3] = 1
+        to_stored[np.ix_(others, [1, 2, 3])] = self.view.indices(height, width)[:2]
+        scale = np.diag([MM[self.units[0]]] * 3 + [1])
+        return scale @ self.affine @ to_stored
 
     def select(self, places: Sequence[int]) -> "NiftiGeometry":
         """Returns itself: the number of a slice gives its position."""
@@ -91,10 +120,14 @@ def place_slices(
 def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
     """Opens the volume of a NIfTI file.
 
-    Slices are axial: they are numbered along the stored axis that is closest to inferior-superior,
-    by their index in the file. A single plane keeps its orientation. Rows go from superior to
-    inferior, or from anterior to posterior; columns from the patient's right to left, or from
-    anterior to posterior.
+    The volume is cut along `mode.plane`: across the stored axis that is closest to the plane's
+    normal. With `auto` that is the axis along which a voxel is at least `THICK` times as long as
+    along both others, as volumes are acquired in thick slices; without such an axis, slices are
+    axial. Slices are numbered by their index in the file. A single plane keeps its orientation.
+
+    Slices are displayed as usual. Axial ones: rows from anterior to posterior, columns from the
+    patient's right to left. Coronal ones: rows from superior to inferior, columns from right to
+    left. Sagittal ones: rows from superior to inferior, columns from anterior to posterior.
 
     The window is `HU_WINDOW` for volumes with values below `HU_BELOW`, but none below `HU_LEAST`
     (except `HU_PADDING`) or above `HU_MOST`, as in CT; (0, 255) for bytes without rescaling; (0, 1)
@@ -102,8 +135,8 @@ def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
 
     Args:
         path: The `.nii` or `.nii.gz`, or one file of a pair.
-        mode: Whether it is read as an image or as masks. Without rescaling, masks keep the stored
-            type and values; with it, they are rounded to float32 like images.
+        mode: Whether it is read as an image or as masks, and its plane. Without rescaling, masks
+            keep the stored type and values; with it, they are rounded to float32 like images.
 
     Raises:
         UserError: If nibabel is missing, if the file is unreadable, or if it does not hold a single
@@ -111,7 +144,7 @@ def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
     """
     image = _load(path)
     with reading(path, "NIfTI file", ERRORS):
-        geometry = _geometry(image, path)
+        geometry = _geometry(image, path, mode.plane)
     shape = _three(geometry.shape)
     height, width = shape[: geometry.axis] + shape[geometry.axis + 1 :]
     check_size(height, width, path)
@@ -130,7 +163,8 @@ def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
         place = name_slice(path, number, shape[geometry.axis])
         return as_picture(values, place, window, quantity, spacing)
 
-    return whole_volume(path, "nifti", shape[geometry.axis], read, geometry)
+    volume = whole_volume(path, "nifti", shape[geometry.axis], read, geometry)
+    return volume._replace(notes=_notes(geometry, mode.plane, (height, width), spacing))
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -161,12 +195,12 @@ def _check_array(image: Any, path: Path) -> None:
         raise UserError(f"{path}: is too short for an array of shape {list(image.shape)}")
 
 
-def _geometry(image: Any, path: Path) -> NiftiGeometry:
+def _geometry(image: Any, path: Path, plane: str) -> NiftiGeometry:
     affine = np.asarray(image.affine, np.float64)
     axes, signs = _directions(affine, image.shape, path)
     shape = image.shape[:3]
     single = [axis for axis, size in enumerate(_three(shape)) if size == 1]
-    axis = single[0] if len(single) == 1 else axes.index(INFERIOR_SUPERIOR)
+    axis = single[0] if len(single) == 1 else _axis_across(plane, axes, affine)
     first, second = (other for other in range(3) if other != axis)
     transpose = axes[first] < axes[second]
     rows, columns = (second, first) if transpose else (first, second)
@@ -180,7 +214,35 @@ def _geometry(image: Any, path: Path) -> NiftiGeometry:
         sform_code=int(header["sform_code"]),
         qform_code=int(header["qform_code"]),
         qform=header.get_qform() if header["qform_code"] > 0 else None,
+        plane=next(name for name, across in ACROSS.items() if across == axes[axis]),
     )
+
+
+def _axis_across(plane: str, axes: Sequence[int], affine: np.ndarray) -> int:
+    """The stored axis across the slices."""
+    if plane == "auto":
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        longest = int(sizes.argmax())
+        if sizes[longest] >= THICK * np.delete(sizes, longest).max():
+            return longest
+        plane = "axial"
+    return axes.index(ACROSS[plane])
+
+
+def _notes(
+    geometry: NiftiGeometry, plane: str, size: tuple[int, int], spacing: tuple[float, float]
+) -> tuple[str, ...]:
+    """What the user should know of how a volume of several slices is cut."""
+    if _three(geometry.shape)[geometry.axis] == 1:
+        return ()
+    notes = []
+    if plane == "auto" and geometry.plane != "axial":
+        notes.append(THICK_SLICES.format(plane=geometry.plane))
+    if max(spacing) > SQUARE * min(spacing):
+        notes.append(NOT_SQUARE.format(times=SQUARE))
+    if max(size) > BALANCED * min(size):
+        notes.append(NARROW.format(times=BALANCED))
+    return tuple(notes)
 
 
 def _directions(

@@ -72,12 +72,31 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             opened = Image.open(file, formats=FORMATS)
         except UnidentifiedImageError as error:
             # Its text names the file once more.
+            bits = _jpeg_bits(path)
+            if bits > 8:
+                raise UserError(
+                    f"{path}: is a JPEG of {bits} bits, which Pillow cannot read; allowed are PNG "
+                    "and TIFF of 16 bits, to which imagecodecs.imread and tifffile.imwrite convert"
+                ) from error
             raise UserError(
                 f"{path}: not a readable {WHAT} (of another format, or of a kind that Pillow does "
                 "not know)"
             ) from error
         with opened as image:
             yield image
+
+
+def _jpeg_bits(path: Path) -> int:
+    """The bits of a sample in a JPEG file, as the first frame header says; of others 0."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\xff\xd8":
+            return 0
+        while len(head := file.read(5)) == 5 and head[0] == 0xFF:
+            # Frame headers begin with C0 to CF, except for tables (C4, CC) and C8.
+            if 0xC0 <= head[1] <= 0xCF and head[1] not in (0xC4, 0xC8, 0xCC):
+                return head[4]
+            file.seek(int.from_bytes(head[2:4]) - 3, 1)
+    return 0
 
 
 def _stored(path: Path) -> StoredPlane:

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 import struct
 import sys
 import warnings
@@ -26,6 +27,8 @@ WINDOWS = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)
 # More than 14 bits: 12-bit images stored in 16 bits would be nearly black in a 16-bit window.
 LEAST_SPAN = 2**14
 QUANTITIES = {np.dtype(np.uint8): "8-bit", np.dtype(np.uint16): "16-bit"}
+# Characters of a library's message.
+MOST_TEXT = 200
 # In one plane; Pillow's limit against files that are small on disk but fill the memory.
 MOST_PIXELS = 89_478_485
 # Exceptions of all libraries for damaged files. A string names a class of a package that is
@@ -68,19 +71,34 @@ def reading(place: Path, what: str, errors: Errors = DICOM_ERRORS) -> Iterator[N
     except _classes(errors) as error:
         if isinstance(error, OSError) and str(error.filename) == str(place):
             raise UserError(f"{place}: cannot be read: {error.strerror}") from error
-        raise UserError(f"{place}: not a readable {what} ({fault_text(error)})") from error
+        raise UserError(f"{place}: not a readable {what} ({fault_text(error, place)})") from error
     finally:
         logging.disable(disabled)
 
 
-def fault_text(error: Exception) -> str:
-    """A library's message on a damaged or incomplete file, on one line."""
+def fault_text(error: Exception, place: Path | None = None) -> str:
+    """A library's message on a damaged or incomplete file, on one line.
+
+    Args:
+        error: The library's error. Names of classes, which say nothing to users, are left out.
+        place: The file, whose name is left out of the message.
+    """
     # pydicom raises this for an element that the file lacks.
     if isinstance(error, AttributeError) and error.name:
         return f"{error.name} is missing"
-    # The text of a KeyError is only the key.
-    text = "" if isinstance(error, KeyError) else str(error)
-    return " ".join((text or type(error).__name__).split())[:200]
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        # The text of a KeyError is the key, but some libraries write a sentence.
+        key = str(error.args[0])
+        text = key if " " in key else f"it lacks {key}, or has an unknown value in its place"
+    if place is not None:
+        text = re.sub(rf"""(\w*Path\()?['"]?{re.escape(str(place))}['"]?\)?""", "", text)
+    return " ".join(text.split()).strip(" :")[:MOST_TEXT] or _without_text(error)
+
+
+def _without_text(error: Exception) -> str:
+    is_short = isinstance(error, EOFError | struct.error | IndexError)
+    return "it ends too early" if is_short else "its contents are damaged"
 
 
 def _classes(errors: Errors) -> tuple[type[Exception], ...]:
@@ -157,7 +175,7 @@ def _are_fractions(values: np.ndarray) -> bool:
 
 def name_slice(path: Path, number: int, count: int) -> str:
     """The name of a slice of a file in messages."""
-    return f"{path} slice {number}" if count > 1 else str(path)
+    return f"{path}: slice {number}" if count > 1 else str(path)
 
 
 def as_picture(
@@ -166,6 +184,7 @@ def as_picture(
     window: tuple[float, float] | None,
     quantity: str,
     spacing: tuple[float, float] | None = None,
+    suggested: tuple[float, float] | None = None,
 ) -> Picture:
     """Makes a picture of finite float32 values.
 
@@ -175,6 +194,7 @@ def as_picture(
         window: The values of black and white, or None.
         quantity: The kind of the values, as in `Picture`.
         spacing: Height and width of a pixel in mm.
+        suggested: The intensity window that the file suggests for display.
 
     Raises:
         UserError: If a value is not finite, or an integer that float32 cannot hold.
@@ -190,7 +210,7 @@ def as_picture(
             f"{place}: holds integers up to {largest:,}; allowed are images up to "
             f"{LARGEST_INTEGER:,}, which float32 holds exactly"
         )
-    return Picture(image.reshape(*image.shape[:2], -1), window, quantity, spacing)
+    return Picture(image.reshape(*image.shape[:2], -1), window, quantity, spacing, suggested)
 
 
 def _largest(values: np.ndarray) -> int:

@@ -72,10 +72,11 @@ def _numbers(wanted: tuple[int | slice, ...], volume: Volume, text: str | None) 
         last = part if isinstance(part, int) else (part.stop or 1) - 1
         if last >= count:
             raise UserError(
-                f"--slices={text}: {volume.place} has no slice {last}; allowed are 0 to {count - 1}"
+                f"{volume.place}: has no slice {last} (--slices={text}); allowed are 0 to "
+                f"{count - 1}"
             )
         numbers += [part] if isinstance(part, int) else range(*part.indices(count))
     if not numbers or len(set(numbers)) < len(numbers):
         fault = "names a slice twice" if numbers else "selects no slice"
-        raise UserError(f"--slices={text}: {fault} of {volume.place}; allowed are 0 to {count - 1}")
+        raise UserError(f"{volume.place}: --slices={text} {fault}; allowed are 0 to {count - 1}")
     return tuple(numbers)

@@ -18,11 +18,14 @@ class ReadMode(NamedTuple):
             as RGB.
         strict: Whether all damage is refused, even if it does not change the pixels. It matters for
             PNG, whose chunks have checksums; see `hpunet.imaging.png`.
+        plane: The plane along which a NIfTI volume is cut: `axial`, `coronal`, `sagittal`, or
+            `auto` for that of its thick slices, or else axial.
     """
 
     mask: bool = False
     colours: bool = False
     strict: bool = False
+    plane: str = "auto"
 
 
 IMAGE, MASK = ReadMode(), ReadMode(mask=True)
@@ -39,12 +42,37 @@ class Picture(NamedTuple):
         quantity: The kind of the values: `HU`, `8-bit`, `16-bit` or `intensity`. Of a mask
             `labels`, or `colours` if its classes are colours.
         spacing: Height and width of a pixel in mm, or None if unknown.
+        suggested: Intensity window that the file suggests for display, or None. The user decides
+            whether to take it, because it differs from file to file.
     """
 
     values: Float[np.ndarray, "H W C"] | Shaped[np.ndarray, "H W"]
     window: tuple[float, float] | None
     quantity: str
     spacing: tuple[float, float] | None = None
+    suggested: tuple[float, float] | None = None
+
+
+class Excluded(NamedTuple):
+    """A file, an image or a slice that is left out or fails, while others are read.
+
+    Attributes:
+        place: The file or folder, with the slice if it is one of several.
+        reason: Why, in one line.
+    """
+
+    place: str
+    reason: str
+
+    @classmethod
+    def by_error(cls, place: Path | str, error: Exception) -> "Excluded":
+        """Takes the reason from an error, without the place that it names first."""
+        return cls(str(place), str(error).removeprefix(f"{place}: "))
+
+    def __str__(self) -> str:
+        """The line for people, which names the place once."""
+        inside = self.reason.startswith(self.place)
+        return self.reason if inside else f"{self.place}: {self.reason}"
 
 
 class Slices(Sequence[Picture]):
@@ -87,9 +115,10 @@ class Volume(NamedTuple):
         name: Name of the folder for its results: relative, without suffix, unique in a command.
         place: Its file or folder, for messages.
         kind: `picture`, `nifti` or `dicom`.
-        pictures: Its slices in order, all of one size, read at each access. Rows go from anterior
-            to posterior and columns from the patient's right to left if the file gives the
-            orientation of the patient.
+        pictures: Its slices in order, all of one size, read at each access. If the file gives the
+            orientation of the patient, rows of axial slices go from anterior to posterior, rows of
+            coronal and sagittal slices from head to feet; columns go from the patient's right to
+            left, those of sagittal slices from anterior to posterior.
         numbers: The numbers of the slices in the file, from 0; None for a single image.
         geometry: The position of the slices, for writers of masks, or None. Its `select` does the
             same as that of the volume.
@@ -155,6 +184,18 @@ class Orientation(NamedTuple):
         """The stored plane of a displayed one: the inverse of `show`."""
         flipped = self._flip(shown)
         return flipped.swapaxes(0, 1) if self.transpose else flipped
+
+    def indices(self, height: int, width: int) -> Float[np.ndarray, "3 3"]:
+        """The matrix from row, column and 1 of a displayed plane to the indices of the stored one.
+
+        Args:
+            height: Number of displayed rows.
+            width: Number of displayed columns.
+        """
+        rows = [-1.0, 0.0, height - 1.0] if self.flip_rows else [1.0, 0.0, 0.0]
+        columns = [0.0, -1.0, width - 1.0] if self.flip_columns else [0.0, 1.0, 0.0]
+        first, second = (columns, rows) if self.transpose else (rows, columns)
+        return np.array([first, second, [0.0, 0.0, 1.0]])
 
     def _flip(self, shown: np.ndarray) -> np.ndarray:
         return shown[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]

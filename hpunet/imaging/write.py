@@ -25,23 +25,27 @@ def formats_of(kind: str) -> tuple[str, ...]:
     return FORMATS[kind][:1]
 
 
-def check_formats(volume: Volume, formats: Sequence[str]) -> None:
+def check_formats(volume: Volume, formats: Sequence[str]) -> tuple[str, ...]:
     """Checks that the maps of a volume can be written, before samples are drawn.
+
+    Returns:
+        Notes for the user.
 
     Raises:
         UserError: If a format does not fit the input, if it needs a package that is missing, or if
             the DICOM headers of the source lack elements that masks need.
     """
     _check_kind(volume, formats)
-    if "dicom" in formats:
-        check_sources(volume)
+    return check_sources(volume) if "dicom" in formats else ()
 
 
 def _check_kind(volume: Volume, formats: Sequence[str]) -> None:
     allowed = FORMATS[volume.kind]
     for name in formats:
         if name not in allowed:
-            raise UserError(f"--format={name}: allowed for {volume.place} are {', '.join(allowed)}")
+            raise UserError(
+                f"{volume.place}: --format={name} does not fit it; allowed are {', '.join(allowed)}"
+            )
 
 
 def write_maps(
@@ -81,8 +85,9 @@ def write_maps(
         elif name == "nifti":
             written += write_nifti(folder, volume, maps, text)
         elif name == "dicom":
-            written += write_dicom(folder, volume, maps, described)
-    return written
+            written += write_dicom(folder, volume, maps, described, text)
+    # Two formats may share a file.
+    return list(dict.fromkeys(written))
 
 
 def write_npy(folder: Path, volume: Volume, maps: Maps) -> list[Path]:

@@ -12,6 +12,7 @@ from hpunet.imaging.dicom_source import OTHER_FORMATS, MaskSource, read_source
 from hpunet.imaging.maps import Maps, NamedMap, named_maps
 from hpunet.imaging.reading import fault_text
 from hpunet.imaging.volume import Volume
+from hpunet.imaging.write_png import write_map_png
 from hpunet.io.errors import UserError
 
 # Far from the numbers that scanners assign.
@@ -20,6 +21,10 @@ EXPLANATIONS = {
     "std": "standard deviation over the samples",
     "entropy": "entropy of the shares of all classes, in nats",
 }
+UNPLACED = (
+    "does not state where it lies in the patient: samples and mean are DICOM segmentations without "
+    "a frame of reference, the other maps PNG"
+)
 CONTRASTS = {"std": "STD_DEVIATION", "entropy": "QUANTITY"}
 
 
@@ -45,7 +50,9 @@ class Derivation(NamedTuple):
         return generate_uid(entropy_srcs=["\n".join(parts)])
 
 
-def write_dicom(folder: Path, scan: Volume, maps: Maps, describe: Mapping[str, str]) -> list[Path]:
+def write_dicom(
+    folder: Path, scan: Volume, maps: Maps, describe: Mapping[str, str], text: str = ""
+) -> list[Path]:
     """Writes `samples.dcm`, `mean.dcm`, `std.dcm` and `entropy.dcm`.
 
     `samples.dcm` is a binary DICOM Segmentation with one segment for each sample and foreground
@@ -53,13 +60,16 @@ def write_dicom(folder: Path, scan: Volume, maps: Maps, describe: Mapping[str, s
     probabilities in steps of 1/255. Standard deviation (`std_class_1.dcm` and so on with several
     classes) and entropy, in nats, are Parametric Maps of exact float32. All refer to the source's
     images and frame of reference and carry its patient, study and times. The bytes do not depend on
-    when or where the files are written.
+    when or where the files are written. Of a single image without a place in the patient, such as a
+    radiograph, the segmentations state none, and the other maps are PNG, because highdicom writes
+    no Parametric Maps without a place.
 
     Args:
         folder: An existing folder.
         scan: The volume of the maps; its geometry is a `DicomGeometry`.
         maps: The maps as displayed. Memory-mapped samples are not copied if there are two classes.
         describe: Names and values that describe the run, `version` included, in ASCII.
+        text: The description in PNG files.
 
     Returns:
         The files.
@@ -78,13 +88,20 @@ def write_dicom(folder: Path, scan: Volume, maps: Maps, describe: Mapping[str, s
     for name, dataset in _objects(derivation, maps):
         written.append(folder / f"{name}.dcm")
         dataset.save_as(written[-1])
+    if not source.is_placed:
+        for one in _other_maps(maps):
+            written.append(folder / f"{one.name}.png")
+            write_map_png(written[-1], one, text)
     return written
 
 
-def check_sources(scan: Volume) -> None:
+def check_sources(scan: Volume) -> tuple[str, ...]:
     """Checks that masks of a volume can be written, before anything is drawn.
 
     Reads the headers of all sources and builds an empty mask of the first slice.
+
+    Returns:
+        Notes for the user.
 
     Raises:
         UserError: If highdicom is missing or does not accept the headers.
@@ -94,7 +111,8 @@ def check_sources(scan: Volume) -> None:
         source = read_source(scan.geometry)
         empty = np.zeros((1, 1, *source.shown_size()), np.uint8)
         dataset = _samples(Derivation(source.first(), {"version": ""}, ""), empty, 2)
-        if "PlaneOrientationSequence" not in dataset.SharedFunctionalGroupsSequence[0]:
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        if source.is_placed and "PlaneOrientationSequence" not in shared:
             raise ValueError("no position in the patient")
     except UserError:
         raise
@@ -103,6 +121,7 @@ def check_sources(scan: Volume) -> None:
             f"{scan.place}: its headers do not suffice for DICOM results ({fault_text(error)}); "
             f"{OTHER_FORMATS}"
         ) from error
+    return () if source.is_placed else (UNPLACED,)
 
 
 def _check_installed(scan: Volume) -> None:
@@ -118,9 +137,13 @@ def _objects(derivation: Derivation, maps: Maps) -> Iterator[tuple[str, Any]]:
     """Names and data sets of the files, one at a time: those of a volume are large."""
     yield "samples", _samples(derivation, maps.samples, maps.num_classes)
     yield "mean", _mean(derivation, maps)
-    others = [one for one in named_maps(maps) if one.kind != "mean"]
-    for number, one in enumerate(others, start=1):
-        yield one.name, _parametric_map(derivation, one, number)
+    if derivation.source.is_placed:
+        for number, one in enumerate(_other_maps(maps), start=1):
+            yield one.name, _parametric_map(derivation, one, number)
+
+
+def _other_maps(maps: Maps) -> list[NamedMap]:
+    return [one for one in named_maps(maps) if one.kind != "mean"]
 
 
 def _samples(
@@ -244,6 +267,10 @@ def _make_reproducible(derivation: Derivation, name: str, dataset: Any) -> Any:
     # A new element: highdicom shares copied elements with the source.
     dataset.add_new("PatientName", "PN", derivation.source.patient_name)
     dataset.ContentDate, dataset.ContentTime = derivation.source.moment()
+    if derivation.source.sop_class is not None:
+        for element in dataset.iterall():
+            if element.keyword == "ReferencedSOPClassUID":
+                element.value = derivation.source.sop_class
     del dataset.InstanceCreationDate, dataset.InstanceCreationTime
     del dataset.ContributingEquipmentSequence[-1].ContributionDateTime
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from hpunet.imaging.maps import Maps, named_maps, sample_names, slice_names
+from hpunet.imaging.maps import Maps, NamedMap, named_maps, sample_names, slice_names
 from hpunet.imaging.volume import Volume
 
 WHITE_8_BIT = 255
@@ -50,6 +50,22 @@ def write_png(folder: Path, volume: Volume, maps: Maps, text: str) -> list[Path]
             written.append(place / f"{name}.png")
             image.save(written[-1], pnginfo=info)
     return written
+
+
+def write_map_png(path: Path, one: NamedMap, text: str) -> None:
+    """Writes a map of a single image as `write_png` does.
+
+    Args:
+        path: The file.
+        one: The map, of one slice.
+        text: The `Description` in the file.
+
+    Raises:
+        OSError: If the file cannot be written as a whole.
+    """
+    info = PngInfo()
+    info.add_itxt("Description", text)
+    _map_image(one.of_slice(0), one.most).save(path, pnginfo=info)
 
 
 def _images_of_slice(maps: Maps, index: int) -> Iterator[tuple[str, Image.Image]]:

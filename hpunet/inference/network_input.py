@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from hpunet.data.intensities import BYTES, Intensities
 from hpunet.imaging.fit import Fit, fit_crop, fit_resized, fit_whole
-from hpunet.imaging.volume import Picture, Volume
+from hpunet.imaging.volume import Excluded, Picture, Volume
 from hpunet.inference.preprocessing import preprocess
 from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.errors import UserError
@@ -85,7 +85,7 @@ def network_input(
             known, the given spacing contradicts the file, or the crop does not fit.
     """
     picture = volume.pictures[index]
-    name = _with_slice(str(volume.place), volume, index)
+    name = _name(volume, index)
     picture = picture._replace(values=_channels(picture.values, network.image_channels, name))
     intensities = _intensities(picture, network, options, name)
     window = _display_window(intensities, picture)
@@ -121,14 +121,58 @@ def network_inputs(
         yield network_input(volume, index, network, options)
 
 
-def check_inputs(volume: Volume, network: TrainedNetwork, options: ImageOptions) -> None:
-    """Prepares every slice once, so that a fault in the last one shows before hours of sampling.
+def check_options(network: TrainedNetwork, options: ImageOptions) -> None:
+    """Checks the options that fit no image of the network.
 
     Raises:
-        UserError: As `network_input`.
+        UserError: If the crop does not fit the network, or it takes no intensity window.
     """
-    for _ in network_inputs(volume, network, options):
-        pass
+    if options.center is not None:
+        _crop(network, options)
+    own = network.preprocessing.intensities
+    if options.window is not None and own != BYTES and not own.clip:
+        raise UserError(
+            f"--window: {network.place} was trained on standardised values ({own.text}); leave "
+            "--window out"
+        )
+
+
+def check_inputs(
+    volume: Volume, network: TrainedNetwork, options: ImageOptions, failed: list[Excluded]
+) -> Volume:
+    """Prepares every slice once: a fault in the last one shows before hours of sampling.
+
+    Args:
+        volume: The volume, or a single image.
+        network: The network.
+        options: The user's options.
+        failed: Slices that cannot be prepared are added to this list if others can.
+
+    Returns:
+        The volume with the slices that can be prepared.
+
+    Raises:
+        UserError: As `network_input`, if no slice can be prepared.
+    """
+    errors: dict[int, UserError] = {}
+    for index in range(len(volume.pictures)):
+        try:
+            network_input(volume, index, network, options)
+        except UserError as error:
+            errors[index] = error
+    if not errors:
+        return volume
+    if len(errors) == len(volume.pictures):
+        raise errors[0]
+    failed += [Excluded.by_error(_name(volume, index), error) for index, error in errors.items()]
+    return volume.select([i for i in range(len(volume.pictures)) if i not in errors])
+
+
+def _name(volume: Volume, index: int) -> str:
+    """A slice in messages, named as the readers do."""
+    if volume.numbers is None:
+        return str(volume.place)
+    return f"{volume.place}: slice {volume.numbers[index]}"
 
 
 def _with_slice(name: str, volume: Volume, index: int) -> str:
@@ -163,11 +207,6 @@ def _intensities(
     own = network.preprocessing.intensities
     if own != BYTES and options.window is None:
         return own
-    if own != BYTES and not own.clip:
-        raise UserError(
-            f"--window: {network.place} was trained on standardised values ({own.text}); leave "
-            "--window out"
-        )
     low, high = _window(picture, options, name)
     return Intensities((low,), (high,), clip=True)
 
@@ -186,9 +225,16 @@ def _window(picture: Picture, options: ImageOptions, name: str) -> tuple[float, 
         low, high = picture.values.min(), picture.values.max()
         raise UserError(
             f"{name}: its intensity window is unknown; give --window=LOW,HIGH (its values "
-            f"are {low:g} to {high:g})"
+            f"are {low:g} to {high:g}{_suggestion(picture)})"
         )
     return window
+
+
+def _suggestion(picture: Picture) -> str:
+    if picture.suggested is None:
+        return ""
+    low, high = picture.suggested
+    return f"; its header suggests --window={low:.6g},{high:.6g}"
 
 
 def _spacing(picture: Picture, options: ImageOptions, name: str) -> tuple[float, float] | None:

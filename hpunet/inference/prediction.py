@@ -10,9 +10,11 @@ from jaxtyping import Float, UInt8
 
 from hpunet.imaging.fit import Fit
 from hpunet.imaging.maps import Maps
+from hpunet.imaging.volume import Excluded
 from hpunet.inference.hypotheses import Hypothesis, group_samples
 from hpunet.inference.network_input import NetworkInput
 from hpunet.inference.sampling import ImageSampler
+from hpunet.io.errors import UserError
 
 
 class Prediction(NamedTuple):
@@ -54,8 +56,8 @@ def predict_volume(
     least_iou: float,
     scratch: Path,
     progress: Callable[[int], Any],
-) -> tuple[Maps, list[Prediction]]:
-    """Draws the samples of every slice of a volume.
+) -> tuple[Maps, list[Prediction], dict[int, Excluded]]:
+    """Draws the samples of every slice of a volume; one that fails does not stop the others.
 
     Args:
         inputs: The slices, all of one size; iterated once.
@@ -66,27 +68,62 @@ def predict_volume(
         progress: Called with the number of new samples.
 
     Returns:
-        The samples of all slices with their maps, and the prediction of each slice, whose arrays
-        are views of these.
+        The samples of all slices that do not fail with their maps, the prediction of each of these,
+        whose arrays are views of the maps, and why the others fail, by their places in `inputs`.
 
     Raises:
-        UserError: If the network gives logits that are not finite.
+        UserError: If no slice can be drawn, with the reason of the first one.
         OSError: If the disk is full.
     """
     predictions: list[Prediction] = []
-    for place, given in enumerate(inputs):
-        if not place:
+    failed: dict[int, Excluded] = {}
+    for number, given in enumerate(inputs):
+        if not number:
             maps = _allocate_maps(scratch, sampler, (num_slices, *given.fit.size))
-        start = 0
+        # Slices that fail leave no gap: the maps of the others are a view of the first ones.
+        place = len(predictions)
+        try:
+            _draw(given, maps, place, sampler, progress)
+        except UserError as error:
+            failed[number] = Excluded.by_error(given.name, error)
+            if len(failed) == num_slices:
+                raise
+            continue
+        predictions.append(_prediction(given, maps, place, least_iou))
+    return _first_slices(maps, len(predictions)), predictions, failed
+
+
+def _draw(
+    given: NetworkInput,
+    maps: Maps,
+    place: int,
+    sampler: ImageSampler,
+    progress: Callable[[int], Any],
+) -> None:
+    """Fills a slice of the maps.
+
+    Raises:
+        UserError: If the network gives logits that are not finite.
+    """
+    start = 0
+    try:
         for labels in sampler(given):
             maps.samples[start : start + len(labels), place] = labels
             start += len(labels)
             progress(len(labels))
-        samples = np.asarray(maps.samples[:, place])
-        shares = _shares(samples, maps.num_classes)
-        maps.mean[:, place], maps.entropy[place] = shares[1:], _entropy(shares)
-        predictions.append(_prediction(given, maps, place, least_iou))
-    return maps, predictions
+    except UserError:
+        progress(sampler.options.num_samples - start)
+        raise
+    shares = _shares(np.asarray(maps.samples[:, place]), maps.num_classes)
+    maps.mean[:, place], maps.entropy[place] = shares[1:], _entropy(shares)
+
+
+def _first_slices(maps: Maps, number: int) -> Maps:
+    return maps._replace(
+        samples=maps.samples[:, :number],
+        mean=maps.mean[:, :number],
+        entropy=maps.entropy[:number],
+    )
 
 
 def _allocate_maps(scratch: Path, sampler: ImageSampler, shape: tuple[int, int, int]) -> Maps:

@@ -120,13 +120,20 @@ class ImageSampler:
             drawn = _labels_of_region(logits, rows, columns, resampled=fit.resampled)
             inside = np.asarray(drawn)[:wanted]
             if (inside == NOT_FINITE).any():
-                why = f" at --temperature={temperature:g}" if temperature > 1 else ""
-                raise UserError(
-                    f"{given.name}: the network gives NaN or infinity{why}; it must be finite"
-                )
+                raise UserError(f"{given.name}: {_not_finite(self.options)}")
             labels = np.zeros((wanted, *fit.size), np.uint8)
             labels[:, top:bottom, left:right] = inside
             yield labels
+
+
+def _not_finite(options: SamplingOptions) -> str:
+    """What is said of an image whose logits are not finite, with what the user can change."""
+    text = "the network gives NaN or infinity: the image is unlike its training data"
+    if not options.temperature or all(options.mean):
+        # Nothing is drawn from the prior: noise is not the cause.
+        return f"{text}; --center takes a part of it"
+    lower = f"a --temperature below {min(options.temperature, 1):g}"
+    return f"{text}; {lower}, or --mean_scales=all or some scales, usually gives finite values"
 
 
 def portion_size(fit: Fit) -> int:

@@ -1,7 +1,7 @@
 """The HTML page over all images of a command, written from its template."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import NamedTuple, TextIO
 
@@ -32,7 +32,11 @@ class ContentsEntry(NamedTuple):
 
 
 def write_page(
-    file: TextIO, title: str, facts: Sequence[tuple[str, str]], images: Iterable[PageImage]
+    file: TextIO,
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    images: Iterable[PageImage],
+    not_drawn: Callable[[], Sequence[tuple[str, str]]] = tuple,
 ) -> None:
     """Writes the page; it depends on the arguments alone.
 
@@ -43,6 +47,7 @@ def write_page(
         title: Title of the page.
         facts: Names and values for all images: weights, seed, number of samples.
         images: The images in the order of the page.
+        not_drawn: Called after the last image; gives names and reasons of those without results.
 
     Raises:
         ValueError: If the arrays of an image do not fit each other.
@@ -51,7 +56,11 @@ def write_page(
     template = _environment().get_template(TEMPLATE)
     # The template consumes the iterator while the page is written.
     parts = template.generate(
-        title=title, facts=facts, sections=_sections(images, entries), entries=entries
+        title=title,
+        facts=facts,
+        sections=_sections(images, entries),
+        entries=entries,
+        not_drawn=not_drawn,
     )
     for part in parts:
         file.write(part)

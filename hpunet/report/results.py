@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpunet.imaging.maps import std_of
-from hpunet.imaging.volume import Volume
+from hpunet.imaging.read import refuse_if_none
+from hpunet.imaging.volume import Excluded, Volume
 from hpunet.imaging.write import write_maps
 from hpunet.inference.network_input import ImageOptions, network_inputs
 from hpunet.inference.prediction import Prediction, predict_volume
 from hpunet.inference.sampling import ImageSampler
 from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.errors import UserError, reason
+from hpunet.report.exclusions import Exclusions
 from hpunet.report.page import write_page
 from hpunet.report.page_image import PageImage
 from hpunet.report.wording import plain, whole_percent, with_spread
@@ -97,20 +100,24 @@ def write_results(
     volumes: Sequence[Volume],
     formats: Sequence[Sequence[str]],
     context: ResultsContext,
+    exclusions: Exclusions,
 ) -> list[str]:
     """Draws the samples of all volumes and writes files, `results.json` and the page.
+
+    A volume, or a slice of one, that cannot be drawn does not stop the others.
 
     Args:
         folder: An empty folder; the files of a volume are written to a subfolder of its name.
         volumes: The images.
         formats: File formats of each volume.
         context: Network, sampler and options.
+        exclusions: What is left out and what has failed before; new failures are added.
 
     Returns:
-        Lines for the terminal.
+        Lines for the terminal on what is drawn.
 
     Raises:
-        UserError: If an image cannot be preprocessed or a file cannot be written in its format.
+        UserError: If no image can be drawn, with the first reason.
         OSError: If the disk is full.
     """
     records: list[dict[str, Any]] = []
@@ -120,14 +127,21 @@ def write_results(
         for volume, of_volume in zip(volumes, formats, strict=True):
             record: dict[str, Any] = {"name": volume.name, "file": volume.place.name}
             record |= {"kind": volume.kind, "sources": _sources(volume), "pictures": []}
-            records.append(record)
-            yield from _write_volume(folder, volume, of_volume, context, record)
+            try:
+                yield from _write_volume(folder, volume, of_volume, context, record, exclusions)
+                records.append(record)
+            except UserError as error:
+                exclusions.failed.append(Excluded.by_error(volume.place, error))
+                shutil.rmtree(folder / volume.name, ignore_errors=True)
+                _scratch(folder).unlink(missing_ok=True)
 
     number = sum(len(volume.pictures) for volume in volumes)
     title = volumes[0].name if len(volumes) == 1 else f"{number} images"
     with (folder / PAGE).open("w", encoding="utf-8", newline="\n") as file:
-        write_page(file, title, _page_facts(context), page_images())
-    text = json.dumps(_content(context, records), indent=1, ensure_ascii=False, allow_nan=False)
+        write_page(file, title, _page_facts(context), page_images(), exclusions.rows)
+    refuse_if_none(records, exclusions.failed)
+    content = _content(context, records) | exclusions.records()
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     # Surrogates in names, which UTF-8 cannot encode, become JSON escapes.
     (folder / RESULTS).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
     lines = [_line(picture) for record in records for picture in record["pictures"]]
@@ -155,14 +169,12 @@ def _write_volume(
     formats: Sequence[str],
     context: ResultsContext,
     record: dict[str, Any],
+    exclusions: Exclusions,
 ) -> Iterator[PageImage]:
     """Draws and writes a volume, completes its record and yields its images for the page."""
-    place = folder / volume.name
-    place.mkdir(parents=True)
-    # The name of a volume never begins with a dot.
-    scratch = folder / ".samples"
+    scratch = _scratch(folder)
     inputs = network_inputs(volume, context.network, context.image_options)
-    maps, predictions = predict_volume(
+    maps, predictions, failed = predict_volume(
         inputs,
         len(volume.pictures),
         context.sampler,
@@ -170,6 +182,11 @@ def _write_volume(
         scratch,
         context.progress,
     )
+    if failed:
+        exclusions.failed.extend(failed.values())
+        volume = volume.select([i for i in range(len(volume.pictures)) if i not in failed])
+    place = folder / volume.name
+    place.mkdir(parents=True)
     files = write_maps(place, volume, maps, formats, context.described)
     record["files"] = [file.relative_to(folder).as_posix() for file in files]
     for index, prediction in enumerate(predictions):
@@ -178,6 +195,11 @@ def _write_volume(
         yield _page_image(prediction)
     del maps, predictions, prediction
     scratch.unlink()
+
+
+def _scratch(folder: Path) -> Path:
+    """The file of a volume's samples while it is drawn; names of volumes never begin with a dot."""
+    return folder / ".samples"
 
 
 def _sources(volume: Volume) -> list[dict[str, str]]:

@@ -169,6 +169,20 @@ def test_crops_of_different_sizes_are_cut_to_the_centre_that_all_have(source, pr
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["z-105.0_c0", "z12.5_c0", "z--10.0_c1", "z_12_c0", "z+3_c2", "z012_c10", "z1e-3_c0"]
+)
+def test_any_text_may_be_behind_the_z(source, prepared, name):
+    files = make_files(("1",))
+    files[f"images/1/{name}.png"] = png(draw_image(5))
+    for annotator in (0, 1):
+        files[f"gt/1/{name}_l{annotator}.png"] = png(draw_mask(5))
+    write_folder(source, files)
+    train = open_small(str(source), str(prepared)).splits["train"]
+    assert len(train) == 3
+    assert name in {item["name"] for item in train}
+
+
 @pytest.mark.parametrize("archived", [True, False])
 def test_stray_files_are_ignored(source, prepared, archived):
     files = make_files(("1",))

@@ -10,11 +10,14 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLosslessSV1,
     RLELossless,
 )
 
+from hpunet.imaging.formats import open_file
 from hpunet.imaging.read import find_volumes
+from hpunet.imaging.volume import MASK
 from hpunet.io.errors import UserError
 from tests.imaging.dicom_phantom import AXIAL, ct_header, distinct, write_ct, write_enhanced
 
@@ -81,11 +84,25 @@ def test_every_way_to_store_an_axial_slice_shows_the_same(
 
 
 @pytest.mark.parametrize("orientation", [(0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)])
-def test_sagittal_and_coronal_images_are_shown_as_stored(tmp_path, orientation):
+@pytest.mark.parametrize(("transpose", "flip_rows", "flip_columns"), TURNS)
+def test_sagittal_and_coronal_images_are_shown_with_the_head_at_the_top(
+    tmp_path, orientation, transpose, flip_rows, flip_columns
+):
+    along_row, along_column = np.reshape(orientation, (2, 3)).tolist()
+    stored = SHOWN[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+    along_row = [-x for x in along_row] if flip_columns else along_row
+    along_column = [-x for x in along_column] if flip_rows else along_column
+    if transpose:
+        stored, along_row, along_column = stored.T, along_column, along_row
     path = write_ct(
-        tmp_path / "ct.dcm", SHOWN, ImageOrientationPatient=list(orientation), RescaleIntercept=0
+        tmp_path / "ct.dcm",
+        np.ascontiguousarray(stored),
+        ImageOrientationPatient=[*along_row, *along_column],
+        RescaleIntercept=0,
     )
-    np.testing.assert_array_equal(values(read_one(path).pictures[0]), SHOWN)
+    scan = read_one(path)
+    np.testing.assert_array_equal(values(scan.pictures[0]), SHOWN)
+    np.testing.assert_array_equal(scan.geometry.view.store(SHOWN), stored)
 
 
 @pytest.mark.parametrize("orientation", [AXIAL, (1, 0, 0, 0, -1, 0)])
@@ -279,7 +296,11 @@ def test_what_is_no_image_is_left_out_of_folders_and_counted(tmp_path):
     others = no_images(tmp_path / "ct")
     found = find_volumes([tmp_path / "ct"], "all")
     assert [len(scan.pictures) for scan in found.volumes] == [len(HEIGHTS)]
-    assert sorted(found.skipped) == sorted(others)
+    assert sorted(one.place for one in found.left_out) == sorted(map(str, others))
+    assert {one.reason.partition(";")[0] for one in found.left_out} == {
+        "is a localizer",
+        *(f"holds no image ({kind})" for kind in ("SEG", "RTDOSE", "SR")),
+    }
 
 
 def check_all(path, slices):
@@ -328,21 +349,30 @@ def test_element_that_an_image_lacks_is_named(tmp_path, keyword, is_empty):
 @pytest.mark.parametrize(
     ("what", "changes"),
     [
-        ("size", {"Rows": 3, "Columns": 2}),
-        ("orientation", {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]}),
-        ("spacing", {"PixelSpacing": [0.7, 0.8]}),
-        ("spacing", {"PixelSpacing": None}),
-        ("quantity in HU", {"RescaleIntercept": None}),
+        (
+            "size is 3, 2, and that of 2 other images of its series is 2, 3",
+            {"Rows": 3, "Columns": 2},
+        ),
+        (
+            "orientation is 0, 1, 0, 1, 0, 0, and that",
+            {"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]},
+        ),
+        ("spacing is 0.7, 0.8, and that", {"PixelSpacing": [0.7, 0.8]}),
+        ("spacing is unknown, and that", {"PixelSpacing": None}),
+        ("quantity in HU is False, and that", {"RescaleIntercept": None}),
+        ("frame of reference is 1.2, and that", {"FrameOfReferenceUID": "1.2"}),
     ],
 )
-def test_a_series_of_unlike_images_is_refused(tmp_path, what, changes):
+def test_an_image_unlike_its_series_is_left_out_with_the_reason(tmp_path, what, changes):
     write_series(tmp_path / "x", heights=(0, 1))
     odd = write_ct(
         tmp_path / "x" / "odd.dcm", distinct(2, 3), ImagePositionPatient=[0, 0, 5], **changes
     )
-    message = refusal(tmp_path / "x", "all")
-    assert message.startswith(f"{odd}: its {what} is ")
-    assert f"that of {tmp_path / 'x' / '0.dcm'} in the same series" in message
+    found = find_volumes([tmp_path / "x"], "all")
+    assert [len(scan.pictures) for scan in found.volumes] == [2]
+    (left_out,) = found.left_out
+    assert str(left_out).startswith(f"{odd}: its {what}")
+    assert found.failed == []
 
 
 def test_rounding_in_headers_is_no_difference(tmp_path):
@@ -358,16 +388,168 @@ def test_rounding_in_headers_is_no_difference(tmp_path):
 
 
 def test_two_images_of_one_position_are_both_named(tmp_path):
-    folder = write_series(tmp_path / "x", heights=(0, 2, 0))
+    folder = write_series(tmp_path / "x", heights=(0, 2, 0, 2))
     message = refusal(folder, "all")
-    assert message.startswith(f"{folder / '2.dcm'}: lies at (0.0, 0.0, 0.0) mm")
-    assert str(folder / "0.dcm") in message
+    assert f"{folder / '2.dcm'}: lies at 0, 0, 0 mm, as {folder / '0.dcm'}" in message
+    assert "nothing in its header tells them apart" in message
 
 
-def test_an_image_without_position_among_others_is_refused(tmp_path):
+def test_a_repeated_slice_is_left_out(tmp_path):
+    folder = write_series(tmp_path / "x", heights=(0, 2, 4, 2))
+    found = find_volumes([folder], "all")
+    assert [path.name for path in found.volumes[0].geometry.paths] == ["0.dcm", "1.dcm", "2.dcm"]
+    assert [str(one) for one in found.left_out] == [
+        f"{folder / '3.dcm'}: lies at the position of 1.dcm"
+    ]
+
+
+def test_copies_of_files_are_left_out(tmp_path):
+    folder = write_series(tmp_path / "x")
+    (folder / "copy").mkdir()
+    for path in list(folder.glob("*.dcm")):
+        (folder / "copy" / path.name).write_bytes(path.read_bytes())
+    found = find_volumes([folder], "all")
+    assert [len(scan.pictures) for scan in found.volumes] == [len(HEIGHTS)]
+    assert len(found.left_out) == len(HEIGHTS)
+    assert found.left_out[0].reason == "is a copy of 0.dcm"
+
+
+def test_an_image_without_position_among_others_is_left_out(tmp_path):
     folder = write_series(tmp_path / "x", heights=(0, 2))
     odd = write_ct(folder / "z.dcm", distinct(2, 3), ImagePositionPatient=None)
-    assert refusal(folder, "all").startswith(f"{odd}: has no ImagePositionPatient")
+    found = find_volumes([folder], "all")
+    assert [len(scan.pictures) for scan in found.volumes] == [2]
+    assert [str(one) for one in found.left_out] == [
+        f"{odd}: lacks ImagePositionPatient, which 2 other images of its series have"
+    ]
+
+
+ECHOES = {
+    "EchoTime": (4.6, 9.2),
+    "EchoNumbers": (1, 2),
+    "TemporalPositionIdentifier": (1, 2),
+    "AcquisitionNumber": (3, 4),
+    "ImageType": (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"]),
+    "DiffusionBValue": (0, 800),
+}
+
+
+@pytest.mark.parametrize("keyword", ECHOES)
+def test_volumes_at_the_same_positions_are_split_by_what_differs(tmp_path, keyword):
+    for number, value in enumerate(ECHOES[keyword]):
+        write_series(
+            tmp_path / "mr" / str(number),
+            heights=(0, 2, 4),
+            Modality="MR",
+            RescaleIntercept=-1024 + number,
+            RescaleType="US",
+            **{keyword: value},
+        )
+    found = find_volumes([tmp_path / "mr"], "all")
+    assert found.left_out == []
+    names = [scan.name for scan in found.volumes]
+    assert len(set(names)) == 2
+    assert all(name.startswith(f"mr/{keyword}-") for name in names)
+    for scan in found.volumes:
+        offset = values(scan.pictures[0])[0, 0]
+        assert [values(picture)[0, 0] for picture in scan.pictures] == [
+            offset,
+            200 + offset,
+            400 + offset,
+        ]
+
+
+def test_echoes_at_several_times_are_split_by_both(tmp_path):
+    for echo, time in itertools.product((1, 2), (1, 2, 3)):
+        write_series(
+            tmp_path / "mr" / f"{echo}{time}",
+            heights=(0, 2),
+            EchoNumbers=echo,
+            TemporalPositionIdentifier=time,
+        )
+        for path in (tmp_path / "mr" / f"{echo}{time}").iterdir():
+            path.rename(tmp_path / "mr" / f"{echo}{time}{path.name}")
+    found = find_volumes([tmp_path / "mr"], "all")
+    assert [len(scan.pictures) for scan in found.volumes] == [2] * 6
+    assert found.volumes[0].name == "mr/EchoNumbers-1-TemporalPositionIdentifier-1"
+
+
+def test_frames_of_several_echoes_are_split(tmp_path):
+    path = write_enhanced(tmp_path / "mr.dcm", distinct(4, 2, 3), heights=(0, 0, 2, 2))
+    header = pydicom.dcmread(path)
+    for frame, groups in enumerate(header.PerFrameFunctionalGroupsSequence):
+        echo = pydicom.Dataset()
+        echo.EffectiveEchoTime = (5.0, 10.0)[frame % 2]
+        groups.MREchoSequence = [echo]
+    header.save_as(path)
+    found = find_volumes([path], "all")
+    assert [(scan.name, scan.geometry.frames) for scan in found.volumes] == [
+        ("mr/EffectiveEchoTime-5.0", (1, 3)),
+        ("mr/EffectiveEchoTime-10.0", (2, 4)),
+    ]
+
+
+def test_stacks_of_similar_size_are_volumes_of_their_own(tmp_path):
+    planes = [AXIAL, (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)]
+    for number, orientation in enumerate(planes):
+        normal = np.cross(orientation[:3], orientation[3:])
+        for step in range(3):
+            write_ct(
+                tmp_path / "mr" / f"{number}{step}.dcm",
+                distinct(2, 3),
+                ImageOrientationPatient=list(orientation),
+                ImagePositionPatient=[float(x) for x in 5 * step * normal],
+            )
+    found = find_volumes([tmp_path / "mr"], "all")
+    assert [len(scan.pictures) for scan in found.volumes] == [3, 3, 3]
+    assert [scan.geometry.plane for scan in found.volumes] == ["axial", "sagittal", "coronal"]
+    assert [scan.name for scan in found.volumes] == [f"mr/stack-{n}" for n in (1, 2, 3)]
+
+
+def test_images_of_which_no_two_are_parallel_are_left_out(tmp_path):
+    for number, orientation in enumerate([AXIAL, (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)]):
+        write_ct(tmp_path / f"{number}.dcm", distinct(2, 3), ImageOrientationPatient=[*orientation])
+    message = refusal(tmp_path, "all")
+    assert "contains no image (files: 3 .dcm)" in message
+    assert "0.dcm: is one of 3 images of its series, no two of which are parallel" in message
+    write_series(tmp_path / "ct", heights=(0, 1), SeriesInstanceUID="1.2.4")
+    found = find_volumes([tmp_path], "all")
+    assert [scan.name for scan in found.volumes] == ["ct"]
+    assert len(found.left_out) == 3
+
+
+def test_radiographs_of_several_sizes_are_pictures_of_their_own(tmp_path):
+    bare = {"ImageOrientationPatient": None, "ImagePositionPatient": None, "Modality": "DX"}
+    for number in (2, 3):
+        write_ct(tmp_path / "chest" / f"{number}.dcm", distinct(number, 3), **bare)
+    found = find_volumes([tmp_path / "chest"])
+    assert [scan.name for scan in found.volumes] == ["chest/stack-1", "chest/stack-2"]
+
+
+def test_one_odd_series_does_not_stop_a_study(tmp_path):
+    write_series(tmp_path / "study" / "a", heights=(0, 1))
+    bad = write_series(tmp_path / "study" / "b", heights=(0, 0), SeriesInstanceUID="1.2.4")
+    colour = write_ct(
+        tmp_path / "study" / "c.dcm", SHOWN, PhotometricInterpretation="RGB", SeriesInstanceUID="1"
+    )
+    found = find_volumes([tmp_path / "study"], "all")
+    assert [scan.name for scan in found.volumes] == ["a"]
+    assert [one.place for one in found.failed] == [str(colour), str(bad)]
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID"])
+def test_patients_whose_series_have_one_identifier_are_volumes_of_their_own(tmp_path, keyword):
+    for number in "12":
+        write_series(tmp_path / "all" / number, heights=(0, 2), **{keyword: number})
+    found = find_volumes([tmp_path / "all"], "all")
+    assert [scan.name for scan in found.volumes] == ["1", "2"]
+
+
+def test_patients_without_any_identifier_are_told_apart_by_folder(tmp_path):
+    for name in ("ann", "bob"):
+        write_series(tmp_path / "all" / name, heights=(0, 2))
+    found = find_volumes([tmp_path / "all"], "all")
+    assert [scan.name for scan in found.volumes] == ["all/ann", "all/bob"]
 
 
 def test_pixels_that_pydicom_cannot_decode_are_refused(tmp_path):
@@ -419,3 +601,60 @@ def test_slices_are_described_as_viewers_name_them(tmp_path):
     assert f"{lowest:g} mm" in scan.geometry.places[0]
     assert scan.geometry.places[0].startswith("instance ")
     assert len(set(scan.geometry.places)) == len(HEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "window"),
+    [
+        ({"WindowCenter": 600, "WindowWidth": 1600}, (-200, 1400)),
+        ({"WindowCenter": [600, 40], "WindowWidth": [1600, 400]}, (-200, 1400)),
+        ({"WindowCenter": 600}, None),
+        ({"WindowCenter": 600, "WindowWidth": 0}, None),
+    ],
+)
+def test_the_window_of_the_header_is_suggested_but_not_taken(tmp_path, changes, window):
+    path = write_ct(tmp_path / "mr.dcm", SHOWN, Modality="MR", **changes)
+    (picture,) = read_one(path).pictures
+    assert (picture.window, picture.suggested) == (None, window)
+
+
+def test_the_suggested_window_follows_the_inversion(tmp_path):
+    path = write_ct(
+        tmp_path / "cr.dcm",
+        distinct(4, 6, dtype=np.uint8),
+        Modality="CR",
+        PhotometricInterpretation="MONOCHROME1",
+        RescaleSlope=2,
+        RescaleIntercept=7,
+        WindowCenter=100,
+        WindowWidth=50,
+    )
+    (picture,) = read_one(path).pictures
+    # The stored value (75 - 7) / 2 is shown at one end, (125 - 7) / 2 at the other.
+    assert picture.suggested == ((255 - 59) * 2 + 7, (255 - 34) * 2 + 7)
+
+
+def test_extended_jpeg_of_12_bits_names_the_package_that_decodes_it(tmp_path):
+    if {"pylibjpeg", "gdcm"} & set(pydicom.pixels.get_decoder(JPEGExtended12Bit).available_plugins):
+        pytest.skip("a package that decodes this is installed")
+    header = ct_header(tmp_path / "x.dcm", distinct(4, 6, dtype=np.uint16), JPEGExtended12Bit)
+    header.BitsStored, header.HighBit = 12, 11
+    header.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    header["PixelData"].is_undefined_length = True
+    header.save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    message = refusal(tmp_path / "x.dcm")
+    assert "is compressed as JPEG Extended" in message
+    assert "pip install pylibjpeg pylibjpeg-libjpeg" in message
+
+
+def test_an_annotated_folder_reads_one_series_as_one_image(tmp_path):
+    write_series(tmp_path / "ct", heights=(2, 0))
+    volume = open_file(tmp_path / "ct")
+    assert [values(picture)[0, 0] for picture in volume.pictures] == [0, 200]
+    write_ct(
+        tmp_path / "ct" / "odd.dcm", distinct(2, 3), ImageOrientationPatient=[0, 1, 0, 0, 0, -1]
+    )
+    with pytest.raises(UserError, match=r"ct: holds images that are not parallel \(.*odd\.dcm"):
+        open_file(tmp_path / "ct")
+    with pytest.raises(UserError, match="DICOM is read as images only"):
+        open_file(tmp_path / "ct" / "0.dcm", MASK)

@@ -36,7 +36,7 @@ def test_every_search_of_a_folder_skips_stray_files(tmp_path):
         save(tmp_path / name)
     found = find_volumes([tmp_path / "images"])
     assert [volume.name for volume in found.volumes] == ["x"]
-    assert found.skipped == ()
+    assert found.left_out == []
     listing = list_folder(str(tmp_path), str(tmp_path / "prepared"), FolderConfig())
     assert [entry.name for entry in listing.entries] == ["x"]
     assert listing.others == []
@@ -45,15 +45,36 @@ def test_every_search_of_a_folder_skips_stray_files(tmp_path):
 
 
 def test_a_file_of_an_unknown_format_is_refused_with_those_that_are_read(tmp_path):
-    save(tmp_path / "a.webp")
-    with pytest.raises(UserError, match=r"a\.webp: unknown format; allowed are \.png, \.tif"):
-        open_file(tmp_path / "a.webp")
+    (tmp_path / "a.mha").write_text("ObjectType = Image")
+    with pytest.raises(UserError, match=r"a\.mha: unknown format; allowed are \.png, \.tif"):
+        open_file(tmp_path / "a.mha")
 
 
 @pytest.mark.parametrize("suffix", READERS)
 def test_suffixes_are_known_in_any_case(tmp_path, suffix):
     assert suffix_of(tmp_path / f"a{suffix.upper()}") == suffix
     assert suffix_of(tmp_path / f"a{suffix}.bak") == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (KeyError("Rows"), "it lacks Rows, or has an unknown value in its place"),
+        (KeyError("no item named 'a' in the archive"), "no item named 'a' in the archive"),
+        (KeyError(), "its contents are damaged"),
+        (EOFError(), "it ends too early"),
+        (ValueError(""), "its contents are damaged"),
+        (ValueError("cannot identify image file '{path}'"), "cannot identify image file"),
+        (ValueError("bad {path}: 3 bytes"), "bad : 3 bytes"),
+        (OSError("file PosixPath('{path}') is short"), "file is short"),
+    ],
+)
+def test_messages_of_libraries_give_the_cause_and_name_the_file_once(tmp_path, error, text):
+    path = tmp_path / "a file.png"
+    error.args = tuple(str(each).format(path=path) for each in error.args)
+    with pytest.raises(UserError) as refused, reading(path, "PNG"):
+        raise error
+    assert str(refused.value) == f"{path}: not a readable PNG ({text})"
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyError("key"), zlib.error("bad\ndata")])

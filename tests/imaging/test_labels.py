@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, open_file
+from hpunet.imaging.formats import (
+    DICOM_SUFFIXES,
+    IMAGE_SUFFIXES,
+    LOSSY_SUFFIXES,
+    MASK_SUFFIXES,
+    open_file,
+)
 from hpunet.imaging.labels import labels_of, open_masks
 from hpunet.imaging.volume import IMAGE, MASK, ReadMode
 from hpunet.io.errors import UserError
@@ -111,7 +117,10 @@ def test_damage_that_changes_no_pixel_is_refused_only_if_asked_for(tmp_path):
 
 
 def test_files_that_hold_no_masks_are_refused_by_their_suffix(tmp_path):
-    assert set(IMAGE_SUFFIXES) - set(MASK_SUFFIXES) == {".jpg", ".jpeg"}
+    assert set(IMAGE_SUFFIXES) - set(MASK_SUFFIXES) == {
+        *LOSSY_SUFFIXES,
+        *DICOM_SUFFIXES,
+    }
     with pytest.raises(UserError, match="not a format for masks \\(JPEG alters values\\)"):
         open_masks(tmp_path / "a.jpg")
     with pytest.raises(UserError, match="not a format for masks; allowed are PNG, TIFF, BMP"):

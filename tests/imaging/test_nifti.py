@@ -7,8 +7,10 @@ import nibabel
 import numpy as np
 import pytest
 
+from hpunet.imaging.labels import open_masks
 from hpunet.imaging.nifti import place_slices
 from hpunet.imaging.read import find_volumes
+from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
 # float32 beside the same sum in float64.
@@ -22,14 +24,14 @@ ALL_ORIENTATIONS = list(
 )
 
 
-def stored_as(axes, signs):
+def stored_as(axes, signs, spacings=SPACINGS):
     """The patient in an array with other axes, and the affine that says so."""
     stored = PATIENT.transpose(axes)[tuple(slice(None, None, sign) for sign in signs)]
     affine = np.zeros((4, 4))
     affine[3, 3] = 1
     for stored_axis, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
-        affine[axis, stored_axis] = sign * SPACINGS[axis]
-        affine[axis, 3] = 10 if sign > 0 else 10 + (SIZES[axis] - 1) * SPACINGS[axis]
+        affine[axis, stored_axis] = sign * spacings[axis]
+        affine[axis, 3] = 10 if sign > 0 else 10 + (SIZES[axis] - 1) * spacings[axis]
     return stored, affine
 
 
@@ -81,6 +83,92 @@ def test_placed_slices_lie_where_they_came_from(tmp_path, axes, signs):
     expected = np.moveaxis(stored, axes.index(2), 0)
     np.testing.assert_array_equal(placed[[1, 4]], expected[[1, 4]])
     assert not placed[[0, 2, 3, 5]].any()
+
+
+# The patient's slices as people look at them: the head or the front at the top.
+SLICES = {
+    "sagittal": (0, lambda at: PATIENT[at, ::-1, ::-1].T),
+    "coronal": (1, lambda at: PATIENT[::-1, at, ::-1].T),
+    "axial": (2, displayed),
+}
+
+
+@pytest.mark.parametrize("plane", SLICES)
+@pytest.mark.parametrize(("axes", "signs"), ALL_ORIENTATIONS)
+def test_thick_slices_are_cut_and_placed_in_every_stored_orientation(tmp_path, plane, axes, signs):
+    across, shown = SLICES[plane]
+    spacings = [3.0 if axis == across else (0.7, 0.9, 0.8)[axis] for axis in range(3)]
+    stored, affine = stored_as(axes, signs, spacings)
+    scan = read_one(save(tmp_path / "mr.nii", stored, affine), "all")
+    assert scan.geometry.plane == plane
+    assert scan.numbers == tuple(range(SIZES[across]))
+    forward = signs[axes.index(across)] > 0
+    for number, picture in enumerate(scan.pictures):
+        at = number if forward else SIZES[across] - 1 - number
+        np.testing.assert_array_equal(picture.values[..., 0], shown(at))
+        rows, columns = {0: (2, 1), 1: (2, 0), 2: (1, 0)}[across]
+        assert picture.spacing == pytest.approx((spacings[rows], spacings[columns]))
+    slices = np.stack([picture.values[..., 0] for picture in scan.pictures])
+    np.testing.assert_array_equal(place_slices(scan.geometry, slices, scan.numbers), stored)
+    places = scan.geometry.shown_affine
+    bottom, right = np.array(scan.pictures[0].values.shape[:2]) - 1
+    for corner in itertools.product((0, SIZES[across] - 1), (0, bottom), (0, right)):
+        value = scan.pictures[corner[0]].values[corner[1], corner[2], 0]
+        where = np.argwhere(value == PATIENT)[0]
+        np.testing.assert_allclose((places @ (*corner, 1))[:3], 10 + where * spacings, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spacings", "plane"),
+    [
+        ((1, 1, 1), "axial"),
+        ((4, 0.6, 0.6), "sagittal"),
+        ((0.6, 4, 0.6), "coronal"),
+        ((1.5, 1, 1), "sagittal"),
+        ((1.4, 1, 1), "axial"),
+        ((3, 0.5, 2.5), "axial"),
+        ((2.5, 0.5, 3), "axial"),
+        ((0.7, 0.9, 0.1), "axial"),
+    ],
+)
+def test_the_plane_follows_the_spacing_unless_it_is_given(tmp_path, spacings, plane):
+    path = save(tmp_path / "mr.nii", *stored_as((0, 1, 2), (1, 1, 1), spacings))
+    assert read_one(path, "0").geometry.plane == plane
+    for given in SLICES:
+        (scan,) = find_volumes([path], "0", given).volumes
+        assert scan.geometry.plane == given
+        (mask,) = open_masks(path, ReadMode(mask=True, plane=given)).pictures[:1]
+        np.testing.assert_array_equal(mask.values, scan.pictures[0].values[..., 0])
+
+
+def test_oblique_thick_slices_are_found(tmp_path):
+    stored, affine = stored_as((1, 2, 0), (1, -1, 1), (4.0, 0.6, 0.6))
+    angle = np.radians(25)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    scan = read_one(save(tmp_path / "mr.nii", stored, turn @ affine), "all")
+    assert (scan.geometry.plane, scan.geometry.axis) == ("sagittal", 2)
+    np.testing.assert_array_equal(scan.pictures[1].values[..., 0], PATIENT[1, ::-1, ::-1].T)
+
+
+@pytest.mark.parametrize(
+    ("size", "spacings", "plane", "notes"),
+    [
+        ((8, 8, 8), (1, 1, 1), "auto", []),
+        ((8, 8, 8), (1, 1, 4), "auto", []),
+        ((8, 8, 8), (4, 1, 1), "auto", ["is cut into sagittal slices"]),
+        ((8, 8, 8), (4, 1, 1), "axial", ["one side of its pixels is more than 2 times"]),
+        ((8, 8, 8), (3, 1, 2.5), "auto", ["one side of its pixels is more than 2 times"]),
+        ((9, 40, 40), (1, 1, 1), "auto", ["one side of its slices has more than 4 times"]),
+        ((8, 8, 1), (4, 1, 1), "auto", []),
+    ],
+)
+def test_odd_slices_are_noted(tmp_path, size, spacings, plane, notes):
+    path = save(tmp_path / "mr.nii", np.zeros(size, np.int16), np.diag([*spacings, 1]))
+    (scan,) = find_volumes([path], "all", plane).volumes
+    assert len(scan.notes) == len(notes)
+    for found, expected in zip(scan.notes, notes, strict=True):
+        assert found.startswith(expected)
 
 
 def test_oblique_volumes_are_cut_along_the_nearest_axis(tmp_path):

@@ -295,5 +295,17 @@ def test_values_that_are_not_finite_are_counted(tmp_path):
     path = save(tmp_path / "a.tif", stored)
     assert "2 values are NaN or infinite; allowed are finite numbers" in refusal(path)
     path = save_pages(tmp_path / "b.tif", np.float32(GRAY), stored)
-    with pytest.raises(UserError, match=r"b\.tif slice 1: 2 values are NaN"):
+    with pytest.raises(UserError, match=r"b\.tif: slice 1: 2 values are NaN"):
         list(read_one(path, "all").pictures)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_jpeg_of_more_than_8_bits_is_named(tmp_path, bits):
+    path = tmp_path / "x.jpg"
+    picture = np.zeros((8, 8), np.uint8)
+    Image.fromarray(picture).save(path)
+    stream = bytearray(path.read_bytes())
+    frame = stream.index(b"\xff\xc0")
+    stream[frame + 1], stream[frame + 4] = 0xC1, bits
+    path.write_bytes(stream)
+    assert f"is a JPEG of {bits} bits, which Pillow cannot read" in refusal(path)

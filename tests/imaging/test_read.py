@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ from PIL import Image
 
 from hpunet.imaging.naming import distinct_names
 from hpunet.imaging.read import find_volumes
+from hpunet.imaging.volume import Excluded
 from hpunet.io.errors import UserError
+from hpunet.io.listing import natural_key
 from tests.imaging.dicom_phantom import distinct, write_ct
 
 GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6)
@@ -26,6 +29,10 @@ def volume(path, slices=5):
 
 def names(*paths, slices=None):
     return [scan.name for scan in find_volumes(paths, slices).volumes]
+
+
+def natural(names):
+    return sorted(names, key=natural_key)
 
 
 def refusal(*paths, slices=None):
@@ -61,13 +68,23 @@ def test_stray_and_hidden_files_are_left_out(tmp_path):
     picture(tmp_path / "__MACOSX" / "a.png")
     found = find_volumes([tmp_path])
     assert [scan.name for scan in found.volumes] == ["a"]
-    assert sorted(path.name for path in found.skipped) == sorted(strays)
+    assert found.left_out == [
+        Excluded(str(tmp_path / name), "unknown format") for name in natural(strays)
+    ]
 
 
-def test_broken_pictures_in_a_folder_are_refused_and_not_left_out(tmp_path):
+def test_broken_pictures_in_a_folder_fail_and_the_others_are_read(tmp_path):
     picture(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("text")
-    assert refusal(tmp_path).startswith(f"{tmp_path / 'b.png'}: not a readable")
+    (tmp_path / "c.dcm").write_text("text, and more of it than a header takes " * 10)
+    found = find_volumes([tmp_path])
+    assert [scan.name for scan in found.volumes] == ["a"]
+    assert [Path(one.place).name for one in found.failed] == ["b.png", "c.dcm"]
+    for one in found.failed:
+        assert str(one).startswith(f"{one.place}: not a readable")
+        assert str(one).count(one.place) == 1
+    (tmp_path / "a.png").unlink()
+    assert refusal(tmp_path) == f"{found.failed[0]} (1 more fail)"
 
 
 def test_a_nifti_pair_in_a_folder_is_one_scan(tmp_path):
@@ -80,7 +97,7 @@ def test_a_nifti_pair_in_a_folder_is_one_scan(tmp_path):
 def test_a_folder_without_images_is_refused_with_the_formats(tmp_path):
     (tmp_path / "notes.txt").write_text("text")
     message = refusal(tmp_path)
-    assert message.startswith(f"{tmp_path}: contains no image (files: 1); allowed are PNG")
+    assert message.startswith(f"{tmp_path}: contains no image (files: 1 .txt); allowed are PNG")
     assert "NIfTI" in message
     assert "DICOM" in message
 
@@ -148,6 +165,10 @@ def test_folders_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", locked)
     assert refusal(tmp_path) == f"{tmp_path / 'sub'}: cannot be read: Permission denied"
+    picture(tmp_path / "b.png")
+    found = find_volumes([tmp_path])
+    assert [scan.name for scan in found.volumes] == ["b"]
+    assert found.failed == [Excluded(str(tmp_path / "sub"), "cannot be read: Permission denied")]
 
 
 def test_a_file_given_twice_is_refused(tmp_path):
@@ -180,7 +201,27 @@ def test_mistaken_slices_are_refused_before_any_file_is_opened(tmp_path):
 def test_every_header_is_checked_before_any_pixel_is_read(tmp_path):
     good, bad = volume(tmp_path / "a.npy"), tmp_path / "b.npy"
     np.save(bad, np.zeros((2, 2), complex))
-    assert refusal(good, bad, slices="0").startswith(f"{bad}: ")
+    found = find_volumes([good, bad], slices="0")
+    assert [scan.place for scan in found.volumes] == [good]
+    assert [one.place for one in found.failed] == [str(bad)]
+
+
+def test_volumes_without_the_slices_fail_alone(tmp_path):
+    long, short = volume(tmp_path / "a.npy", 5), volume(tmp_path / "b.npy", 3)
+    found = find_volumes([long, short, picture(tmp_path / "c.png")], slices="3:5")
+    assert [scan.name for scan in found.volumes] == ["a", "c"]
+    assert [str(one) for one in found.failed] == [
+        f"{short}: has no slice 4 (--slices=3:5); allowed are 0 to 2"
+    ]
+    found = find_volumes([long, tmp_path / "c.png"])
+    assert [scan.name for scan in found.volumes] == ["c"]
+    assert "is a volume of 5 slices: select some with --slices=2" in str(found.failed[0])
+
+
+def test_a_plane_without_a_volume_to_cut_is_refused(tmp_path):
+    path = volume(tmp_path / "a.npy")
+    with pytest.raises(UserError, match=r"^--plane=coronal: allowed are NIfTI volumes; .*a\.npy"):
+        find_volumes([path], "all", "coronal")
 
 
 def test_pixels_are_read_when_asked_for(tmp_path):

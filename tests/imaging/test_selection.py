@@ -56,14 +56,15 @@ def test_other_texts_are_refused_with_what_is_allowed(text):
 
 @pytest.mark.parametrize(("text", "last"), [("120", 120), ("110:121", 120), ("3,500", 500)])
 def test_slices_beyond_the_volume_are_refused(text, last):
-    message = f"--slices={text}: ct.nii has no slice {last}; allowed are 0 to 119"
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError) as refused:
         chosen(text)
+    expected = f"ct.nii: has no slice {last} (--slices={text}); allowed are 0 to 119"
+    assert str(refused.value) == expected
 
 
 @pytest.mark.parametrize("text", ["20:10", "5:5", ":0", "120:"])
 def test_empty_ranges_are_refused(text):
-    with pytest.raises(UserError, match=r"selects no slice of ct\.nii; allowed are 0 to 119"):
+    with pytest.raises(UserError, match=r"^ct\.nii: .* selects no slice; allowed are 0 to 119"):
         chosen(text)
 
 

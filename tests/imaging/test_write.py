@@ -33,7 +33,7 @@ def test_medical_formats_are_kept_unless_asked_otherwise(kind):
 )
 def test_a_format_that_does_not_fit_the_input_is_refused(tmp_path, kind, name, allowed):
     with pytest.raises(
-        UserError, match=f"^--format={name}: allowed for .*image.tif are {allowed}$"
+        UserError, match=f"image.tif: --format={name} does not fit it; allowed are {allowed}$"
     ):
         check_formats(scan_of(tmp_path, kind), ["png", name])
 

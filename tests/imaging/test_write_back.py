@@ -31,15 +31,17 @@ def write_bright(folder, scan, most):
     return write_maps(folder, scan, maps_of(seen[None].astype(np.uint8), 2), [scan.kind], TOLD)
 
 
+@pytest.mark.parametrize("across", range(3))
 @pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)
-def test_bright_voxels_of_nifti_keep_their_place(tmp_path, axes, signs):
+def test_bright_voxels_of_nifti_keep_their_place(tmp_path, axes, signs, across):
     stored = distinct(4, 5, 6)
     affine = np.zeros((4, 4))
     affine[:, 3] = 10, 20, 30, 1
     for column, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
-        affine[axis, column] = sign * (0.7, 0.9, 2.5)[axis]
+        affine[axis, column] = sign * (2.5 if axis == across else (0.7, 0.9, 0.8)[axis])
     nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "head.nii.gz")
     (scan,) = find_volumes([tmp_path / "head.nii.gz"], "1,3").volumes
+    assert axes[scan.geometry.axis] == across
     write_bright(tmp_path / "out", scan, 60)
     found = nibabel.load(tmp_path / "out" / "sample_001.nii.gz")
     chosen = np.moveaxis(np.zeros(stored.shape, bool), scan.geometry.axis, 0)
@@ -78,8 +80,15 @@ def pixels_of(path, uids):
 
 @pytest.mark.parametrize(
     "orientation",
-    [(1, 0, 0, 0, 1, 0), (0, -1, 0, 1, 0, 0), (-1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, -1)],
-    ids=["axial", "turned", "mirrored", "sagittal"],
+    [
+        (1, 0, 0, 0, 1, 0),
+        (0, -1, 0, 1, 0, 0),
+        (-1, 0, 0, 0, 1, 0),
+        (0, 1, 0, 0, 0, -1),
+        (0, 0, 1, 0, -1, 0),
+        (-1, 0, 0, 0, 0, 1),
+    ],
+    ids=["axial", "turned", "mirrored", "sagittal", "turned sagittal", "coronal feet up"],
 )
 def test_bright_pixels_of_a_series_keep_their_place(tmp_path, orientation):
     stored = distinct(3, 5, 4)

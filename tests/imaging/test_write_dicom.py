@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hpunet.imaging.dicom import DicomGeometry
 from hpunet.imaging.read import find_volumes
@@ -257,6 +258,54 @@ def test_names_in_other_letters_stay_readable(tmp_path, letters, name):
     check_sources(scan_of(paths))
     for path in write(tmp_path, scan_of(paths), draw_maps(num_slices=3)).values():
         assert str(pydicom.dcmread(path).PatientName) == name
+
+
+RADIOGRAPH = {
+    "SOPClassUID": pydicom.uid.DigitalXRayImageStorageForPresentation,
+    "Modality": "DX",
+    "ImageOrientationPatient": None,
+    "ImagePositionPatient": None,
+    "FrameOfReferenceUID": None,
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"FrameOfReferenceUID": ""},
+        {"FrameOfReferenceUID": "1.2.9"},
+        {"ImageOrientationPatient": "", "ImagePositionPatient": ""},
+        {"PixelSpacing": None},
+        {"SOPClassUID": pydicom.uid.CTImageStorage},
+        {"SOPClassUID": pydicom.uid.ComputedRadiographyImageStorage},
+        {"SOPClassUID": pydicom.uid.DigitalMammographyXRayImageStorageForPresentation},
+    ],
+)
+def test_a_radiograph_gets_masks_without_a_place(tmp_path, changes):
+    (path,) = series(tmp_path, 1, **{**RADIOGRAPH, **changes})
+    scan, maps = scan_of([path]), draw_maps(num_slices=1)
+    (note,) = check_formats(scan, ["dicom"])
+    assert "segmentations without a frame of reference" in note
+    written = write(tmp_path, scan, maps)
+    names = [file.name for file in written.values()]
+    assert names == ["samples.dcm", "mean.dcm", "std.png", "entropy.png"]
+    np.testing.assert_array_equal(masks_in(written["samples"], [path]), maps.samples)
+    mean = masks_in(written["mean"], [path], rescale_fractional=True)
+    np.testing.assert_allclose(mean, maps.mean, rtol=0, atol=FRACTION)
+    made, source = pydicom.dcmread(written["samples"]), pydicom.dcmread(path)
+    assert made.get("FrameOfReferenceUID") == (changes.get("FrameOfReferenceUID") or None)
+    referred = [item.value for item in made.iterall() if item.keyword == "ReferencedSOPClassUID"]
+    assert set(referred) == {source.SOPClassUID}
+    entropy = np.asarray(Image.open(written["entropy"])) / 65535 * np.log(2)
+    np.testing.assert_allclose(entropy, maps.entropy[0], atol=1e-5)
+
+
+def test_maps_of_a_radiograph_are_listed_once(tmp_path):
+    (path,) = series(tmp_path, 1, **RADIOGRAPH)
+    scan = scan_of([path])._replace(numbers=None)
+    written = write_maps(tmp_path, scan, draw_maps(num_slices=1), ["dicom", "png"], DESCRIBED)
+    assert len(written) == len(set(written)) == 2 + 3 + 3
 
 
 @pytest.mark.parametrize(

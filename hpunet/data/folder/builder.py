@@ -75,6 +75,9 @@ def open_dataset(
 def digest(listing: Listing, config: FolderConfig) -> str:
     """The checksum of everything that prepared data depend on: files, splits and settings."""
     settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
+    if config.plane == "auto":
+        # Earlier versions had no choice; their runs can be resumed.
+        del settings["plane"]
     rows = [
         (entry.name, entry.group, entry.split, list(entry.masks), listing.checksums[entry.name])
         for entry in listing.entries

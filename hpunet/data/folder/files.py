@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.data.folder.faults import Faults
-from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, suffix_of
+from hpunet.imaging.dicom_header import is_dicom
+from hpunet.imaging.formats import DICOM_SUFFIXES, IMAGE_SUFFIXES, MASK_SUFFIXES, suffix_of
 from hpunet.io.listing import is_stray
 
 IMAGES, ANNOTATIONS = "images", "annotations"
@@ -19,7 +20,7 @@ class ImageFiles(NamedTuple):
 
     Attributes:
         name: The path below `images`, without the suffix.
-        image: The file.
+        image: The file, or the folder of a DICOM series.
         masks: The file of each annotator who looked at the image, by the annotator's name.
         patient: The patient, or None if unknown.
         split: The split that is given for the image, or None.
@@ -36,6 +37,14 @@ class ImageFiles(NamedTuple):
         """The patient, or the name of the image if the patient is unknown."""
         return self.name if self.patient is None else self.patient
 
+    @property
+    def files(self) -> dict[str, pathlib.Path]:
+        """All files: those of the image, and the mask of each annotator by the annotator's name."""
+        image = {"": self.image}
+        if self.image.is_dir():
+            image = {f"/{file.name}": file for file in _dicom_files(self.image)}
+        return {**image, **self.masks}
+
 
 def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> list[ImageFiles]:
     """Finds the images of a folder with `images` and `annotations`.
@@ -46,8 +55,10 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
         faults: Faults are added to this list.
     """
     images = _by_name(files_below(root, IMAGES, faults), IMAGE_SUFFIXES, faults)
+    annotations = files_below(root, ANNOTATIONS, faults)
+    _add_series(root, images, [stem_of(file) for file in annotations])
     masks: dict[str, dict[str, pathlib.Path]] = {name: {} for name in images}
-    for file, path in files_below(root, ANNOTATIONS, faults).items():
+    for file, path in annotations.items():
         stem = stem_of(file)
         found = _image_and_annotator(stem, images)
         if found is None:
@@ -185,6 +196,28 @@ def _by_name(
             faults.add(path, f"differs from {other} in case only; allowed are different names")
         found[name] = path
     return found
+
+
+def _add_series(root: pathlib.Path, images: dict[str, pathlib.Path], stems: Iterable[str]) -> None:
+    """Makes one image of each folder of DICOM files that has the name of an annotation."""
+    for stem in stems:
+        numbered = NUMBERED.fullmatch(stem)
+        for name in (stem.partition("/")[2], numbered["name"] if numbered else ""):
+            folder = root / IMAGES / name
+            if name and name not in images and folder.is_dir() and _dicom_files(folder):
+                for file in [file for file, path in images.items() if path.parent == folder]:
+                    del images[file]
+                images[name] = folder
+
+
+def _dicom_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The DICOM files right in a folder, in order."""
+    files = (path for path in sorted(folder.iterdir()) if is_file(path) and not is_stray(path.name))
+    return [
+        path
+        for path in files
+        if suffix_of(path) in DICOM_SUFFIXES or (not suffix_of(path) and is_dicom(path))
+    ]
 
 
 def _image_and_annotator(stem: str, images: dict[str, pathlib.Path]) -> tuple[str, str] | None:

@@ -92,14 +92,10 @@ def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -
     faults = Faults()
     entries = _find(root, config, faults)
     memory = home(prepared_dir) / "checksums"
-    files = {
-        f"{entry.name}\n{annotator}": path
-        for entry in entries
-        for annotator, path in (("", entry.image), *entry.masks.items())
-    }
+    files = {f"{entry.name}\n{key}": path for entry in entries for key, path in entry.files.items()}
     by_file = file_checksums(files, memory)
     checksums = {
-        entry.name: combine({name: by_file[f"{entry.name}\n{name}"] for name in ("", *entry.masks)})
+        entry.name: combine({key: by_file[f"{entry.name}\n{key}"] for key in entry.files})
         for entry in entries
     }
     if entries and not any(entry.masks for entry in entries):
@@ -108,7 +104,9 @@ def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -
     if not faults and not any(e.split == "train" and e.masks for e in split):
         faults.add(root, "has no annotated image in the split train")
     _check_weights(config.weights, split, faults)
-    return Listing(split, checksums, faults, other_files(root))
+    series = {entry.image for entry in entries}
+    others = [path for path in other_files(root) if path.parent not in series]
+    return Listing(split, checksums, faults, others)
 
 
 def _check_weights(

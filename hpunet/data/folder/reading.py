@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from hpunet.config.class_table import ClassTable
 from hpunet.config.data import FolderConfig
 from hpunet.data.crops import size_text
 from hpunet.data.folder.faults import Faults
@@ -33,11 +32,11 @@ def read_examples(
         `image` float32 `[H, W, C]`, values as in the file; `annotations` uint8 classes `[G, H, W]`,
         `IGNORED` for ignored pixels; `annotators`, the G names; `patient` and `name`.
     """
-    volume = _open_image(entry, faults)
+    volume = _open_image(entry, config, faults)
     masks = {
         annotator: labels
         for annotator in entry.masks
-        if (labels := _read_mask(entry, annotator, config.class_table, volume, faults)) is not None
+        if (labels := _read_mask(entry, annotator, config, volume, faults)) is not None
     }
     if volume is None or len(masks) < len(entry.masks) or not masks:
         return
@@ -87,30 +86,33 @@ def _has_foreground(labels: UInt8[np.ndarray, "H W"]) -> bool:
     return bool(((labels > 0) & (labels != IGNORED)).any())
 
 
-def _open_image(entry: ImageFiles, faults: Faults) -> Volume | None:
+def _open_image(entry: ImageFiles, config: FolderConfig, faults: Faults) -> Volume | None:
     path = entry.image
     try:
-        return open_file(path)
+        return open_file(path, ReadMode(plane=config.plane))
     except UserError as error:
         faults.add_error(path, error)
         return None
 
 
 def _read_mask(
-    entry: ImageFiles, annotator: str, table: ClassTable, volume: Volume | None, faults: Faults
+    entry: ImageFiles,
+    annotator: str,
+    config: FolderConfig,
+    volume: Volume | None,
+    faults: Faults,
 ) -> UInt8[np.ndarray, "N H W"] | None:
-    path = entry.masks[annotator]
+    path, table = entry.masks[annotator], config.class_table
+    plane = getattr(volume and volume.geometry, "plane", None) or config.plane
     try:
-        masks = open_masks(path, ReadMode(mask=True, colours=table.colours))
+        masks = open_masks(path, ReadMode(mask=True, colours=table.colours, plane=plane))
         labels = table.classes_of(labels_of(masks), path)
         if (labels == IGNORED).all():
             raise UserError(
                 "ignores all of its pixels; allowed are masks with a pixel that is not ignored"
             )
-        if volume is not None and not _same_position(volume, masks):
-            raise UserError(
-                f"has another affine than its image {entry.image}; allowed is the same for both"
-            )
+        if volume is not None:
+            labels = labels[:: _slice_order(volume, masks)]
         if volume is not None and len(labels) != len(volume.pictures):
             count = len(volume.pictures)
             raise UserError(f"has {len(labels)} slices, but its image {entry.image} has {count}")
@@ -120,11 +122,36 @@ def _read_mask(
     return labels
 
 
-def _same_position(image: Volume, mask: Volume) -> bool:
-    """Whether an image and its mask have the same position in the patient, if both are known."""
-    if image.kind != "nifti" or mask.kind != "nifti":
-        return True
-    own, other = image.geometry.affine, mask.geometry.affine
+def _have_equal_affines(image: Volume, mask: Volume, tolerance: float) -> bool:
+    """Whether two NIfTI files have the same affine, whatever their sizes."""
+    return image.kind == mask.kind == "nifti" and np.allclose(
+        image.geometry.affine, mask.geometry.affine, rtol=0, atol=tolerance
+    )
+
+
+def _slice_order(image: Volume, mask: Volume) -> int:
+    """1, or -1 if the slices of a mask are in the reverse order of those of its image.
+
+    Programs store the axes of a volume in different orders; the displayed slices tell whether two
+    volumes lie at the same position.
+
+    Raises:
+        UserError: If they lie at different positions; they are known for NIfTI and DICOM.
+    """
+    own, other = (getattr(each.geometry, "shown_affine", None) for each in (image, mask))
+    if own is None or other is None:
+        return 1
     # Headers store affines in float32: differences below a hundredth of a pixel are rounding.
     pixel = np.linalg.norm(own[:3, :3], axis=0).min()
-    return np.allclose(own, other, rtol=0, atol=HAIR * pixel)
+    count = len(mask.pictures)
+    if _have_equal_affines(image, mask, HAIR * pixel):
+        return 1
+    for order, start in ((1, 0), (-1, count - 1)):
+        turned = other @ np.diag([order, 1, 1, 1])
+        turned[:, 3] += start * other[:, 0]
+        if np.allclose(own, turned, rtol=0, atol=HAIR * pixel):
+            return order
+    raise UserError(
+        f"has another affine than its image {image.place} and lies elsewhere in the patient; "
+        "allowed is the same position for both"
+    )

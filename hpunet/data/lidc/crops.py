@@ -13,9 +13,10 @@ from hpunet.data.lidc.source import SplitFiles
 from hpunet.imaging.png import GRAY_8, decode_png
 from hpunet.io.errors import UserError
 
-_IMAGE = re.compile(r"images/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)\.png")
+# The position of the slice in mm is behind `z`; in some names, a hyphen is between.
+_IMAGE = re.compile(r"images/(?P<patient>[^/]+)/(?P<name>z[^/]+_c\d+)\.png")
 _MASK = re.compile(
-    r"gt/(?P<patient>[^/]+)/(?P<name>z-[^/]+_c\d+)_l(?P<annotator>0|[1-9]\d*)\.png",
+    r"gt/(?P<patient>[^/]+)/(?P<name>z[^/]+_c\d+)_l(?P<annotator>0|[1-9]\d*)\.png",
 )
 
 
@@ -94,7 +95,7 @@ def _pair(files: SplitFiles) -> list[AnnotatedCrop]:
             label = files.label(next(iter(annotators.values())))
             raise UserError(f"{label}: a mask without its image images/{key[0]}/{key[1]}.png")
     if not images:
-        raise UserError(f"{files.place}: holds no images images/<patient>/z-<z>_c<n>.png")
+        raise UserError(f"{files.place}: holds no images images/<patient>/z<z>_c<n>.png")
     return [
         AnnotatedCrop(files, *key, image, masks.get(key, {}))
         for key, image in sorted(images.items())
@@ -113,8 +114,8 @@ def _sort_names(
             masks[found["patient"], found["name"]][int(found["annotator"])] = name
         else:
             raise UserError(
-                f"{files.label(name)}: name fits neither images/<patient>/z-<z>_c<n>.png nor "
-                "gt/<patient>/z-<z>_c<n>_l<k>.png"
+                f"{files.label(name)}: name fits neither images/<patient>/z<z>_c<n>.png nor "
+                "gt/<patient>/z<z>_c<n>_l<k>.png"
             )
     return images, masks
 

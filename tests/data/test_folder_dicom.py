@@ -1,0 +1,151 @@
+"""DICOM images and volumes with thick slices in annotated folders."""
+
+import nibabel
+import numpy as np
+import pytest
+
+from hpunet.config.data import FolderConfig
+from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.files import ImageFiles, find_by_name
+from hpunet.data.folder.listing import list_folder
+from hpunet.data.folder.reading import read_examples
+from tests.data.folder_files import write
+from tests.imaging.dicom_phantom import AXIAL, distinct, write_ct
+
+CONFIG = FolderConfig()
+SAGITTAL, CORONAL = (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)
+
+
+def examples_of(root, config=CONFIG):
+    listing = list_folder(str(root), str(root.parent / "prepared"), config)
+    faults = Faults(listing.faults)
+    found = [one for entry in listing.entries for one in read_examples(entry, config, faults)]
+    return found, faults
+
+
+def write_series(folder, orientation=AXIAL, step=2.0, slices=3):
+    """A series whose pixels all differ; gives them with the affine to right, front and head."""
+    stored = distinct(slices, 4, 5)
+    normal = np.cross(orientation[:3], orientation[3:])
+    origin = np.array([7.0, -3.0, 11.0])
+    for number, plane in enumerate(stored):
+        write_ct(
+            folder / f"IM{slices - number}",
+            plane,
+            ImageOrientationPatient=list(orientation),
+            ImagePositionPatient=(origin + step * number * normal).tolist(),
+            RescaleIntercept=0,
+        )
+    affine = np.eye(4)
+    # Indices are slice, row and column.
+    affine[:3, 0] = step * normal
+    affine[:3, 1] = 0.7 * np.array(orientation[3:])
+    affine[:3, 2] = 0.9 * np.array(orientation[:3])
+    affine[:3, 3] = origin
+    return stored, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def save_mask(path, values, affine):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values.astype(np.uint8), affine), path)
+
+
+def turned(values, affine, axes, signs):
+    """The same voxels at the same places, stored in another order of the axes."""
+    affine = affine.copy()
+    for axis, sign in enumerate(signs):
+        if sign < 0:
+            affine[:3, 3] += (values.shape[axis] - 1) * affine[:3, axis]
+            affine[:3, axis] *= -1
+    values = values[tuple(slice(None, None, sign) for sign in signs)].transpose(axes)
+    affine[:, :3] = affine[:, list(axes)]
+    return values, affine
+
+
+def test_single_dicom_images_are_read_with_masks_of_other_formats(tmp_path):
+    root = tmp_path / "own"
+    for patient in ("p0", "p1", "p2"):
+        write_ct(root / "images" / patient / "s0.dcm", distinct(4, 5), RescaleIntercept=-7)
+        write(root / "annotations" / "anna" / patient / "s0.png", np.eye(4, 5, dtype=np.uint8))
+    examples, faults = examples_of(root)
+    assert faults == []
+    assert [one["name"] for one in examples] == ["p0/s0", "p1/s0", "p2/s0"]
+    np.testing.assert_array_equal(examples[0]["image"][..., 0], distinct(4, 5) - 7)
+    np.testing.assert_array_equal(examples[0]["annotations"], np.eye(4, 5)[None])
+
+
+ORDERS = [
+    ((0, 1, 2), (1, 1, 1)),
+    ((2, 1, 0), (1, 1, 1)),
+    ((2, 1, 0), (-1, 1, -1)),
+    ((1, 2, 0), (1, -1, -1)),
+]
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, SAGITTAL, CORONAL])
+@pytest.mark.parametrize("step", [0.8, 2.0])
+@pytest.mark.parametrize(("axes", "signs"), ORDERS)
+def test_a_folder_of_a_series_is_one_image_with_a_mask_of_any_order(
+    tmp_path, orientation, step, axes, signs
+):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "images" / "p0", orientation, step)
+    marked = stored % 3 == 1
+    save_mask(root / "annotations/anna/p0.nii.gz", *turned(marked, affine, axes, signs))
+    examples, faults = examples_of(root)
+    assert faults == []
+    assert [one["name"] for one in examples] == [f"p0/slice_{number}" for number in range(3)]
+    for one in examples:
+        expected = one["image"][..., 0] % 3 == 1
+        assert expected.any()
+        np.testing.assert_array_equal(one["annotations"][0], expected)
+
+
+def test_a_mask_that_lies_elsewhere_than_its_series_is_a_fault(tmp_path):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "images" / "p0")
+    affine[2, 3] += 2
+    save_mask(root / "annotations/anna/p0.nii.gz", stored % 3 == 1, affine)
+    examples, faults = examples_of(root)
+    assert examples == []
+    assert "lies elsewhere in the patient" in faults[0].problem
+
+
+def test_all_files_of_a_series_decide_on_its_checksum_and_none_is_skipped(tmp_path):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "images" / "p0")
+    save_mask(root / "annotations/anna/p0.nii.gz", stored % 3 == 1, affine)
+    before = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert before.others == []
+    (root / "images/p0/IM2").write_bytes((root / "images/p0/IM3").read_bytes())
+    after = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert before.checksums != after.checksums
+
+
+def test_slices_with_their_own_masks_are_not_combined(tmp_path):
+    root = tmp_path / "own"
+    write_series(root / "images" / "p0")
+    for path in list((root / "images" / "p0").iterdir()):
+        path.rename(path.with_suffix(".dcm"))
+        write(root / "annotations" / f"p0/{path.name}_a1.png", np.eye(4, 5, dtype=np.uint8))
+    entries = find_by_name(root, None, Faults())
+    assert [entry.name for entry in entries] == ["p0/IM1", "p0/IM2", "p0/IM3"]
+
+
+PATIENT = distinct(4, 9, 8)
+THICK = np.diag([4.0, 0.6, 0.6, 1.0])
+
+
+@pytest.mark.parametrize(("plane", "shape"), [("auto", (8, 9)), ("axial", (9, 4))])
+@pytest.mark.parametrize(("axes", "signs"), ORDERS)
+def test_thick_volumes_are_cut_along_one_axis_with_their_masks(tmp_path, plane, shape, axes, signs):
+    image, mask = tmp_path / "x.nii.gz", tmp_path / "m.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(PATIENT, THICK), image)
+    save_mask(mask, *turned(PATIENT % 3 == 1, THICK, axes, signs))
+    faults = Faults()
+    entry = ImageFiles("x", image, {"anna": mask}, None)
+    examples = list(read_examples(entry, FolderConfig(plane=plane), faults))
+    assert faults == []
+    assert {one["image"].shape[:2] for one in examples} == {shape}
+    for one in examples:
+        np.testing.assert_array_equal(one["annotations"][0], one["image"][..., 0] % 3 == 1)
