@@ -171,7 +171,10 @@ def _check_segments(page: tifffile.TiffPage, path: Path) -> None:
     segments = zip(page.databytecounts, page.dataoffsets, strict=False)
     stored = sum(bool(size and offset and offset + size <= length) for size, offset in segments)
     if stored < count:
-        raise UserError(f"{path}: lacks {count - stored} of {count} strips or tiles")
+        raise UserError(
+            f"{path}: not a readable TIFF file ({count - stored} of {count} strips or tiles are "
+            "incomplete)"
+        )
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 
@@ -230,7 +229,7 @@ def test_truncated_pictures_are_refused(tmp_path, name):
     raw = path.read_bytes()
     for length in (20, len(raw) // 2):
         path.write_bytes(raw[:length])
-        assert re.search("not a readable|lacks 1 of 1 strips", refusal(path))
+        assert "not a readable" in refusal(path)
 
 
 def test_truncated_jpeg_in_tiff_is_refused(tmp_path):
@@ -240,7 +239,7 @@ def test_truncated_jpeg_in_tiff_is_refused(tmp_path):
     np.testing.assert_allclose(picture_of(path).values[..., 0], smooth, atol=10)
     # Its decoder fills a missing end with gray.
     path.write_bytes(path.read_bytes()[:-20])
-    assert "lacks 1 of 1 strips or tiles" in refusal(path)
+    assert "1 of 1 strips or tiles are incomplete" in refusal(path)
 
 
 def test_only_the_refusal_is_said_of_compressed_tiff(tmp_path, capfd):
