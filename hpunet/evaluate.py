@@ -52,6 +52,12 @@ NUM_IMAGES = number_flag(
     "Number of images to score, spread evenly over the split; all if not given.",
     lower_bound=1,
 )
+WINDOWS = flags.DEFINE_bool(
+    "windows",
+    False,
+    "Draws images larger than the training crop in overlapping windows of the crop's size.",
+    flag_values=FLAGS,
+)
 SEED = number_flag("seed", 0, "Seed of the samples and of the bootstrap.", lower_bound=0)
 OUT = text_flag(
     "out",
@@ -90,8 +96,12 @@ IGNORE_LABEL = number_flag(
 )
 
 
-def main() -> None:
-    """Draws missing samples, scores them, and writes a result, a table and figures."""
+def main() -> int:
+    """Draws missing samples, scores them, and writes a result, a table and figures.
+
+    Returns:
+        The exit code: 0, or 1 if an image could not be scored.
+    """
     # Imported late: `--help` must not wait for JAX.
     from hpunet.evaluation.evaluate import Outputs, evaluate
     from hpunet.evaluation.scoring import Conventions
@@ -107,6 +117,7 @@ def main() -> None:
     evaluate(scoring_set, conventions, BENCHMARK.value, outputs)
     if scoring_set.store is not None and SAVE_PREDICTIONS.value is None:
         scoring_set.store.remove()
+    return 1 if scoring_set.not_scored else 0
 
 
 def _check_flags() -> None:
@@ -126,7 +137,9 @@ def _check_flags() -> None:
     if source == "--predictions":
         if ANNOTATIONS.value is None:
             raise UserError("--annotations is missing: allowed is a folder of annotators' masks")
-        refused = [flag.name for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS) if flag.present]
+        refused = [
+            flag.name for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS, WINDOWS) if flag.present
+        ]
         refused += ["config"] if GET_CONFIG.given else []
         if refused:
             raise UserError(f"--{refused[0]}: not allowed with --predictions")
@@ -184,6 +197,7 @@ def _out() -> Path | None:
             "num_samples": NUM_SAMPLES.value,
             "classes": CLASSES.value,
             "seed": SEED.value if SEED.present else None,
+            "windows": "on" if WINDOWS.value else None,
         }
         path = Path(WORKDIR.value) / result.own_name(choices)
     else:
@@ -249,6 +263,7 @@ def _of_network(out: Path | None) -> ScoringSet:
         NUM_IMAGES.value,
         _numbers(NUM_SAMPLES, 1) or scoring_set.NUM_SAMPLES,
         SEED.value,
+        network.window() if WINDOWS.value else None,
     )
     return scoring_set.network_scoring_set(
         network,

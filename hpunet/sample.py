@@ -91,6 +91,12 @@ WINDOW = text_flag(
     None,
     "Intensity window LOW,HIGH: the values of black and white; default for CT: -1000,400 HU.",
 )
+WINDOWS = flags.DEFINE_bool(
+    "windows",
+    False,
+    "Draws images larger than the training crop in overlapping windows of the crop's size.",
+    flag_values=FLAGS,
+)
 FORMAT = text_flag(
     "format",
     None,
@@ -137,7 +143,7 @@ def main() -> int:
     for line in (*note_lines(volumes), *exclusions.lines()):
         print(line, file=sys.stderr)
     told = len(exclusions.failed)
-    sampler = ImageSampler(network.model, network.params, options)
+    sampler = ImageSampler(network.model, network.params, options, network.prior_range)
     total = sum(len(volume.pictures) for volume in volumes) * options.num_samples
     with (
         whole_folder(out, lambda: check_replaceable(out, OVERWRITE.value)) as part,
@@ -145,7 +151,7 @@ def main() -> int:
     ):
         described = _described(network, options)
         context = ResultsContext(
-            network, sampler, image_options, SAME_IOU.value, described, progress
+            network, sampler, image_options, SAME_IOU.value, described, progress, progress.say
         )
         formats = [_formats(volume) for volume in volumes]
         lines = write_results(part, volumes, formats, context, exclusions)
@@ -256,7 +262,8 @@ def _sampling_options(network: TrainedNetwork) -> SamplingOptions:
             f"{len(scales) - 1}, separated by commas"
         )
     mean = tuple(scale in fixed for scale in scales)
-    return SamplingOptions(NUM_SAMPLES.value, SEED.value, mean, TEMPERATURE.value)
+    window = network.window() if WINDOWS.value else None
+    return SamplingOptions(NUM_SAMPLES.value, SEED.value, mean, TEMPERATURE.value, window)
 
 
 def _formats(volume: Volume) -> tuple[str, ...]:
@@ -273,6 +280,8 @@ def _words(flag: flags.FlagHolder) -> list[str]:
 
 def _described(network: TrainedNetwork, options: SamplingOptions) -> dict[str, str]:
     """Weights, seed and other settings, for files and page."""
+    from hpunet.inference.trained import crop_text
+
     fixed = ",".join(str(scale) for scale, mean in enumerate(options.mean) if mean)
     weights = Path(network.place).name
     if "step" in network.origin:
@@ -285,7 +294,7 @@ def _described(network: TrainedNetwork, options: SamplingOptions) -> dict[str, s
         "seed": str(options.seed),
         "temperature": f"{options.temperature:g}",
         "mean_scales": fixed or "none",
-    }
+    } | ({} if options.window is None else {"windows": crop_text(options.window)})
 
 
 def _window() -> tuple[float, float] | None:

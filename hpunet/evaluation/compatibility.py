@@ -2,10 +2,18 @@
 
 import sys
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from hpunet.data.dataset import Dataset, ExampleSource
 from hpunet.data.intensities import BYTES, Intensities
+from hpunet.evaluation.dataset_images import DatasetImages
+from hpunet.inference.prior_range import REMEDIES, build_prior_extent
 from hpunet.inference.trained import TrainedNetwork, crop_text
-from hpunet.io.errors import UserError
+from hpunet.inference.value_check import scale_warning
+from hpunet.io.errors import UserError, first_names
+from hpunet.io.progress import Progress
 
 
 def check_config(network: TrainedNetwork, num_classes: int, crop: tuple[int, int]) -> None:
@@ -57,6 +65,46 @@ def warn_of_spacing(network: TrainedNetwork, pixel_spacing: float | None) -> Non
             f"images have {pixel_spacing} mm: lesions appear at another size",
             file=sys.stderr,
         )
+
+
+def warn_of_values(images: DatasetImages) -> None:
+    """Warns of images whose values have another scale than those that the network learned from."""
+    warning = scale_warning(images.value_problems, len(images))
+    if warning is not None:
+        print(warning, file=sys.stderr)
+
+
+def warn_of_prior(images: DatasetImages, network: TrainedNetwork) -> dict[str, str]:
+    """Warns of images whose prior lies far outside that of the validation split.
+
+    Args:
+        images: The images to score.
+        network: A network; without a range of its prior, no image is examined.
+
+    Returns:
+        The value that lies farthest outside, by the name of the image.
+    """
+    measure, prior_range = build_prior_extent(network.model), network.prior_range
+    if prior_range is None or measure is None:
+        return {}
+    encode, found = jax.jit(network.model.network.encode), {}
+    with Progress("comparing with training", len(images), lines=False) as progress:
+        for index in range(len(images)):
+            image = images[index]
+            encoded = encode(network.params, jnp.asarray(image.network_image[None]))
+            extent = np.asarray(measure(network.params, encoded))[0]
+            value = prior_range.far_outside(extent)
+            if value is not None:
+                found[image.name] = value
+            progress()
+    if found:
+        name, value = next(iter(found.items()))
+        print(
+            f"warning: {len(found)} of {len(images)} images are unlike the training images "
+            f"({first_names(list(found))}): on {name}, {value}; in hpunet.sample, {REMEDIES}",
+            file=sys.stderr,
+        )
+    return found
 
 
 def intensities_for(network: TrainedNetwork, dataset: Dataset) -> Intensities:

@@ -1,7 +1,7 @@
 """A network's samples of a split of a data set, drawn once and stored."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from hpunet.evaluation.scoring import SampledImage
 from hpunet.evaluation.store import PredictionStore
 from hpunet.imaging.fit import Fit, fit_window, labels_from_grid, labels_to_grid
 from hpunet.inference.predictor import PredictedLabels, Predictor
-from hpunet.inference.preprocessing import preprocess
+from hpunet.inference.preprocessing import full_name, preprocess
+from hpunet.inference.value_check import value_problem
 
 
 class DatasetImage(NamedTuple):
@@ -109,23 +110,41 @@ class DatasetImages:
             fit = fit_window(given.crop, (0, 0), given.crop)
         else:
             fit = given.crop_sampler.whole(values.shape[:2], given.size_multiple)
-        name, patient = _full_name(example), example["patient"]
+        name, patient = full_name(example), example["patient"]
         return DatasetImage(name, patient, values, annotations, given.intensities, fit)
 
     @property
     def names(self) -> list[str]:
         """Name of each image."""
-        return [name for name, _ in self._names_and_annotators]
+        return [fact.name for fact in self._facts]
 
     @property
     def most_annotators(self) -> int:
         """Largest number of annotations of an image."""
-        return max(annotators for _, annotators in self._names_and_annotators)
+        return max(fact.annotators for fact in self._facts)
+
+    @property
+    def value_problems(self) -> dict[str, str]:
+        """Images whose values have another scale than in training: name and description."""
+        return {fact.name: fact.problem for fact in self._facts if fact.problem is not None}
+
+    def without(self, names: Collection[str]) -> "DatasetImages":
+        """Returns the other images."""
+        kept = [p for p, name in zip(self.positions, self.names, strict=True) if name not in names]
+        return DatasetImages(self._source, kept, self._preprocessing)
 
     @functools.cached_property
-    def _names_and_annotators(self) -> list[tuple[str, int]]:
+    def _facts(self) -> "list[_ImageFacts]":
+        intensities = self._preprocessing.intensities
         examples = (self._source[position] for position in self.positions)
-        return [(_full_name(example), len(example["annotations"])) for example in examples]
+        return [
+            _ImageFacts(
+                full_name(example),
+                len(example["annotations"]),
+                value_problem(example["image"], intensities),
+            )
+            for example in examples
+        ]
 
     def read_modes(self, index: int) -> UInt8[np.ndarray, "M H W"]:
         """Reads the masks from which the annotations of one image were chosen."""
@@ -134,10 +153,12 @@ class DatasetImages:
         return np.asarray(center_crop(example["image"][None], modes, crop)[1][:, 0])
 
 
-def _full_name(example: dict[str, Any]) -> str:
-    patient, name = example["patient"], example["name"]
-    # The name of a file in the patient's folder begins with that.
-    return name if name.startswith(f"{patient}/") else f"{patient}/{name}"
+class _ImageFacts(NamedTuple):
+    """What is kept of an image when all are read once."""
+
+    name: str
+    annotators: int
+    problem: str | None
 
 
 def predict_images(
@@ -150,9 +171,6 @@ def predict_images(
         indices: Which of them.
         predictor: Draws the samples.
         replicated_params: A copy on each device.
-
-    Raises:
-        UserError: If the network gives logits that are not finite.
     """
     chosen = {index: images[index] for index in indices}
     grids = dict.fromkeys(image.fit.grid for image in chosen.values())
@@ -189,13 +207,14 @@ def _predict_alike(
         np.stack(masks, axis=1),
         positions,
     )
-    samples, rebuilt = predicted
+    samples, rebuilt, finite = predicted
     return [
         PredictedLabels(
             labels_from_grid(samples[:, b], image.fit),
             None
             if rebuilt is None
             else labels_from_grid(rebuilt[: len(image.annotations), b], image.fit),
+            np.asarray(finite[b]),
         )
         for b, image in enumerate(images)
     ]
@@ -207,11 +226,11 @@ def draw_all(
     replicated_params: PyTree,
     store: PredictionStore,
     progress: Callable[[int], Any],
-) -> None:
+) -> list[str]:
     """Draws the samples that the store lacks.
 
     Images are always processed in the same units, so that samples do not depend on which images the
-    store already holds.
+    store already holds. The store does not keep images whose logits are not finite.
 
     Args:
         images: The images to score.
@@ -219,6 +238,9 @@ def draw_all(
         replicated_params: A copy on each device.
         store: Keeps the predictions.
         progress: Called with the number of images that the store already holds or newly holds.
+
+    Returns:
+        Names of the images whose logits are not finite.
     """
     names = images.names
     size = predictor.unit
@@ -226,12 +248,17 @@ def draw_all(
     missing = [unit for unit in units if any(names[index] not in store for index in unit)]
     progress(len(images) - sum(map(len, missing)))
     at_once = predictor.images_at_once // size
+    not_finite = []
     for start in range(0, len(missing), at_once):
         indices = [index for unit in missing[start : start + at_once] for index in unit]
         predictions = predict_images(images, indices, predictor, replicated_params)
         for index, predicted in zip(indices, predictions, strict=True):
-            store.write(names[index], *predicted)
+            if predicted.finite.all():
+                store.write(names[index], predicted.samples, predicted.reconstructions)
+            else:
+                not_finite.append(names[index])
         progress(len(indices))
+    return not_finite
 
 
 class StoredImages:

@@ -1,5 +1,6 @@
 """The figures of an evaluation."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from hpunet.evaluation.estimates import ALL, Estimates
 from hpunet.evaluation.published import PU_NET_PAPER, PU_NET_PAPER_GED
 from hpunet.evaluation.scoring import ImageScores, SampledImage, SampledImages
 from hpunet.evaluation.scoring_set import DrawScales, ScoringSet
+from hpunet.inference.predictor import LOGITS_NOT_FINITE
 from hpunet.io.errors import UserError
 
 NUM_GRID_IMAGES = 3
@@ -157,6 +159,9 @@ def _write_scales(
     folder: Path, images: SampledImages, places: Sequence[int], draw_scales: DrawScales
 ) -> None:
     chosen, drawn = [images[place] for place in places], draw_scales(places)
+    if not drawn:
+        print(f"no figure of single scales: {LOGITS_NOT_FINITE}", file=sys.stderr)
+        return
     stacked = _stack_images(chosen)
     assert stacked is not None, "a network's images are there"
     some = slice(NUM_SCALE_IMAGES)

@@ -58,9 +58,15 @@ def as_json(
         },
         "made_with": provenance(),
     }
+    values["not_scored"] = _described(scoring_set.not_scored, "reason")
+    values["unlike_training"] = _described(scoring_set.unlike_training, "value")
     if scoring_set.notes:
         values["notes"] = list(scoring_set.notes)
     return values if truth is None else {**values, "truth": truth.as_json()}
+
+
+def _described(texts: Mapping[str, str], what: str) -> list[dict[str, str]]:
+    return [{"name": name, what: text} for name, text in texts.items()]
 
 
 def _mode(mode: metrics.ModeEstimate) -> dict[str, Any]:

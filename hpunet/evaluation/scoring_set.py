@@ -1,8 +1,10 @@
 """Sets of images with samples: of a network on a split, or of any tool in folders."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +12,12 @@ import numpy as np
 
 from hpunet.data.dataset import Dataset, ExampleSource
 from hpunet.data.pipeline import spread_positions
-from hpunet.evaluation.compatibility import check_fits, intensities_for
+from hpunet.evaluation.compatibility import (
+    check_fits,
+    intensities_for,
+    warn_of_prior,
+    warn_of_values,
+)
 from hpunet.evaluation.dataset_images import (
     DatasetImages,
     EvaluationPreprocessing,
@@ -22,10 +29,16 @@ from hpunet.evaluation.folders import FolderImages
 from hpunet.evaluation.provenance import provenance
 from hpunet.evaluation.scoring import SampledImages
 from hpunet.evaluation.store import PredictionStore
-from hpunet.inference.predictor import NO_RECONSTRUCTION, UNIT, DeviceGroup, Predictor
+from hpunet.inference.predictor import (
+    LOGITS_NOT_FINITE,
+    NO_RECONSTRUCTION,
+    UNIT,
+    DeviceGroup,
+    Predictor,
+)
 from hpunet.inference.sampling import build_sampler
 from hpunet.inference.trained import TrainedNetwork
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, first_names
 from hpunet.io.progress import Progress
 
 # Numbers of samples where none are given.
@@ -34,7 +47,7 @@ NUM_SAMPLES = (1, 4, 8, 16)
 SCALE_SAMPLES = 16
 
 # Draws samples of some images with latents drawn at some scales: indices -> labels [S, B, H, W] by
-# the name of the choice of scales.
+# the name of the choice of scales; empty if their logits are not finite.
 DrawScales = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
 
 
@@ -53,6 +66,9 @@ class ScoringSet(NamedTuple):
         draw_scales: Draws samples from single scales of a network with several, or None.
         store: The stored samples of a network, or None for folders.
         notes: Notes on the scores for the reader.
+        not_scored: Images without scores, with the reason of each.
+        unlike_training: Images whose prior lies far outside that of the validation split, with the
+            value.
     """
 
     images: SampledImages
@@ -66,6 +82,8 @@ class ScoringSet(NamedTuple):
     draw_scales: DrawScales | None = None
     store: PredictionStore | None = None
     notes: tuple[str, ...] = ()
+    not_scored: Mapping[str, str] = MappingProxyType({})
+    unlike_training: Mapping[str, str] = MappingProxyType({})
 
 
 class SamplingChoices(NamedTuple):
@@ -76,12 +94,15 @@ class SamplingChoices(NamedTuple):
         num_images: Number of images, spread evenly over the split; None for all.
         num_samples: Numbers of samples to score with; the largest is drawn.
         seed: Seed of the samples.
+        window: Height and width of the windows in which larger images are drawn; None draws every
+            image as a whole.
     """
 
     split: str
     num_images: int | None
     num_samples: tuple[int, ...]
     seed: int
+    window: tuple[int, int] | None = None
 
 
 def network_scoring_set(
@@ -104,7 +125,8 @@ def network_scoring_set(
         may_replace: Whether samples of another choice are removed, instead of an error.
 
     Raises:
-        UserError: If there is no such split, or the network does not fit its images.
+        UserError: If there is no such split, the network does not fit its images, or its logits are
+            not finite on any image.
     """
     source, num_samples = _source(dataset, choices.split), choices.num_samples
     check_fits(network, source, dataset)
@@ -114,10 +136,15 @@ def network_scoring_set(
     made_of = {**subject, "images": positions, "num_samples": max(num_samples), **_made_with()}
     store = PredictionStore(folder, made_of, may_replace=may_replace)
     unit = UNIT if dataset.crop_sampler is None else 1
-    sampler = build_sampler(network.model)
+    sampler = build_sampler(network.model, choices.window)
     predictor = Predictor(sampler, max(num_samples), choices.seed, devices, unit=unit)
+    warn_of_values(images)
     with Progress("drawing", len(images)) as progress:
-        draw_all(images, predictor, devices.replicate(network.params), store, progress)
+        failed = draw_all(images, predictor, devices.replicate(network.params), store, progress)
+    unlike = warn_of_prior(images, network)
+    if failed:
+        images = _without_failed(images, failed)
+        subject["data"]["whole_split"] = False
     return ScoringSet(
         StoredImages(images, store),
         num_samples,
@@ -127,10 +154,21 @@ def network_scoring_set(
         dataset.patients_known,
         dataset,
         images,
-        _draw_scales(network, images, choices.seed, devices, unit),
+        _draw_scales(network, images, choices, devices, unit),
         store,
         () if network.model.config.can_reconstruct else (NO_RECONSTRUCTION,),
+        dict.fromkeys(failed, LOGITS_NOT_FINITE),
+        unlike,
     )
+
+
+def _without_failed(images: DatasetImages, failed: Sequence[str]) -> DatasetImages:
+    rest = images.without(failed)
+    listed = f"{first_names(failed)} ({len(failed)} of {len(images)} images)"
+    if not len(rest):
+        raise UserError(f"{LOGITS_NOT_FINITE} on every image: {listed}; there is nothing to score")
+    print(f"not scored, {LOGITS_NOT_FINITE}: {listed}", file=sys.stderr)
+    return rest
 
 
 def _source(dataset: Dataset, split: str) -> ExampleSource:
@@ -180,7 +218,11 @@ def _subject(
             "settings": dataclasses.asdict(config),
         },
         "data": data,
-        "sampling": {"seed": choices.seed, "platform": jax.default_backend()},
+        "sampling": {
+            "seed": choices.seed,
+            "platform": jax.default_backend(),
+            **({} if choices.window is None else {"windows": choices.window}),
+        },
     }
 
 
@@ -207,7 +249,11 @@ def evaluation_preprocessing(network: TrainedNetwork, dataset: Dataset) -> Evalu
 
 
 def _draw_scales(
-    network: TrainedNetwork, images: DatasetImages, seed: int, devices: DeviceGroup, unit: int
+    network: TrainedNetwork,
+    images: DatasetImages,
+    choices: SamplingChoices,
+    devices: DeviceGroup,
+    unit: int,
 ) -> DrawScales | None:
     """Draws from the full hierarchy, the most global latent alone and the most local one alone."""
     scales = range(network.model.config.num_scales)
@@ -218,9 +264,9 @@ def _draw_scales(
         "most global latent only": tuple(scale != scales[0] for scale in scales),
         "most local latent only": tuple(scale != scales[-1] for scale in scales),
     }
-    sampler = build_sampler(network.model)
+    sampler = build_sampler(network.model, choices.window)
     predictors = {
-        name: Predictor(sampler, SCALE_SAMPLES, seed, devices, mean, unit)
+        name: Predictor(sampler, SCALE_SAMPLES, choices.seed, devices, mean, unit)
         for name, mean in means.items()
     }
 
@@ -230,6 +276,8 @@ def _draw_scales(
             name: predict_images(images, indices, predictor, params)
             for name, predictor in predictors.items()
         }
+        if not all(predicted.finite.all() for parts in drawn.values() for predicted in parts):
+            return {}
         return {name: np.stack([p.samples for p in parts], axis=1) for name, parts in drawn.items()}
 
     return draw

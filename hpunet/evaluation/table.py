@@ -10,6 +10,7 @@ from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, ImageG
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
 from hpunet.evaluation.scoring import ImageScores
 from hpunet.evaluation.scoring_set import ScoringSet
+from hpunet.io.errors import first_names
 from hpunet.metrics.bootstrap import MIN_PATIENTS
 
 # The scores in the table by groups of images, and whether each has an interval.
@@ -56,6 +57,18 @@ def heading(scoring_set: ScoringSet, scores: ImageScores) -> str:
     return (
         f"{scoring_set.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
         f"{'patient' if patients == 1 else 'patients'}; annotators per image: {annotators}"
+        f"{_not_scored(scoring_set.not_scored)}"
+    )
+
+
+def _not_scored(reasons: Mapping[str, str]) -> str:
+    """Lines with the images without scores; empty without any."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    return "".join(
+        f"\nnot scored, {reason}: {first_names(names)} ({len(names)} in all)"
+        for reason, names in by_reason.items()
     )
 
 

@@ -189,7 +189,8 @@ def _split(
         parts = _parts(images, positions, keys, most)
         if parts:
             return _large(parts, left_out)
-    return [("", _first_of_each(images, positions, left_out))]
+    parts = _blocks(images, positions, most)
+    return list(parts.items()) or [("", _first_of_each(images, positions, left_out))]
 
 
 def _positions(heights: Sequence[float]) -> list[int]:
@@ -211,6 +212,39 @@ def _parts(
         taken.add((label, position))
         parts.setdefault(label, []).append(image)
     return parts if len(parts) == most else None
+
+
+def _blocks(
+    images: Sequence[DicomImage], positions: Sequence[int], most: int
+) -> dict[str, list[DicomImage]]:
+    """Complete volumes that follow each other by instance number, or take turns at each position.
+
+    Returns:
+        The volumes by label; none if the instance numbers have another order.
+    """
+    count = len(images) // most
+    if count < 2:
+        return {}
+    if len(images) != most * count or len({image.instance_number for image in images}) < len(
+        images
+    ):
+        return {}
+    placed = sorted(zip(images, positions, strict=True), key=lambda one: one[0].instance_number)
+    following = [placed[start : start + count] for start in range(0, len(placed), count)]
+    in_turn = [placed[start::most] for start in range(most)]
+    for parts in (following, in_turn):
+        if all([position for _, position in part] in _whole_runs(count) for part in parts):
+            ordered = [sorted(part, key=lambda one: one[1]) for part in parts]
+            return {
+                f"part-{number}": [image for image, _ in part]
+                for number, part in enumerate(ordered, start=1)
+            }
+    return {}
+
+
+def _whole_runs(count: int) -> tuple[list[int], list[int]]:
+    """All positions, upwards and downwards."""
+    return list(range(count)), list(range(count))[::-1]
 
 
 def _trait(image: DicomImage, key: int) -> str:

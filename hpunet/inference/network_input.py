@@ -1,5 +1,7 @@
 """Prepares a user's image for the network: intensity window, grid, and facts for the user."""
 
+import functools
+import operator
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +14,7 @@ from hpunet.imaging.fit import Fit, fit_crop, fit_resized, fit_whole
 from hpunet.imaging.volume import Excluded, Picture, Volume
 from hpunet.inference.preprocessing import preprocess
 from hpunet.inference.trained import TrainedNetwork
+from hpunet.inference.value_check import ValueCounts, check_scale, count_values, value_warnings
 from hpunet.io.errors import UserError
 
 # Largest grid, so that its features fit into memory.
@@ -56,6 +59,9 @@ class NetworkInput(NamedTuple):
         salt: Number that is folded into the seed's key. For an image it is a checksum of the
             values, so that samples of different images are independent. For slices it is 0, so that
             sample s of neighbouring slices has the same noise.
+        counts: Place of its values relative to the window that the network learned; None if the
+            window is the user's or the file's own.
+        warnings: Reasons to doubt the samples.
     """
 
     name: str
@@ -67,6 +73,8 @@ class NetworkInput(NamedTuple):
     spacing: tuple[float, float] | None
     facts: list[tuple[str, str]]
     salt: int
+    counts: ValueCounts | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def network_input(
@@ -82,12 +90,16 @@ def network_input(
 
     Raises:
         UserError: If the number of channels is not that of the network, no intensity window is
-            known, the given spacing contradicts the file, or the crop does not fit.
+            known, nearly all values of an image lie outside the window of the training images, the
+            given spacing contradicts the file, or the crop does not fit.
     """
     picture = volume.pictures[index]
     name = _name(volume, index)
     picture = picture._replace(values=_channels(picture.values, network.image_channels, name))
     intensities = _intensities(picture, network, options, name)
+    counts = _counts(picture, intensities, network, options)
+    if volume.numbers is None:
+        check_scale(counts, intensities, name)
     window = _display_window(intensities, picture)
     spacing = _spacing(picture, options, name)
     fit = _fit(name, picture, spacing, network, options)
@@ -110,6 +122,8 @@ def network_input(
             ("Seen by the network", _fit_text(fit, spacing, network, options)),
         ],
         zlib.crc32(picture.values.tobytes()) if volume.numbers is None else 0,
+        counts,
+        value_warnings(counts, intensities),
     )
 
 
@@ -152,14 +166,21 @@ def check_inputs(
         The volume with the slices that can be prepared.
 
     Raises:
-        UserError: As `network_input`, if no slice can be prepared.
+        UserError: As `network_input`, if no slice can be prepared, or if nearly all values of the
+            volume lie outside the window of the training images. Those of a single slice may, such
+            as one of air.
     """
     errors: dict[int, UserError] = {}
+    counts = []
     for index in range(len(volume.pictures)):
         try:
-            network_input(volume, index, network, options)
+            counts.append(network_input(volume, index, network, options).counts)
         except UserError as error:
             errors[index] = error
+    known = [count for count in counts if count is not None]
+    if known:
+        total = functools.reduce(operator.add, known)
+        check_scale(total, network.preprocessing.intensities, str(volume.place))
     if not errors:
         return volume
     if len(errors) == len(volume.pictures):
@@ -209,6 +230,15 @@ def _intensities(
         return own
     low, high = _window(picture, options, name)
     return Intensities((low,), (high,), clip=True)
+
+
+def _counts(
+    picture: Picture, intensities: Intensities, network: TrainedNetwork, options: ImageOptions
+) -> ValueCounts | None:
+    """None for 8-bit weights and with --window: then the window fits the values of the file."""
+    if options.window is not None or network.preprocessing.intensities == BYTES:
+        return None
+    return count_values(picture.values, intensities)
 
 
 def _display_window(intensities: Intensities, picture: Picture) -> tuple[float, float]:
@@ -329,7 +359,9 @@ def _resampling_text(
 def _window_text(
     picture: Picture, intensities: Intensities, network: TrainedNetwork, options: ImageOptions
 ) -> str:
-    unit = " HU" if picture.quantity == "HU" else ""
+    # Weights do not say in which unit their window is.
+    own_values = options.window is not None or network.preprocessing.intensities == BYTES
+    unit = " HU" if picture.quantity == "HU" and own_values else ""
     origin = "default" if network.preprocessing.intensities == BYTES else "as in training"
     text = intensities.text.replace("-", "\N{MINUS SIGN}")
     return f"{text}{unit} ({'--window' if options.window else origin})"

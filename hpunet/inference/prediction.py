@@ -1,7 +1,7 @@
 """Samples of a user's image with their maps, hypotheses and areas."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ class Prediction(NamedTuple):
         hypotheses: Groups of similar samples, the largest share first.
         areas: Marked area of every sample, in `unit`.
         unit: `mm²`, or `pixels` if the pixel size is unknown.
+        warnings: Reasons to doubt the samples.
     """
 
     label: str
@@ -47,6 +48,7 @@ class Prediction(NamedTuple):
     hypotheses: list[Hypothesis]
     areas: Float[np.ndarray, " S"]
     unit: str
+    warnings: tuple[str, ...] = ()
 
 
 def predict_volume(
@@ -83,13 +85,14 @@ def predict_volume(
         # Slices that fail leave no gap: the maps of the others are a view of the first ones.
         place = len(predictions)
         try:
-            _draw(given, maps, place, sampler, progress)
+            warnings = _draw(given, maps, place, sampler, progress)
         except UserError as error:
             failed[number] = Excluded.by_error(given.name, error)
             if len(failed) == num_slices:
                 raise
             continue
-        predictions.append(_prediction(given, maps, place, least_iou))
+        prediction = _prediction(given, maps, place, least_iou)
+        predictions.append(prediction._replace(warnings=warnings))
     return _first_slices(maps, len(predictions)), predictions, failed
 
 
@@ -99,15 +102,20 @@ def _draw(
     place: int,
     sampler: ImageSampler,
     progress: Callable[[int], Any],
-) -> None:
+) -> tuple[str, ...]:
     """Fills a slice of the maps.
+
+    Returns:
+        Reasons to doubt the samples.
 
     Raises:
         UserError: If the network gives logits that are not finite.
     """
     start = 0
     try:
-        for labels in sampler(given):
+        encoded = sampler.encode(given)
+        warnings = (*given.warnings, *sampler.warnings(given, encoded))
+        for labels in sampler.draw(given, encoded):
             maps.samples[start : start + len(labels), place] = labels
             start += len(labels)
             progress(len(labels))
@@ -116,6 +124,7 @@ def _draw(
         raise
     shares = _shares(np.asarray(maps.samples[:, place]), maps.num_classes)
     maps.mean[:, place], maps.entropy[place] = shares[1:], _entropy(shares)
+    return warnings
 
 
 def _first_slices(maps: Maps, number: int) -> Maps:
@@ -124,6 +133,16 @@ def _first_slices(maps: Maps, number: int) -> Maps:
         mean=maps.mean[:, :number],
         entropy=maps.entropy[:number],
     )
+
+
+def warnings_of(predictions: Sequence[Prediction]) -> list[str]:
+    """Returns the warnings of a volume; of its slices only the first with a warning is quoted."""
+    warned = [prediction for prediction in predictions if prediction.warnings]
+    if not warned:
+        return []
+    more = f" (and {len(warned) - 1} more of its slices)" if len(warned) > 1 else ""
+    first = warned[0]
+    return [f"{first.label}{more}: {text}" for text in first.warnings]
 
 
 def _allocate_maps(scratch: Path, sampler: ImageSampler, shape: tuple[int, int, int]) -> Maps:

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 
 from hpunet.inference.sampling import NOT_FINITE, Sampler
-from hpunet.io.errors import UserError
 
 # Replaces IoU_rec for a model without a posterior.
 NO_RECONSTRUCTION = "IoU_rec: this model has no posterior and cannot reconstruct"
+# Why an image is not scored.
+LOGITS_NOT_FINITE = "the network's logits are NaN or infinite"
 # Images per device and call. Rounding may depend on it, so it is independent of the number of
 # devices.
 UNIT = 4
@@ -48,10 +49,13 @@ class PredictedLabels(NamedTuple):
         samples: Samples from the prior.
         reconstructions: Reconstruction of each annotation from the posterior's means; None for a
             model without a posterior.
+        finite: Whether all logits of each image are finite. Otherwise some labels are
+            `NOT_FINITE`, and the image cannot be scored.
     """
 
     samples: UInt8[np.ndarray, "S *B H W"]
     reconstructions: UInt8[np.ndarray, "G *B H W"] | None
+    finite: Bool[np.ndarray, "*B"]
 
 
 class Predictor:
@@ -123,7 +127,6 @@ class Predictor:
 
         Raises:
             ValueError: If there are more images.
-            UserError: If the network gives logits that are not finite.
         """
         count = len(position)
         if count > self.images_at_once:
@@ -131,10 +134,10 @@ class Predictor:
         filled = self._filled(count)
         batch = (image[filled], annotations[:, filled].swapaxes(0, 1), position[filled])
         outputs = self._devices.merge(self._predict(replicated_params, *self._devices.split(batch)))
-        for output in outputs:
-            _check_finite(output[:count], position)
-        samples, *rebuilt = (output[:count].swapaxes(0, 1) for output in outputs)
-        return PredictedLabels(samples, rebuilt[0] if rebuilt else None)
+        outputs = [output[:count] for output in outputs]
+        bad = [(output == NOT_FINITE).any(axis=(1, 2, 3)) for output in outputs]
+        samples, *rebuilt = (output.swapaxes(0, 1) for output in outputs)
+        return PredictedLabels(samples, rebuilt[0] if rebuilt else None, ~np.any(bad, axis=0))
 
     def _filled(self, count: int) -> Int[np.ndarray, " b"]:
         """Indices of images, some repeated to fill all units, so that one program serves all."""
@@ -150,12 +153,3 @@ def sampling_key(seed: int) -> Key[Array, ""]:
     See `hpunet.training.state.keys_of`.
     """
     return jax.random.split(jax.random.key(seed), 3)[2]
-
-
-def _check_finite(labels: UInt8[np.ndarray, "B N H W"], position: Int[np.ndarray, " B"]) -> None:
-    bad = (labels == NOT_FINITE).any(axis=(1, 2, 3))
-    if bad.any():
-        raise UserError(
-            f"the network's logits are NaN or infinite on {bad.sum()} of {len(bad)} images, "
-            f"the first at index {position[bad.argmax()]} of the split; they must be finite"
-        )

@@ -105,6 +105,7 @@ class CroppedImages(NamedTuple):
         image: Intensities of the network's input.
         annotations: Class labels of all annotators, `IGNORED` at ignored pixels.
         position: Index of each image among all scored images.
+        names: Name of each image, which starts with the patient.
         weights: 1 for each annotator of an image, 0 for padding; None if all images have the same
             number of annotators.
     """
@@ -112,6 +113,7 @@ class CroppedImages(NamedTuple):
     image: Float[np.ndarray, "B H W C"]
     annotations: UInt8[np.ndarray, "G B H W"]
     position: Int[np.ndarray, " B"]
+    names: tuple[str, ...]
     weights: Float[np.ndarray, "G B"] | None = None
 
     @property
@@ -153,8 +155,16 @@ def crop_examples(
         preprocess(image, intensities),
         np.concatenate(filled, axis=1),
         np.arange(len(pairs)),
+        tuple(map(full_name, examples)),
         None if counted.all() else counted.astype(np.float64),
     )
+
+
+def full_name(example: Mapping[str, Any]) -> str:
+    """Returns the name of an example with its patient, such as `p02/p02_s0`."""
+    patient, name = example["patient"], example["name"]
+    # The name of a file in the patient's folder begins with that.
+    return name if name.startswith(f"{patient}/") else f"{patient}/{name}"
 
 
 def cut_example(example: dict[str, Any], crop_sampler: CropSampler) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpunet.inference.preprocessing import Preprocessing
+from hpunet.inference.prior_range import PriorRange
 from hpunet.io.errors import UserError
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model
@@ -20,6 +21,7 @@ class TrainedNetwork(NamedTuple):
         place: Origin of the weights, for messages.
         origin: Origin of the weights, for JSON: `weights`, or `checkpoint` and `step`.
         checksum: Checksum of names, shapes and values of the weights.
+        prior_range: Range of the prior on the validation split, or None if it is not known.
     """
 
     model: Model
@@ -28,11 +30,25 @@ class TrainedNetwork(NamedTuple):
     place: str
     origin: dict[str, Any]
     checksum: str
+    prior_range: PriorRange | None = None
 
     @property
     def image_channels(self) -> int:
         """Number of channels of its images."""
         return self.model.image_channels(self.params)
+
+    def window(self) -> tuple[int, int]:
+        """Returns height and width of the windows in which large images are drawn: the crop.
+
+        Raises:
+            UserError: If the crop is not known.
+        """
+        if self.preprocessing.crop is None:
+            raise UserError(
+                f"--windows: {self.place} does not say at which crop it was trained; allowed is to "
+                "leave it out"
+            )
+        return self.preprocessing.crop
 
 
 def from_weights(name_or_path: str | Path) -> TrainedNetwork:
@@ -51,6 +67,7 @@ def from_weights(name_or_path: str | Path) -> TrainedNetwork:
         str(found.path),
         {"weights": found.path.name},
         found.checksum,
+        PriorRange.from_header(found.header.prior_range),
     )
     _check_crop(network)
     _check_channels(network)

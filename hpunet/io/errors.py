@@ -3,8 +3,11 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+# Most names in a message.
+MOST_NAMES = 3
 
 
 class UserError(ValueError):
@@ -18,6 +21,12 @@ class UserError(ValueError):
 def reason(error: BaseException) -> str:
     """The operating system's text for an `OSError`, or the message of any other error."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first names in one line, with the number of others."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 @contextlib.contextmanager

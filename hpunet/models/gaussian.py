@@ -2,8 +2,13 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+# Bounds of the logarithm of a standard deviation. Trained networks stay far inside them on images
+# like those that they learned from; the golden networks stay within [-2.6, 1.4].
+LOWEST_LOG_SCALE, HIGHEST_LOG_SCALE = -10.0, 10.0
 
 
 class DiagonalGaussian(NamedTuple):
@@ -22,11 +27,24 @@ def from_parameters(parameters: Float[Array, "B H W C"]) -> DiagonalGaussian:
     """Splits channels into means and logarithms of standard deviations.
 
     The first half of the channels are the means. The standard deviation is `exp` of the second
-    half, without clamping, as in the reference. Both are float32 in every precision of the network,
+    half, clipped to [-10, 10]. The reference does not clip, so its deviations may become infinite
+    on images unlike the training images. Both are float32 in every precision of the network,
     because draws and KL need it.
     """
     loc, log_scale = jnp.split(parameters.astype(jnp.float32), 2, axis=-1)
-    return DiagonalGaussian(loc, jnp.exp(log_scale))
+    return DiagonalGaussian(loc, jnp.exp(clip_log_scale(log_scale)))
+
+
+def clip_log_scale(log_scale: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Clips the logarithm of a standard deviation to [-10, 10]; its gradient is that of no clip.
+
+    A gradient of 0 outside the bounds would keep a value there once it has left them. NaN stays
+    NaN.
+    """
+    value = jax.lax.stop_gradient(log_scale)
+    # Exactly 0, so values within the bounds keep their bits; infinity minus itself would be NaN.
+    zero = jnp.where(jnp.isinf(value), 0.0, log_scale - value)
+    return jnp.clip(value, LOWEST_LOG_SCALE, HIGHEST_LOG_SCALE) + zero
 
 
 def sample(gaussian: DiagonalGaussian, noise: Float[Array, "B H W L"]) -> Float[Array, "B H W L"]:

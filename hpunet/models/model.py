@@ -252,16 +252,47 @@ class Model:
             >>> model.decode_sample(params, keys, encoded, 0, mean=[False]).shape
             (1, 8, 8, 2)
         """
+        size = self.network.image_size(encoded)
+        noise = self.noise_of_sample(keys, size, number, mean, temperature)
+        if latents is None:
+            latents = [None] * self.config.num_scales
+        return self.network.decode(params, encoded, noise, latents)
+
+    def noise_of_sample(
+        self,
+        keys: Key[Array, " B"],
+        image_size: tuple[int, int],
+        number: Int[Array, ""] | int,
+        mean: Sequence[bool] | Bool[Array, " scales"],
+        temperature: Float[Array, ""] | float = 1.0,
+    ) -> list[Array]:
+        """Draws the noise of one sample, an argument of `network.decode`.
+
+        Args:
+            keys: One key per image.
+            image_size: Height and width in pixels.
+            number: Number of the sample, from 0; it is folded into the keys.
+            mean: For each scale, coarsest first, whether to use the prior's mean.
+            temperature: Factor on the prior's standard deviations.
+
+        Returns:
+            The noise of each scale, `[B, h, w, L]`, then other random arrays of the model.
+
+        Example:
+            >>> import jax
+            >>> import hpunet
+            >>> model = hpunet.build_model(hpunet.HierarchicalConfig((1,), (4, 4)))
+            >>> keys = jax.random.split(jax.random.key(1), 1)
+            >>> [noise.shape for noise in model.noise_of_sample(keys, (8, 8), 0, mean=[False])]
+            [(1, 4, 4, 1)]
+        """
         sample_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        draws = self.network.draw_noise(sample_keys, self.network.image_size(encoded), number)
+        draws = self.network.draw_noise(sample_keys, image_size, number)
         scales = self.config.num_scales
         latent_noise = [
             jnp.where(mean[scale], 0.0, temperature * n) for scale, n in enumerate(draws[:scales])
         ]
-        noise = [*latent_noise, *draws[scales:]]
-        if latents is None:
-            latents = [None] * self.config.num_scales
-        return self.network.decode(params, encoded, noise, latents)
+        return [*latent_noise, *draws[scales:]]
 
     def reconstruct(
         self,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hpunet.models.gaussian import DiagonalGaussian
-from hpunet.models.initialization import Parameter
+from hpunet.models.initialization import Parameter, Params
 
 Tree = TypeVar("Tree")
 
@@ -48,6 +48,9 @@ class Network(NamedTuple):
         decode: `(params, encoded, noise, given) -> logits` of one sample. For each scale, `given`
             holds the latent `[B, h, w, L]`, or None to draw it.
         image_size: `encoded -> (height, width)` of the image in pixels.
+        prior: `(params, encoded) -> list[DiagonalGaussian]`: the prior of the latent at each scale,
+            coarsest first, conditioned on the means of the coarser latents. None for a model
+            without a learned prior.
     """
 
     list_parameters: Callable[[int], list[Parameter]]
@@ -56,6 +59,7 @@ class Network(NamedTuple):
     encode: Callable[..., Any]
     decode: Callable[..., Float[Array, "B H W K"]]
     image_size: Callable[[Any], tuple[int, int]]
+    prior: Callable[[Params, Any], list[DiagonalGaussian]] | None = None
 
 
 def cast(tree: Tree, precision: str) -> Tree:

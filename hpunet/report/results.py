@@ -15,7 +15,7 @@ from hpunet.imaging.read import refuse_if_none
 from hpunet.imaging.volume import Excluded, Volume
 from hpunet.imaging.write import write_maps
 from hpunet.inference.network_input import ImageOptions, network_inputs
-from hpunet.inference.prediction import Prediction, predict_volume
+from hpunet.inference.prediction import Prediction, predict_volume, warnings_of
 from hpunet.inference.sampling import ImageSampler
 from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.errors import UserError, reason
@@ -41,8 +41,10 @@ class ResultsContext(NamedTuple):
         image_options: How images are preprocessed.
         least_iou: Least IoU of any two samples of a hypothesis.
         described: How the samples are drawn, for files and page: `version`, `weights`, `checksum`,
-            `num_samples`, `seed`, `temperature` and `mean_scales`.
+            `num_samples`, `seed`, `temperature`, `mean_scales` and, of images drawn in windows,
+            `windows`.
         progress: Called with the number of new samples.
+        say: Called with each warning, one line.
     """
 
     network: TrainedNetwork
@@ -51,6 +53,7 @@ class ResultsContext(NamedTuple):
     least_iou: float
     described: Mapping[str, str]
     progress: Callable[[int], Any]
+    say: Callable[[str], Any] = print
 
 
 def check_replaceable(out: Path, overwrite: bool) -> None:
@@ -158,6 +161,7 @@ def _content(context: ResultsContext, records: Sequence[Mapping[str, Any]]) -> d
         "seed": options.seed,
         "temperature": options.temperature,
         "mean_scales": [scale for scale, mean in enumerate(options.mean) if mean],
+        "windows": None if options.window is None else list(options.window),
         "same_iou": context.least_iou,
         "images": records,
     }
@@ -182,6 +186,8 @@ def _write_volume(
         scratch,
         context.progress,
     )
+    for line in warnings_of(predictions):
+        context.say(f"warning: {line}")
     if failed:
         exclusions.failed.extend(failed.values())
         volume = volume.select([i for i in range(len(volume.pictures)) if i not in failed])
@@ -251,6 +257,7 @@ def _record(prediction: Prediction, number: int | None, network: TrainedNetwork)
         "resampled_to_mm": own.pixel_spacing if fit.resampled and not own.resized else None,
         "region": {"top": top, "left": left, "bottom": bottom, "right": right},
         "facts": dict(prediction.facts),
+        "warnings": list(prediction.warnings),
         "hypotheses": [
             {
                 "share": hypothesis.share,
@@ -310,5 +317,6 @@ def _page_facts(context: ResultsContext) -> list[tuple[str, str]]:
         ("Temperature", described["temperature"]),
         ("Scales fixed to the prior's mean", described["mean_scales"]),
         ("One hypothesis", f"samples whose IoU with each other is at least {context.least_iou:g}"),
+        *([("Windows", f"{described['windows']} pixels")] if "windows" in described else []),
         ("Drawn by", f"hpunet {described['version']}"),
     ]

@@ -1,5 +1,6 @@
 """Checkpoints on disk: the last ones, for resuming, and the best one."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +27,27 @@ class LoopState(NamedTuple):
         best_ged: Lowest validation GED^2 so far, or None.
         best_step: Step of the lowest GED^2, or None.
         low_kl_steps: Number of consecutive steps, up to the current one, with almost no KL.
+        best_not_scored: Number of validation images that could not be scored at the best step.
     """
 
     best_ged: float | None = None
     best_step: int | None = None
     low_kl_steps: int = 0
+    best_not_scored: int = 0
+
+    def is_improved_by(self, ged: float, not_scored: int) -> bool:
+        """Returns whether a validation is better than the best one so far.
+
+        More scored images are better, because a mean over fewer images is not comparable. Of equal
+        numbers, the lower GED^2 is better.
+
+        Args:
+            ged: Mean GED^2 of the scored images; NaN if there is none.
+            not_scored: Number of images that could not be scored.
+        """
+        if math.isnan(ged) or self.best_ged is None:
+            return not math.isnan(ged)
+        return (not_scored, ged) < (self.best_not_scored, self.best_ged)
 
 
 class Checkpoints:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from hpunet.config.settings import Settings
 from hpunet.inference.preprocessing import Preprocessing
+from hpunet.inference.prior_range import PriorRange
 from hpunet.inference.trained import TrainedNetwork
 from hpunet.io.checksums import params_checksum
 from hpunet.models.base import ModelConfig
@@ -45,7 +46,12 @@ def open_run(workdir: Path, which: str, settings: Settings) -> TrainedNetwork:
         settings.model.num_classes,
         data_checksum(workdir),
     )
-    return from_workdir(workdir, which, settings.model, preprocessing)
+    network = from_workdir(workdir, which, settings.model, preprocessing)
+    # Checkpoints do not hold the range; the weights file does, which may have the same weights.
+    header = file.header_of(workdir / WEIGHTS, network.checksum)
+    if header is None:
+        return network
+    return network._replace(prior_range=PriorRange.from_header(header.prior_range))
 
 
 def from_workdir(

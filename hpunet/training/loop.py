@@ -1,5 +1,6 @@
 """The training loop, for all models."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,9 @@ from jaxtyping import PyTree
 
 from hpunet.config.training import LoopConfig
 from hpunet.data.pipeline import READER_KILLED, Batch
+from hpunet.inference.predictor import LOGITS_NOT_FINITE
 from hpunet.inference.preprocessing import CroppedImages
+from hpunet.io.errors import first_names
 from hpunet.io.progress import Progress
 from hpunet.training.checkpoint import Checkpoints, LoopState, all_finite
 from hpunet.training.devices import Devices, first
@@ -234,15 +237,19 @@ class Run:
         assert self._val_images is not None
         state = self._good_state()
         scored = self._scorer(self._state.params, self._val_images)
-        scores = {f"val/{name}": score for name, score in scored.means().items()}
+        means, not_scored = scored.means(), scored.not_scored(self._val_images)
+        scores = {f"val/{name}": score for name, score in means.items()}
+        if not_scored:
+            scores["val/not_scored"] = float(len(not_scored))
+            listed = first_names(not_scored)
+            self._bar.say(f"step {self._step}: not scored, {LOGITS_NOT_FINITE}: {listed}")
         self._write(scores)
-        if self._log is not None:
+        if self._log is not None and scored.finite.any():
             figure = sample_figure(self._val_images, scored, title=f"step {self._step}")
             self._log.write_figure(self._step, "val/samples", figure)
-        best = self._progress.best_ged
-        if best is None or scores["val/ged"] < best:
+        if self._progress.is_improved_by(means["ged"], len(not_scored)):
             self._progress = self._progress._replace(
-                best_ged=scores["val/ged"], best_step=self._step
+                best_ged=means["ged"], best_step=self._step, best_not_scored=len(not_scored)
             )
             self._checkpoints.save_best(state, self._progress)
 
@@ -253,8 +260,12 @@ class Run:
             text = as_text(values)
             self._bar.show(text, f"step {self._step}/{self._config.num_steps}: {text}")
         else:
-            scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+            scores = ", ".join(f"{name} {_number(value)}" for name, value in values.items())
             self._bar.say(f"step {self._step}: {scores}")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "none"
 
 
 def _progress_bar(num_steps: int, step: int, silent: bool) -> Progress:

@@ -2,22 +2,29 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from hpunet.config.settings import Settings, changed_keys, flatten, settings_of
 from hpunet.data.dataset import Dataset
 from hpunet.data.open import open_data
-from hpunet.data.pipeline import Share, spread, training_batches
+from hpunet.data.pipeline import Share, spread, spread_positions, training_batches
+from hpunet.inference.predictor import UNIT
 from hpunet.inference.preprocessing import (
     CroppedImages,
     Preprocessing,
     crop_examples,
     cut_example,
+    full_name,
 )
+from hpunet.inference.prior_range import PriorRange, measure_prior_range
+from hpunet.inference.value_check import scale_warning, value_problem
 from hpunet.io.atomic import write_whole
 from hpunet.io.errors import UserError
 from hpunet.models.base import build_network
@@ -35,6 +42,9 @@ from hpunet.training.task import Task, build_task
 from hpunet.training.validation import Scorer
 from hpunet.weights.file import check_params
 from hpunet.weights.published import load
+
+# Most images of the validation split on which the prior is measured, spread evenly over it.
+MOST_PRIOR_IMAGES = 1000
 
 
 class Session(NamedTuple):
@@ -68,7 +78,8 @@ def train(config: ConfigDict, workdir_name: str, init_weights: str | None = None
         init_weights: Weights file, or name of published weights, to start from; None draws them.
 
     Returns:
-        The exit code: 0, or 128 + n after signal n.
+        The exit code: 0; 1 if an image of the final report could not be scored; or 128 + n after
+        signal n.
 
     Raises:
         UserError: If configuration, workdir, weights or data are not valid.
@@ -95,8 +106,7 @@ def train(config: ConfigDict, workdir_name: str, init_weights: str | None = None
         if devices.is_main:
             _report_stop(outcome, settings, workdir)
         return 128 + outcome.signal
-    _finish(session, run, workdir)
-    return 0
+    return _finish(session, run, workdir)
 
 
 def connect(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
@@ -151,14 +161,19 @@ def _open(settings: Settings, devices: Devices) -> Session:
     scorer = Scorer(task, settings.evaluation.num_samples, settings.seed, devices)
     val_images = None
     if "val" in dataset.splits:
-        val_images = _crops(settings, dataset, "val")
+        val_images = _crops(settings, dataset, "val", devices.is_main)
     elif devices.is_main:
         print("no split val: validation is off", file=sys.stderr)
     return Session(settings, dataset, model, task, devices, scorer, val_images)
 
 
-def _crops(settings: Settings, dataset: Dataset, split: str) -> CroppedImages:
+def _crops(settings: Settings, dataset: Dataset, split: str, is_main: bool) -> CroppedImages:
     examples = spread(dataset.splits[split], settings.evaluation.num_images)
+    found = {full_name(e): value_problem(e["image"], dataset.intensities) for e in examples}
+    problems = {name: problem for name, problem in found.items() if problem is not None}
+    warning = scale_warning(problems, len(examples))
+    if warning is not None and is_main:
+        print(warning, file=sys.stderr)
     return crop_examples(examples, settings.crop, dataset.intensities, dataset.crop_sampler)
 
 
@@ -223,13 +238,24 @@ def _report_stop(outcome: Outcome, settings: Settings, workdir: Path) -> None:
     )
 
 
-def _finish(session: Session, run: Run, workdir: Path) -> None:
+def _finish(session: Session, run: Run, workdir: Path) -> int:
+    """Writes the results and returns the exit code."""
     settings, dataset, params = session.settings, session.dataset, run.best_params()
+    if session.devices.is_main:
+        # First, because they must be there whatever the scoring finds.
+        _write_weights(session, params, workdir)
     split = next(s for s in ("test", "val", "train") if s in dataset.splits)
-    images = _crops(settings, dataset, split)
+    images = _crops(settings, dataset, split, session.devices.is_main)
     scored = session.scorer(session.devices.replicate(params), images)
-    if not session.devices.is_main:
-        return
+    if session.devices.is_main:
+        summary.write_samples(workdir, images, scored)
+        print(summary.write_report(workdir, dataset, split, images, scored))
+        print(f"weights and figures: {workdir}")
+    return 0 if scored.finite.all() else 1
+
+
+def _write_weights(session: Session, params: PyTree, workdir: Path) -> None:
+    settings, dataset = session.settings, session.dataset
     preprocessing = Preprocessing(
         dataset.intensities,
         settings.crop,
@@ -239,7 +265,25 @@ def _finish(session: Session, run: Run, workdir: Path) -> None:
         dataset.checksum,
     )
     kappa = getattr(settings.loss.objective, "kappa", None)
-    summary.write_summary(workdir, params, settings.model, preprocessing.to_header(), kappa)
-    summary.write_samples(workdir, images, scored)
-    print(summary.write_report(workdir, dataset, split, images, scored))
-    print(f"weights and figures: {workdir}")
+    prior_range = _prior_range(session, params)
+    header = preprocessing.to_header()
+    summary.write_summary(workdir, params, settings.model, header, kappa, prior_range)
+
+
+def _prior_range(session: Session, params: PyTree) -> PriorRange | None:
+    """Measures the prior on the validation split; None without that split."""
+    dataset, settings = session.dataset, session.settings
+    if "val" not in dataset.splits:
+        return None
+    source = dataset.splits["val"]
+    positions = spread_positions(source, MOST_PRIOR_IMAGES)
+
+    def batches() -> Iterator[np.ndarray]:
+        # All of one size, so that one program serves them; repeated images do not change a range.
+        for start in range(0, len(positions), UNIT):
+            unit = np.resize(positions[start : start + UNIT], UNIT)
+            examples = [source[int(position)] for position in unit]
+            crop, intensities = settings.crop, dataset.intensities
+            yield crop_examples(examples, crop, intensities, dataset.crop_sampler).image
+
+    return measure_prior_range(session.model, params, batches())

@@ -1,5 +1,6 @@
 """The results of a finished run: weights, figures and a report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from hpunet.data.dataset import Dataset
 from hpunet.data.labels import without_ignored
 from hpunet.data.pipeline import spread
 from hpunet.evaluation.truth import TruthReport, compare_with_truth
-from hpunet.inference.predictor import NO_RECONSTRUCTION
+from hpunet.inference.predictor import LOGITS_NOT_FINITE, NO_RECONSTRUCTION
 from hpunet.inference.preprocessing import CroppedImages
+from hpunet.inference.prior_range import PriorRange
 from hpunet.io.atomic import write_json
+from hpunet.io.errors import first_names
 from hpunet.models.base import ModelConfig
 from hpunet.training import workdir as folder
 from hpunet.training.metrics_log import FILE, read_metrics
@@ -34,6 +37,7 @@ def write_summary(
     network: ModelConfig,
     preprocessing: Mapping[str, Any],
     kappa: float | None,
+    prior_range: PriorRange | None,
 ) -> None:
     """Writes the weights and the training curves.
 
@@ -43,8 +47,11 @@ def write_summary(
         network: The settings of the model.
         preprocessing: How images become the network's input, for the header of the weights file.
         kappa: Target of the reconstruction loss, to draw into the curves, or None.
+        prior_range: Range of the prior on the validation split, or None if it is not known.
     """
-    save_weights(workdir / folder.WEIGHTS, params, network, preprocessing)
+    extent = None if prior_range is None else prior_range.to_header()
+    path = workdir / folder.WEIGHTS
+    save_weights(path, params, network, preprocessing, prior_range=extent)
     curves = figures.training_curves(read_metrics(workdir / FILE), kappa=kappa)
     figures.save(curves, workdir / folder.TRAINING_CURVES)
 
@@ -71,7 +78,13 @@ def write_augmented(
 
 
 def write_samples(workdir: Path, images: CroppedImages, scored: ValidationScores) -> None:
-    """Writes a figure of images, annotators' masks, samples and their standard deviation."""
+    """Writes a figure of images, annotators' masks, samples and their standard deviation.
+
+    No image that could not be scored is shown. Without any other image, there is no figure.
+    """
+    if not scored.finite.any():
+        (workdir / folder.SAMPLES).unlink(missing_ok=True)
+        return
     figures.save(sample_figure(images, scored), workdir / folder.SAMPLES)
 
 
@@ -79,6 +92,8 @@ def write_report(
     workdir: Path, dataset: Dataset, split: str, images: CroppedImages, scored: ValidationScores
 ) -> str:
     """Writes the scores as JSON, with a comparison to the true distribution if it is known.
+
+    Images that could not be scored are listed and do not count.
 
     Args:
         workdir: Folder of the run.
@@ -90,25 +105,34 @@ def write_report(
     Returns:
         The report as text for the terminal.
     """
+    not_scored, num_scored = scored.not_scored(images), int(scored.finite.sum())
     means, num_samples = scored.means(), len(scored.samples)
-    report = {
+    report: dict[str, Any] = {
         "split": split,
         "num_images": len(images.position),
+        "num_scored": num_scored,
+        "not_scored": [{"name": name, "reason": LOGITS_NOT_FINITE} for name in not_scored],
         "num_samples": num_samples,
-        **means,
+        **{name: mean if num_scored else None for name, mean in means.items()},
     }
-    text = (
-        f"Split {split}, {len(images.position)} images, {num_samples} samples: "
-        f"GED^2 {means['ged']:.4f}, Hungarian-matched IoU {means['hungarian_iou']:.4f}"
-    )
-    rebuilt = means.get("reconstruction_iou")
-    text += f"\n{NO_RECONSTRUCTION}" if rebuilt is None else f", IoU_rec {rebuilt:.4f}"
-    if dataset.truth is not None:
+    text = f"Split {split}, {num_scored} images, {num_samples} samples: {_scores_text(means)}"
+    if not_scored:
+        listed = first_names(not_scored)
+        text += f"\nnot scored, {LOGITS_NOT_FINITE}: {listed} ({len(not_scored)} in all)"
+    if dataset.truth is not None and num_scored:
         truth = _compare(dataset, split, images, scored)
         report["truth"] = truth.as_json()
         text = f"{text}\n\n{truth.as_text()}"
     write_json(workdir / folder.REPORT, report)
     return text
+
+
+def _scores_text(means: Mapping[str, float]) -> str:
+    if math.isnan(means["ged"]):
+        return "no image could be scored"
+    text = f"GED^2 {means['ged']:.4f}, Hungarian-matched IoU {means['hungarian_iou']:.4f}"
+    rebuilt = means.get("reconstruction_iou")
+    return text + (f"\n{NO_RECONSTRUCTION}" if rebuilt is None else f", IoU_rec {rebuilt:.4f}")
 
 
 def _compare(
@@ -118,4 +142,11 @@ def _compare(
     modes = np.stack([example["modes"] for example in examples])
     rows, columns = central(modes.shape[-2:], images.annotations.shape[-2:])
     modes = modes[..., rows, columns]
-    return compare_with_truth(dataset.truth, scored.samples, images.annotations, modes, scored.ged)
+    finite = scored.finite
+    return compare_with_truth(
+        dataset.truth,
+        scored.samples[:, finite],
+        images.annotations[:, finite],
+        modes[finite],
+        scored.ged[finite],
+    )

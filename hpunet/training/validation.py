@@ -1,9 +1,10 @@
 """Scores of the samples, computed while training runs and at its end."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, PyTree, UInt8
+from jaxtyping import Bool, Float, Int, PyTree, UInt8
 from matplotlib.figure import Figure
 
 from hpunet import figures, metrics
@@ -13,41 +14,53 @@ from hpunet.training.devices import Devices
 from hpunet.training.task import Task
 
 NUM_FIGURE_IMAGES = 3
+SCORES = ("ged", "hungarian_iou", "reconstruction_iou")
 
 
 class ValidationScores(NamedTuple):
     """Scores of images, and the samples that were scored.
 
+    Scores are NaN for images that could not be scored.
+
     Attributes:
         ged: Squared generalised energy distance of each image.
         hungarian_iou: Hungarian-matched IoU of each image.
         reconstruction_iou: IoU_rec of each image; None for a model without a posterior.
-        samples: Class labels.
+        samples: Class labels; background on images that could not be scored.
+        finite: Whether the logits of each image are finite; the others could not be scored.
     """
 
     ged: Float[np.ndarray, " B"]
     hungarian_iou: Float[np.ndarray, " B"]
     reconstruction_iou: Float[np.ndarray, " B"] | None
     samples: UInt8[np.ndarray, "S B H W"]
+    finite: Bool[np.ndarray, " B"]
 
     def means(self) -> dict[str, float]:
-        """Returns the mean of each available score over the images."""
-        scores = self._asdict()
-        del scores["samples"]
-        return {name: float(values.mean()) for name, values in scores.items() if values is not None}
+        """Returns the mean of each available score over the scored images; NaN without any."""
+        scores = {name: getattr(self, name) for name in SCORES}
+        return {
+            name: float(values[self.finite].mean()) if self.finite.any() else math.nan
+            for name, values in scores.items()
+            if values is not None
+        }
+
+    def not_scored(self, images: CroppedImages) -> list[str]:
+        """Returns the names of the images that could not be scored."""
+        return [images.names[place] for place in np.flatnonzero(~self.finite)]
 
 
 def sample_figure(
     images: CroppedImages, scores: ValidationScores, title: str | None = None
 ) -> Figure:
-    """Draws the first three images with annotations, samples and standard deviations.
+    """Draws the first three scored images with annotations, samples and standard deviations.
 
     Args:
-        images: The images that were scored.
+        images: The images, at least one of which was scored.
         scores: Their scores and samples.
         title: Prefix of the captions.
     """
-    some = slice(NUM_FIGURE_IMAGES)
+    some = np.flatnonzero(scores.finite)[:NUM_FIGURE_IMAGES]
     image = images.image[some].mean(axis=-1)
     before = "" if title is None else f"{title}, "
     # The number of annotators that every one of these images has.
@@ -58,7 +71,7 @@ def sample_figure(
         image,
         images.labels[annotators, some],
         scores.samples[:, some],
-        captions=[f"{before}image {number + 1}" for number in range(len(image))],
+        captions=[f"{before}image {number + 1}" for number in some],
     )
 
 
@@ -84,6 +97,8 @@ class Scorer:
     def __call__(self, replicated_params: PyTree, images: CroppedImages) -> ValidationScores:
         """Scores the weights. Every host must call this; it returns the scores of all images.
 
+        Images with logits that are not finite are not scored.
+
         Args:
             replicated_params: The weights, with a copy on each device of this host.
             images: The images to score, the same on every host.
@@ -96,15 +111,20 @@ class Scorer:
             "ignored": ignored if ignored.any() else None,
             "weights": None if images.weights is None else images.weights[:, places],
         }
-        rebuilt = predicted.reconstructions
+        samples, rebuilt, finite = predicted
         mine = ValidationScores(
-            metrics.ged(predicted.samples, annotations, **counted),
-            metrics.hungarian_iou(predicted.samples, annotations, **counted),
+            metrics.ged(samples, annotations, **counted),
+            metrics.hungarian_iou(samples, annotations, **counted),
             None
             if rebuilt is None
             else metrics.reconstruction_iou(rebuilt, annotations, **counted),
-            predicted.samples,
+            samples,
+            finite,
         )
+        for name in SCORES:
+            values = getattr(mine, name)
+            if values is not None:
+                values[~finite] = math.nan
         return self._of_all_hosts(mine, total)
 
     def _mine(self, total: int) -> Int[np.ndarray, " b"]:
@@ -124,9 +144,15 @@ class Scorer:
             )
             for part in parts
         ]
+        finite = np.concatenate([output.finite for output in outputs])
         samples = np.concatenate([output.samples for output in outputs], axis=1)
-        rebuilt = [o.reconstructions for o in outputs if o.reconstructions is not None]
-        return PredictedLabels(samples, np.concatenate(rebuilt, axis=1) if rebuilt else None)
+        parts_rebuilt = [o.reconstructions for o in outputs if o.reconstructions is not None]
+        rebuilt = np.concatenate(parts_rebuilt, axis=1) if parts_rebuilt else None
+        # The background is a legal label; the scores of these images are not used.
+        samples[:, ~finite] = 0
+        if rebuilt is not None:
+            rebuilt[:, ~finite] = 0
+        return PredictedLabels(samples, rebuilt, finite)
 
     def _of_all_hosts(self, mine: ValidationScores, total: int) -> ValidationScores:
         by_host = self._devices.gather_hosts(mine._replace(samples=mine.samples.swapaxes(0, 1)))

@@ -51,6 +51,7 @@ def save_weights(
     config: ModelConfig,
     preprocessing: Mapping[str, Any],
     source: Mapping[str, Any] | None = None,
+    prior_range: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes weights with a header that later commands need.
 
@@ -63,6 +64,7 @@ def save_weights(
         preprocessing: How images become the network's input, such as intensity range, pixel
             spacing and crop. The values must be valid JSON.
         source: Origin of converted weights. The values must be valid JSON.
+        prior_range: Range of the prior on the validation split, as in `Header`.
     """
     path = Path(path)
     tensors = {
@@ -71,11 +73,29 @@ def save_weights(
         for name, value in weights.items()
     }
     preprocessing = {**preprocessing, "image_channels": check.image_channels(params, config)}
-    text = header.encode(config, preprocessing, source, params_checksum(params))
+    text = header.encode(config, preprocessing, source, params_checksum(params), prior_range)
     # A single key, because the order of several keys would differ between files.
     contents = save(tensors, metadata={HEADER: text})
     # safetensors would write a file that only its owner can read.
     write_whole(path, contents)
+
+
+def header_of(path: str | Path, checksum: str) -> Header | None:
+    """Reads the header of a weights file if its weights are the expected ones.
+
+    Args:
+        path: Path of the file.
+        checksum: Checksum of the names, shapes and values of the expected weights.
+
+    Returns:
+        None if the file is missing or unreadable, or it has other weights.
+    """
+    try:
+        with _opened(path) as file:
+            entries = _header(file, path)
+    except UserError:
+        return None
+    return entries if entries.checksum == header.combine(entries.text, checksum) else None
 
 
 def read(path: str | Path) -> WeightsFile:

@@ -27,6 +27,8 @@ class Header(NamedTuple):
         network: The settings of the model.
         preprocessing: How images become the network's input.
         source: Origin of converted weights, or None.
+        prior_range: Least and largest values of the prior on the validation split: `location` and
+            `log_scale`, each with a pair of numbers per scale, coarsest first; None if unknown.
         checksum: Checksum of the other entries and the weights; None in files of older versions.
         text: The other entries as JSON, which the checksum covers.
     """
@@ -34,6 +36,7 @@ class Header(NamedTuple):
     network: ModelConfig
     preprocessing: dict[str, Any]
     source: dict[str, Any] | None
+    prior_range: dict[str, list[list[float]]] | None
     checksum: str | None
     text: str
 
@@ -43,6 +46,7 @@ def encode(
     preprocessing: Mapping[str, Any],
     source: Mapping[str, Any] | None,
     weights_checksum: str,
+    prior_range: Mapping[str, Any] | None = None,
 ) -> str:
     """Encodes the header as JSON, with a checksum of its entries and the weights."""
     entries: dict[str, Any] = {
@@ -52,6 +56,8 @@ def encode(
     }
     if source is not None:
         entries["source"] = dict(source)
+    if prior_range is not None:
+        entries["prior_range"] = dict(prior_range)
     return json.dumps(entries | {"checksum": combine(json.dumps(entries), weights_checksum)})
 
 
@@ -72,7 +78,7 @@ def decode(text: str, path: str) -> Header:
     """
     entries = _read(text, path)
     checksum = entries.pop("checksum", None)
-    unknown = set(entries) - {"format", "network", "preprocessing", "source"}
+    unknown = set(entries) - {"format", "network", "preprocessing", "source", "prior_range"}
     if unknown:
         raise UserError(f"{path}: its header has an unknown entry {printable(min(unknown))}")
     if not (checksum is None or isinstance(checksum, str)):
@@ -81,7 +87,9 @@ def decode(text: str, path: str) -> Header:
     preprocessing = _object(entries, "preprocessing", path)
     _check_preprocessing(preprocessing, path)
     source = _object(entries, "source", path) if "source" in entries else None
-    return Header(network, preprocessing, source, checksum, json.dumps(entries))
+    prior_range = entries.get("prior_range")
+    _check_prior_range(prior_range, network, path)
+    return Header(network, preprocessing, source, prior_range, checksum, json.dumps(entries))
 
 
 def _object(entries: dict[str, Any], name: str, path: str) -> dict[str, Any]:
@@ -138,13 +146,13 @@ def _is_crop(value: Any) -> bool:
     return both or _is_count(value)
 
 
+def _is_extent(value: Any) -> bool:
+    pair = isinstance(value, list) and len(value) == 2 and all(map(FINITE.test, value))
+    return pair and value[0] <= value[1]
+
+
 def _is_range(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(map(FINITE.test, value))
-        and value[0] < value[1]
-    )
+    return _is_extent(value) and value[0] < value[1]
 
 
 def _is_ranges(value: Any) -> bool:
@@ -172,6 +180,20 @@ def _check_preprocessing(preprocessing: dict[str, Any], path: str) -> None:
         value = preprocessing.get(name)
         if value is not None and not is_allowed(value):
             raise _wrong(path, name, value, allowed)
+
+
+def _check_prior_range(value: Any, network: ModelConfig, path: str) -> None:
+    if value is None:
+        return
+    names = {"location", "log_scale"}
+    if not isinstance(value, dict) or value.keys() != names:
+        raise _wrong(path, "prior_range", value, f"an object with {' and '.join(sorted(names))}")
+    for name, pairs in value.items():
+        if not isinstance(pairs, list) or not (
+            len(pairs) == network.num_scales and all(map(_is_extent, pairs))
+        ):
+            allowed = "two numbers for each scale of the network, the lower one first"
+            raise _wrong(path, f"prior_range.{name}", pairs, allowed)
 
 
 def _wrong(path: str, name: str, value: Any, allowed: str) -> UserError:

@@ -388,9 +388,9 @@ def test_rounding_in_headers_is_no_difference(tmp_path):
 
 
 def test_two_images_of_one_position_are_both_named(tmp_path):
-    folder = write_series(tmp_path / "x", heights=(0, 2, 0, 2))
+    folder = write_series(tmp_path / "x", heights=(0, 2, 2, 0, 4, 4))
     message = refusal(folder, "all")
-    assert f"{folder / '2.dcm'}: lies at 0, 0, 0 mm, as {folder / '0.dcm'}" in message
+    assert f"{folder / '3.dcm'}: lies at 0, 0, 0 mm, as {folder / '0.dcm'}" in message
     assert "nothing in its header tells them apart" in message
 
 
@@ -472,6 +472,21 @@ def test_echoes_at_several_times_are_split_by_both(tmp_path):
     found = find_volumes([tmp_path / "mr"], "all")
     assert [len(scan.pictures) for scan in found.volumes] == [2] * 6
     assert found.volumes[0].name == "mr/EchoNumbers-1-TemporalPositionIdentifier-1"
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_volumes_without_any_trait_are_split_by_instance_number(tmp_path, in_turn):
+    for time, place in itertools.product(range(2), range(3)):
+        write_ct(
+            tmp_path / "mr" / f"{time}{place}.dcm",
+            np.full((2, 3), 10 * time + place, np.int16),
+            ImagePositionPatient=[0, 0, 5 - place],
+            InstanceNumber=2 * place + time if in_turn else 3 * time + place,
+            RescaleIntercept=0,
+        )
+    found = find_volumes([tmp_path / "mr"], "all")
+    shown = {scan.name: [values(one)[0, 0] for one in scan.pictures] for scan in found.volumes}
+    assert shown == {"mr/part-1": [2, 1, 0], "mr/part-2": [12, 11, 10]}
 
 
 def test_frames_of_several_echoes_are_split(tmp_path):

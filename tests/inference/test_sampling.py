@@ -7,6 +7,7 @@ import pytest
 from hpunet.imaging.fit import fit_crop, fit_whole, to_grid
 from hpunet.inference import sampling
 from hpunet.inference.network_input import NetworkInput
+from hpunet.inference.prior_range import PriorRange
 from hpunet.inference.sampling import ImageSampler, SamplingOptions, portion_size
 from hpunet.io.errors import UserError
 from hpunet.models.model import build_model
@@ -54,14 +55,14 @@ def test_portions_give_what_one_gives(params, monkeypatch):
     monkeypatch.setattr(
         sampling, "PIXELS", 3 * FIT.grid[0] * FIT.grid[1] // sampling.samples_at_once()
     )
-    assert portion_size(FIT) == 3
+    assert portion_size(FIT.grid) == 3
     portions = list(ImageSampler(MODEL, params, SamplingOptions(7, 0, DRAWN))(given()))
     assert [len(portion) for portion in portions] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(portions), whole)
 
 
 def test_larger_pictures_are_decoded_fewer_at_once():
-    counts = [portion_size(fit_whole((n, n), ONE, 128)) for n in (128, 256, 512, 1024, 4096)]
+    counts = [portion_size((n, n)) for n in (128, 256, 512, 1024, 4096)]
     assert counts == [4, 4, 1, 1, 1]
 
 
@@ -98,6 +99,20 @@ def test_beyond_the_crop_all_is_background(params):
     inside[top:bottom, left:right] = True
     assert found[:, inside].any()
     assert not found[:, ~inside].any()
+
+
+def test_warning_names_the_value_of_the_prior_and_what_may_help(params):
+    options = SamplingOptions(2, 0, DRAWN)
+    narrow = PriorRange(((-1e-6, 1e-6),) * 2, ((-1e-6, 1e-6),) * 2)
+    for prior_range, image in ((None, 1e4 * IMAGE), (narrow, 1e4 * IMAGE)):
+        sampler = ImageSampler(MODEL, params, options, prior_range)
+        unlike = given(image=image)
+        warnings = sampler.warnings(unlike, sampler.encode(unlike))
+        assert len(warnings) == (prior_range is not None)
+    (warning,) = warnings
+    assert "unlike the training images: the prior's" in warning
+    for flag in ("--temperature", "--mean_scales", "--center"):
+        assert flag in warning
 
 
 def test_logits_that_are_not_finite_are_refused_by_the_pictures_name(params):

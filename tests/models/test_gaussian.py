@@ -1,10 +1,11 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpunet.models.gaussian import from_parameters, kl_divergence, sample
+from hpunet.models.gaussian import clip_log_scale, from_parameters, kl_divergence, sample
 
 NUM_DRAWS = 400_000
 # Four standard errors of the Monte Carlo estimate below.
@@ -19,6 +20,30 @@ def test_first_half_of_the_channels_are_means_and_the_second_log_deviations():
     distribution = gaussian([1.0, 2.0], [0.0, np.log(3.0)])
     np.testing.assert_allclose(np.ravel(distribution.loc), [1, 2])
     np.testing.assert_allclose(np.ravel(distribution.scale), [1, 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("log_scale", "expected"),
+    [(9.5, 9.5), (-9.5, -9.5), (11.0, 10.0), (1e19, 10.0), (np.inf, 10.0), (-40.0, -10.0)],
+)
+def test_log_deviations_are_clipped(log_scale, expected):
+    distribution = gaussian([0.0], [log_scale])
+    np.testing.assert_allclose(np.ravel(np.log(distribution.scale)), [expected], rtol=1e-6)
+
+
+def test_log_deviations_within_the_bounds_keep_their_bits():
+    values = jnp.float32(np.random.default_rng(0).uniform(-10, 10, 1000))
+    np.testing.assert_array_equal(clip_log_scale(values), values)
+
+
+def test_nan_stays_nan_so_that_it_is_noticed():
+    assert np.isnan(np.ravel(gaussian([0.0], [np.nan]).scale)).all()
+
+
+def test_clipping_leaves_the_gradient_unchanged():
+    values = jnp.float32([-50.0, -10.0, 0.3, 10.0, 1e10])
+    gradient = jax.grad(lambda x: (clip_log_scale(x) * jnp.arange(1.0, 6.0)).sum())(values)
+    np.testing.assert_array_equal(gradient, np.arange(1.0, 6.0))
 
 
 def test_sample_moves_and_stretches_the_noise():

@@ -203,6 +203,21 @@ def test_images_are_taken_one_at_a_time_and_listed():
     assert links == [f"#image-{n}" for n in (1, 2, 3, 4)]
 
 
+def test_images_without_results_are_listed_with_their_reasons():
+    file, failed = io.StringIO(), []
+
+    def images():
+        yield made_up()
+        failed.append(("a<b>.png", "is empty"))
+
+    write_page(file, "Pictures", [], images(), lambda: failed)
+    reader = Reader(file.getvalue())
+    assert "Without results" in reader.text
+    assert "a<b>.png" in reader.text
+    assert "is empty" in reader.text
+    assert "Without results" not in Reader(page(made_up())).text
+
+
 def test_a_single_image_needs_no_list():
     assert "<nav" not in page(made_up())
 

@@ -8,9 +8,13 @@ from hpunet.training.validation import ValidationScores, sample_figure
 from tests.figures.contents import beside, labels, pictures, titles
 
 IMAGES = CroppedImages(
-    np.random.default_rng(0).random((5, 8, 8, 1)), labels(4, 5, 8, 8).astype(np.uint8), np.arange(5)
+    np.random.default_rng(0).random((5, 8, 8, 1)),
+    labels(4, 5, 8, 8).astype(np.uint8),
+    np.arange(5),
+    tuple("abcde"),
 )
-SCORED = ValidationScores(np.zeros(5), np.zeros(5), np.zeros(5), labels(10, 5, 8, 8, seed=1))
+SAMPLES = labels(10, 5, 8, 8, seed=1)
+SCORED = ValidationScores(np.zeros(5), np.zeros(5), np.zeros(5), SAMPLES, np.ones(5, bool))
 
 
 def test_three_images_are_shown_with_their_annotators_and_samples():
@@ -34,6 +38,14 @@ def test_each_image_has_its_number_and_the_title(title, before):
 
 
 def test_fewer_images_than_three_are_shown_too():
-    one = CroppedImages(IMAGES.image[:1], IMAGES.annotations[:, :1], IMAGES.position[:1])
-    figure = sample_figure(one, SCORED._replace(samples=SCORED.samples[:, :1]), "step 1")
+    one = CroppedImages(IMAGES.image[:1], IMAGES.annotations[:, :1], IMAGES.position[:1], ("a",))
+    scored = SCORED._replace(samples=SAMPLES[:, :1], finite=np.ones(1, bool))
+    figure = sample_figure(one, scored, "step 1")
     assert beside(figure)[0] == "step 1, image 1"
+
+
+def test_images_that_could_not_be_scored_are_not_shown():
+    scored = SCORED._replace(finite=np.array([True, False, True, False, True]))
+    figure = sample_figure(IMAGES, scored)
+    captions = [text for text in beside(figure) if "image" in text]
+    assert captions == ["image 1", "image 3", "image 5"]

@@ -1,4 +1,5 @@
 import json
+import re
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from hpunet.io.errors import UserError
 from hpunet.models import initialization
 from hpunet.models.hierarchical import network
 from hpunet.models.initialization import Parameter
-from hpunet.weights.file import check_params, read, save_weights
+from hpunet.weights.file import check_params, header_of, read, save_weights
 from hpunet.weights.published import load
 from tests import tiny
 
@@ -76,6 +77,42 @@ def test_one_reading_gives_weights_header_and_checksum(path, params):
 def test_header_says_what_a_later_command_needs(path):
     header = read(path).header
     assert (header.network, header.preprocessing, header.source) == (tiny.CONFIG, STORED, None)
+    assert header.prior_range is None
+
+
+PRIOR_RANGE = {"location": [[-1.0, 2.0], [0.0, 0.0]], "log_scale": [[-3.5, 1.0], [-2.0, 0.5]]}
+
+
+def test_header_keeps_the_range_of_the_prior(tmp_path, params):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, params, tiny.CONFIG, STORED, prior_range=PRIOR_RANGE)
+    assert read(path).header.prior_range == PRIOR_RANGE
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"location": [[0.0, 1.0]]}, "prior_range.location"),
+        ({"location": [[1.0, 0.0], [0.0, 1.0]]}, "prior_range.location"),
+        ({"log_scale": [[0.0, float("nan")], [0.0, 1.0]]}, "prior_range.log_scale"),
+        ({"log_scale": None}, "prior_range.log_scale"),
+        ({"other": []}, "prior_range"),
+    ],
+)
+def test_wrong_range_of_the_prior_is_refused_by_name(tmp_path, params, changed, named):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, params, tiny.CONFIG, STORED, prior_range={**PRIOR_RANGE, **changed})
+    with pytest.raises(UserError, match=re.escape(f"has {named}=")) as error:
+        read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_header_of_other_weights_is_not_given(tmp_path, params):
+    path = tmp_path / "weights.safetensors"
+    assert header_of(path, params_checksum(params)) is None
+    save_weights(path, params, tiny.CONFIG, STORED, prior_range=PRIOR_RANGE)
+    assert header_of(path, params_checksum(params)).prior_range == PRIOR_RANGE
+    assert header_of(path, "0" * 64) is None
 
 
 @pytest.mark.parametrize("size", [0, 5, 100, -1, -200])

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from hpunet.models.blocks import Level
 from hpunet.models.fields import check_convolution, check_precision
+from hpunet.models.gaussian import DiagonalGaussian
 from hpunet.models.hierarchical.config import HierarchicalConfig
 from hpunet.models.hierarchical.unet import Encoded, HierarchicalUNet
 from hpunet.models.initialization import Parameter, Params, list_parameters
@@ -45,9 +46,9 @@ def build_network(
 
     def transformed() -> tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]:
         unet = HierarchicalUNet(config, convolution)
-        return unet, (unet, unet.encode, unet.decode)
+        return unet, (unet, unet.encode, unet.decode, unet.prior)
 
-    whole, encoder, decoder = hk.without_apply_rng(hk.multi_transform(transformed)).apply
+    whole, encoder, decoder, priors = hk.without_apply_rng(hk.multi_transform(transformed)).apply
 
     def forward(params: Params, image: Array, segmentation: Array, noise: Any) -> ForwardPass:
         with hk.intercept_methods(_recompute_level) if remat else contextlib.nullcontext():
@@ -59,6 +60,9 @@ def build_network(
 
     def decode(params: Params, encoded: Encoded, noise: Any, given: Any) -> Array:
         return cast(decoder(*cast((params, encoded), precision), noise, given), "float32")
+
+    def prior(params: Params, encoded: Encoded) -> list[DiagonalGaussian]:
+        return priors(*cast((params, encoded), precision))
 
     def draw_noise(
         keys: Key[Array, " B"], image_size: tuple[int, int], number: Any = 0
@@ -73,6 +77,7 @@ def build_network(
         encode,
         decode,
         lambda encoded: encoded.image_size,
+        prior,
     )
 
 

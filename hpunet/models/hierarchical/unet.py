@@ -242,6 +242,12 @@ class HierarchicalUNet:
         decoded = self._prior_decoder(encoded.coarsest, encoded.prior_decoder, noise, given)
         return self._stitching_decoder(decoded.features, encoded.stitching_decoder)
 
+    def prior(self, encoded: Encoded) -> list[DiagonalGaussian]:
+        """Computes the prior at each scale, conditioned on the means of the coarser latents."""
+        means = self._none
+        decoded = self._prior_decoder(encoded.coarsest, encoded.prior_decoder, means, means)
+        return decoded.distributions
+
     def __call__(
         self,
         image: Float[Array, "B H W C"],
