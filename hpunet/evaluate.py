@@ -19,11 +19,14 @@ from hpunet.io.errors import UserError
 from hpunet.models.fields import LARGEST
 
 if TYPE_CHECKING:
+    from hpunet.config.data import FolderConfig
     from hpunet.config.settings import Settings
     from hpunet.evaluation.scoring_set import ScoringSet
     from hpunet.inference.trained import TrainedNetwork
 
 SPLITS = ("train", "val", "test")
+# Keys that say how --annotations are read.
+FOLDER_KEYS = ("data.folder.", "data.dir", "data.prepared_dir")
 # Separate from absl's global flags: two commands may be imported in one process.
 FLAGS = flags.FlagValues()
 text_flag = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -33,12 +36,17 @@ GET_CONFIG = command.ConfigFlag(FLAGS, changeable="data.")
 WORKDIR = text_flag("workdir", None, "Folder of the run whose network is scored.")
 WEIGHTS = text_flag("weights", None, "Weights file, or lidc; --config names the data.")
 PREDICTIONS = text_flag(
-    "predictions", None, "Folder of another tool's samples: <name>_s<k>.png or <name>.npz."
+    "predictions",
+    None,
+    "Folder of another tool's samples, <name>_s<k>.png or <name>.npz, or one that hpunet.sample "
+    "wrote.",
 )
 ANNOTATIONS = text_flag(
     "annotations",
     None,
-    "Folder of the annotators' masks: <name>_a<k>.png, _l<k>.png or <name>.npz.",
+    "Annotated folder as for training, or folder of the annotators' masks: <name>_a<k>.png, "
+    "_l<k>.png, <annotator>/<name>.png or <name>.npz. --config.data.folder.KEY=VALUE says how it "
+    "is read; with --config, its data.dir if not given.",
 )
 IMAGES = text_flag("images", None, "Folder of the images, <name>.png, for the figures.")
 CHECKPOINT = text_flag("checkpoint", "best", "Checkpoint of the run: best, last or a step.")
@@ -83,7 +91,11 @@ CLASSES = text_flag(
     "Classes to score and average, such as 1,2; if not given, all but 0 are one foreground.",
 )
 NUM_CLASSES = number_flag(
-    "num_classes", 2, "Number of classes in --predictions, with the background.", lower_bound=2
+    "num_classes",
+    2,
+    "Number of classes in --predictions, with the background; with --config or "
+    "--config.data.folder.classes, theirs if not given.",
+    lower_bound=2,
 )
 CROP = number_flag(
     "crop",
@@ -114,10 +126,10 @@ def main() -> int:
     outputs = Outputs(_out(), figures, log)
     of_folders = PREDICTIONS.value is not None
     scoring_set = _of_folders() if of_folders else _of_network(outputs.result)
-    evaluate(scoring_set, conventions, BENCHMARK.value, outputs)
+    not_scored = evaluate(scoring_set, conventions, BENCHMARK.value, outputs)
     if scoring_set.store is not None and SAVE_PREDICTIONS.value is None:
         scoring_set.store.remove()
-    return 1 if scoring_set.not_scored else 0
+    return int(not_scored > 0)
 
 
 def _check_flags() -> None:
@@ -135,12 +147,13 @@ def _check_flags() -> None:
             if flag.present and source != owner:
                 raise UserError(f"--{flag.name}: allowed with {owner} only, here is {source}")
     if source == "--predictions":
-        if ANNOTATIONS.value is None:
+        if ANNOTATIONS.value is None and not GET_CONFIG.given:
             raise UserError("--annotations is missing: allowed is a folder of annotators' masks")
         refused = [
             flag.name for flag in (SPLIT, NUM_IMAGES, SAVE_PREDICTIONS, WINDOWS) if flag.present
         ]
-        refused += ["config"] if GET_CONFIG.given else []
+        keys = (key for key in GET_CONFIG.changed_keys if not key.startswith(FOLDER_KEYS))
+        refused += [f"config.{key}" for key in keys]
         if refused:
             raise UserError(f"--{refused[0]}: not allowed with --predictions")
     if source == "--weights" and OUT.value is None:
@@ -221,25 +234,61 @@ def _of_folders() -> ScoringSet:
     from hpunet.evaluation.scoring_set import folder_scoring_set
 
     assert PREDICTIONS.value is not None
-    assert ANNOTATIONS.value is not None
-    predictions, annotations = Path(PREDICTIONS.value), Path(ANNOTATIONS.value)
+    config, data_dir = _folder_config() if GET_CONFIG.given else (None, None)
+    if ANNOTATIONS.value is None and data_dir is None:
+        raise UserError(
+            "--annotations is missing: allowed is a folder of annotators' masks, or --config with "
+            "data.dir"
+        )
+    num_classes = NUM_CLASSES.value if config is None else config.num_classes
+    predictions = Path(PREDICTIONS.value)
+    annotations = Path(ANNOTATIONS.value or data_dir or "")
     images = open_folders(
         predictions,
         annotations,
         None if IMAGES.value is None else Path(IMAGES.value),
-        num_classes=NUM_CLASSES.value,
+        num_classes=num_classes,
         ignore_label=IGNORE_LABEL.value,
         crop=CROP.value,
+        config=config,
     )
     reading = {
         "predictions": predictions.name,
         "annotations": annotations.name,
-        "num_classes": NUM_CLASSES.value,
+        "num_classes": num_classes,
         "ignore_label": IGNORE_LABEL.value,
         "crop": CROP.value,
     }
-    _check_classes(NUM_CLASSES.value)
+    if config is not None:
+        reading |= {"classes": config.classes, "ignore": config.ignore}
+    _check_classes(num_classes)
     return folder_scoring_set(images, reading, _numbers(NUM_SAMPLES, 1))
+
+
+def _folder_config() -> tuple[FolderConfig, str | None]:
+    """How annotations are read by --config and its overrides, and the folder of its data."""
+    from hpunet.config.files import override
+    from hpunet.config.settings import default_config, settings_of
+
+    known = None if GET_CONFIG.file_given else override(default_config(), {"data.name": "folder"})
+    values = GET_CONFIG(known)
+    if values.data.name != "folder":
+        raise UserError(
+            f"data.name={values.data.name}: allowed with --predictions is folder, an annotated "
+            "folder"
+        )
+    changes = {}
+    if NUM_CLASSES.present:
+        changes["model.num_classes"] = str(NUM_CLASSES.value)
+    elif known is not None and values.data.folder.classes is not None:
+        words = [word.strip() for word in values.data.folder.classes.split(",")]
+        # Values of one name are one class.
+        names = {word.partition("=")[2] or word for word in words}
+        changes["model.num_classes"] = str(len(names))
+    if IGNORE_LABEL.present:
+        changes["data.folder.ignore"] = str(IGNORE_LABEL.value)
+    settings = settings_of(override(values, changes))
+    return settings.folder, settings.data.dir
 
 
 def _of_network(out: Path | None) -> ScoringSet:

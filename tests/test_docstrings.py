@@ -15,6 +15,7 @@ FUNCTIONS = [
     model.Model.list_parameters,
     model.Model.sample,
     model.Model.decode_sample,
+    model.Model.noise_of_sample,
     model.Model.reconstruct,
     names.params_from_reference,
     published.load,

@@ -215,6 +215,16 @@ class ConfigFlag:
         """Whether the command line contains the flag or an override."""
         return self._flag.value is not None or bool(_overrides)
 
+    @property
+    def changed_keys(self) -> tuple[str, ...]:
+        """The keys that the command line changes."""
+        return tuple(_overrides)
+
+    @property
+    def file_given(self) -> bool:
+        """Whether the command line names a configuration."""
+        return self._flag.value is not None
+
     def __call__(self, known: ConfigDict | None = None) -> ConfigDict:
         """Loads the configuration and applies the overrides.
 

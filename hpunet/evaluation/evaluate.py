@@ -7,7 +7,7 @@ from hpunet.evaluation import result, table
 from hpunet.evaluation.estimates import Estimates, estimate_all
 from hpunet.evaluation.figures import Log, write_figures
 from hpunet.evaluation.published import Comparison, compare
-from hpunet.evaluation.scoring import Conventions, ImageScores, score_images
+from hpunet.evaluation.scoring import Conventions, ImageScores, ScoredImages, score_images
 from hpunet.evaluation.scoring_set import ScoringSet
 from hpunet.evaluation.truth import TruthReport, compare_scoring_set
 from hpunet.io.progress import Progress
@@ -29,7 +29,7 @@ class Outputs(NamedTuple):
 
 def evaluate(
     scoring_set: ScoringSet, conventions: Conventions, benchmark: str | None, outputs: Outputs
-) -> None:
+) -> int:
     """Scores images, writes JSON, prints a table and writes figures.
 
     Args:
@@ -38,11 +38,16 @@ def evaluate(
         benchmark: Benchmark of the images, or None.
         outputs: Files of the result.
 
+    Returns:
+        Number of images that could not be read or scored; the result lists them.
+
     Raises:
-        UserError: If an image cannot be read or scored, or a file cannot be written.
+        UserError: If no image can be scored, or a file cannot be written.
     """
     with Progress("scoring", len(scoring_set.images)) as progress:
         scores = score_images(scoring_set.images, scoring_set.num_samples, conventions, progress)
+    if scores.not_scored:
+        scoring_set = scoring_set._replace(images=ScoredImages(scoring_set.images, scores))
     estimates = estimate_all(scores, conventions)
     comparison = compare(benchmark, scoring_set.data_name, scores, conventions.classes)
     truth = compare_scoring_set(scoring_set, scores)
@@ -58,6 +63,7 @@ def evaluate(
         folder, log = outputs.figures, outputs.log
         write_figures(folder, scoring_set, scores, estimates, show_published, log)
         print(f"figures: {folder}")
+    return len(scoring_set.not_scored) + len(scores.not_scored)
 
 
 def _text(
@@ -70,6 +76,7 @@ def _text(
     level, patients_known = estimates.conventions.level, scoring_set.patients_known
     parts = [
         table.heading(scoring_set, scores),
+        table.not_scored_text(scores.not_scored),
         table.as_text(estimates.groups, level, patients_known, scoring_set.notes),
         table.comparison_text(comparison, estimates.groups),
         "" if truth is None else truth.as_text(),

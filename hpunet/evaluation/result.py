@@ -40,10 +40,13 @@ def as_json(
         comparison: Published scores that are comparable, and reasons why others are not.
         truth: Comparison with the distribution behind the annotations, or None if unknown.
     """
+    unread = {image.name: image.problem for image in scores.not_scored}
+    reasons = {**scoring_set.not_scored, **unread}
     values = {
         "format": FORMAT,
         **scoring_set.subject,
         "num_samples": list(scores.by_num_samples),
+        "not_scored": _described(reasons, "reason"),
         "conventions": _conventions(estimates.conventions),
         "num_images_with_ignored_pixels_or_weights": int(np.sum(~scores.is_plain)),
         "groups": {name: _group(group) for name, group in estimates.groups.items()},
@@ -58,7 +61,6 @@ def as_json(
         },
         "made_with": provenance(),
     }
-    values["not_scored"] = _described(scoring_set.not_scored, "reason")
     values["unlike_training"] = _described(scoring_set.unlike_training, "value")
     if scoring_set.notes:
         values["notes"] = list(scoring_set.notes)
@@ -132,7 +134,9 @@ def _conventions(conventions: Conventions) -> dict[str, Any]:
         "subset_b": "the images on which every annotator drew something",
         "num_samples": "the first n samples of each image",
         "foreground": "every label above 0, where no classes are given",
-        "class_absent_from_both": "counts as nothing; IoU is 1 where no class is in either mask",
+        "class_absent_from_both": "counts as nothing, as in Kohl et al. 2018; IoU is 1 where no "
+        "class is in either mask. PHiSeg, SSN and CCDM give each such class IoU 1: with several "
+        "classes, GED^2 differs by up to 0.39 and must not be compared",
         "modes": "distinct annotations of the other annotators, each annotator held out in turn: "
         "chosen, the share of those others; drawn, the share of samples nearest to the mode; "
         "held_out, how often the annotator held out is nearest to it, as a perfect sampler's "

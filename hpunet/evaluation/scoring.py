@@ -70,6 +70,18 @@ class Conventions:
         return {"draws": self.draws, "seed": self.seed, "level": self.level}
 
 
+class NotScored(NamedTuple):
+    """An image that could not be read or scored.
+
+    Attributes:
+        name: Its name.
+        problem: What is wrong.
+    """
+
+    name: str
+    problem: str
+
+
 # Scores with one number for each image.
 _NUMBERS = tuple(n for n in metrics.Scores._fields if n not in ("calibration", "modes"))
 
@@ -86,6 +98,8 @@ class ImageScores(NamedTuple):
         sizes: Height and width in pixels.
         is_plain: Whether all pixels count and all annotations have the same weight.
         by_num_samples: Scores by the number of samples they were computed with.
+        places: Index of each image in the set.
+        not_scored: Images that could not be read or scored; they have no entries above.
     """
 
     names: list[str]
@@ -96,6 +110,8 @@ class ImageScores(NamedTuple):
     sizes: list[tuple[int, int]]
     is_plain: Bool[np.ndarray, " B"]
     by_num_samples: Mapping[int, metrics.Scores]
+    places: Sequence[int] = ()
+    not_scored: tuple[NotScored, ...] = ()
 
     def subset(self, chosen: Bool[np.ndarray, " B"]) -> "ImageScores":
         """Returns the scores of the chosen images."""
@@ -118,27 +134,36 @@ def score_images(
     conventions: Conventions,
     progress: Callable[[int], Any],
 ) -> ImageScores:
-    """Scores all images, one by one.
+    """Scores all images, one by one; an image that cannot be scored does not stop the others.
 
     Args:
         images: Images with samples and annotations.
         num_samples: Numbers of samples to score with, the first ones of each image.
         conventions: Conventions of the scores.
-        progress: Called with the number of newly scored images.
+        progress: Called with the number of newly scored images, at the end also of the others.
 
     Raises:
-        UserError: If there is no image, or one has too few samples.
+        UserError: If there is no image, or if none can be scored; the message is that of the first.
     """
     facts: list[_Facts] = []
+    places: list[int] = []
+    not_scored: list[NotScored] = []
     scores: dict[int, list[metrics.Scores]] = {n: [] for n in num_samples}
     for index in range(len(images)):
-        image = images[index]
-        for n, score in _score(image, num_samples, conventions).items():
-            scores[n].append(score)
-        facts.append(_facts(image, conventions.classes))
-        progress(1)
+        try:
+            image = images[index]
+            for n, score in _score(image, num_samples, conventions).items():
+                scores[n].append(score)
+            facts.append(_facts(image, conventions.classes))
+            places.append(index)
+        except UserError as error:
+            not_scored.append(NotScored(_name_of(images, index), str(error)))
+        else:
+            progress(1)
     if not facts:
-        raise UserError("there are no images to score")
+        raise UserError(not_scored[0].problem if not_scored else "there are no images to score")
+    if not_scored:
+        progress(len(not_scored))
     return ImageScores(
         [fact.name for fact in facts],
         [fact.patient for fact in facts],
@@ -148,7 +173,31 @@ def score_images(
         [fact.size for fact in facts],
         np.array([fact.is_plain for fact in facts]),
         {n: _join(parts) for n, parts in scores.items()},
+        places,
+        tuple(not_scored),
     )
+
+
+def _name_of(images: SampledImages, index: int) -> str:
+    """The name of an image that cannot be read; sets of images in files know all names."""
+    names = getattr(images, "names", None)
+    return f"image {index + 1}" if names is None else names[index]
+
+
+class ScoredImages:
+    """The images of a set that were scored."""
+
+    def __init__(self, images: SampledImages, scores: ImageScores) -> None:
+        """Takes the set and its scores."""
+        self._images, self._places = images, scores.places
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> SampledImage:
+        """Reads the image at `index`."""
+        return self._images[self._places[index]]
 
 
 class _Facts(NamedTuple):

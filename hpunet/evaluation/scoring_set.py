@@ -295,7 +295,7 @@ def folder_scoring_set(
             all.
 
     Raises:
-        UserError: If there are fewer samples than that, or a file cannot be read.
+        UserError: If there are fewer samples than that.
     """
     there = images.num_samples
     if num_samples is None:
@@ -312,4 +312,12 @@ def folder_scoring_set(
         "reading": dict(reading),
     }
     title = f"{reading['predictions']} against {reading['annotations']}"
-    return ScoringSet(images, num_samples, "folder", title, subject, images.patients_known)
+    return ScoringSet(
+        images,
+        num_samples,
+        "folder",
+        title,
+        subject,
+        images.patients_known,
+        notes=images.notes,
+    )

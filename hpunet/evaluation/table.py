@@ -8,13 +8,15 @@ from hpunet import metrics
 from hpunet.cli.tables import number, table
 from hpunet.evaluation.estimates import ALL, CALIBRATION_ERROR, SUBSET_B, ImageGroup
 from hpunet.evaluation.published import PUBLISHED_SAMPLES, Comparison
-from hpunet.evaluation.scoring import ImageScores
+from hpunet.evaluation.scoring import ImageScores, NotScored
 from hpunet.evaluation.scoring_set import ScoringSet
 from hpunet.io.errors import first_names
 from hpunet.metrics.bootstrap import MIN_PATIENTS
 
 # The scores in the table by groups of images, and whether each has an interval.
 GROUPED = {"ged": True, "hungarian_iou": True, "reconstruction_iou": False}
+# Images that could not be scored, in the terminal.
+MOST_LISTED = 20
 ARROWS = {"lower": "↓", "higher": "↑", "": " "}
 
 
@@ -70,6 +72,17 @@ def _not_scored(reasons: Mapping[str, str]) -> str:
         f"\nnot scored, {reason}: {first_names(names)} ({len(names)} in all)"
         for reason, names in by_reason.items()
     )
+
+
+def not_scored_text(images: Sequence[NotScored]) -> str:
+    """Lists the images that could not be scored, each with the reason; empty without any."""
+    if not images:
+        return ""
+    count = "1 image" if len(images) == 1 else f"{len(images):,} images"
+    lines = [f"\n  {image.name}: {image.problem}" for image in images[:MOST_LISTED]]
+    more = len(images) - MOST_LISTED
+    rest = f"\n  and {more:,} more, in the JSON file of --out" if more > 0 else ""
+    return f"warning: not scored: {count}{''.join(lines)}{rest}"
 
 
 def _undefined(group: ImageGroup, num_samples: int) -> Iterator[str]:

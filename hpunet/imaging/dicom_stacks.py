@@ -223,11 +223,8 @@ def _blocks(
         The volumes by label; none if the instance numbers have another order.
     """
     count = len(images) // most
-    if count < 2:
-        return {}
-    if len(images) != most * count or len({image.instance_number for image in images}) < len(
-        images
-    ):
+    numbers = {image.instance_number for image in images}
+    if count < 2 or len(images) != most * count or len(numbers) < len(images):
         return {}
     placed = sorted(zip(images, positions, strict=True), key=lambda one: one[0].instance_number)
     following = [placed[start : start + count] for start in range(0, len(placed), count)]

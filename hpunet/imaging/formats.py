@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hpunet.imaging.arrays import open_npy, open_npz
 from hpunet.imaging.dicom import open_dicom
+from hpunet.imaging.dicom_header import is_dicom
 from hpunet.imaging.nifti import open_nifti
 from hpunet.imaging.raster import open_raster
 from hpunet.imaging.volume import IMAGE, ReadMode, Volume
@@ -48,8 +49,20 @@ def suffix_of(path: Path) -> str:
     return next((suffix for suffix in known if name.endswith(suffix)), "")
 
 
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file has the suffix of DICOM, or none of a known format and begins like DICOM.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    suffix = suffix_of(path)
+    return suffix in DICOM_SUFFIXES or (not suffix and path.is_file() and is_dicom(path))
+
+
 def open_file(path: Path, mode: ReadMode = IMAGE) -> Volume:
     """Opens the image or masks of a file of any format, chosen by its suffix.
+
+    Files without the suffix of a known format are DICOM if they begin like it.
 
     Args:
         path: The file, or the folder of one DICOM series.
@@ -61,8 +74,7 @@ def open_file(path: Path, mode: ReadMode = IMAGE) -> Volume:
     """
     if path.is_dir():
         return open_dicom(path, mode)
-    suffix = suffix_of(path)
-    reader = open_dicom if suffix in DICOM_SUFFIXES else READERS.get(suffix)
+    reader = open_dicom if is_dicom_file(path) else READERS.get(suffix_of(path))
     if reader is None:
         allowed = ", ".join((*READERS, *DICOM_SUFFIXES))
         raise UserError(f"{path}: unknown format; allowed are {allowed}")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpunet.imaging.dicom import open_stacks
-from hpunet.imaging.dicom_header import DicomImage, NoImageError, is_dicom, read_images
+from hpunet.imaging.dicom_header import DicomImage, NoImageError, read_images
 from hpunet.imaging.formats import (
     DICOM_SUFFIXES,
     READERS,
     check_file,
+    is_dicom_file,
     open_file,
     suffix_of,
 )
@@ -68,7 +69,7 @@ class _Search:
                 self.found.append(_Named(names, open_file(path, self.mode)))
                 return
             check_file(path)
-            if not _is_dicom(path):
+            if not is_dicom_file(path):
                 raise UserError(f"{path}: unknown format; allowed are {ALLOWED}")
             self._add_stacks(path, names, read_images(path))
         except UserError as error:
@@ -106,7 +107,7 @@ class _Search:
         try:
             if suffix_of(file) in DICOM_SUFFIXES:
                 check_file(file)
-            if file.is_file() and _is_dicom(file):
+            if is_dicom_file(file):
                 return read_images(file)
             self.left_out.append(Excluded(str(file), UNKNOWN))
         except NoImageError as error:
@@ -120,6 +121,7 @@ class _Search:
         place = Path(os.path.commonpath([path.parent for path in paths]))
         # The current folder has no name otherwise.
         place = place if place.name not in ("", "..") else place.resolve()
+        place = place if len(images) > 1 else paths[0]
         self._try_stacks(place, names_of_series(folder, paths, images[0].series_number), images)
 
     def _try_stacks(
@@ -251,7 +253,3 @@ def _refuse_twice(files: Sequence[Path]) -> None:
         if resolved in seen:
             raise UserError(f"{file}: is given twice")
         seen.add(resolved)
-
-
-def _is_dicom(path: Path) -> bool:
-    return suffix_of(path) in DICOM_SUFFIXES or is_dicom(path)

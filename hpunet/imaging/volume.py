@@ -133,6 +133,12 @@ class Volume(NamedTuple):
     geometry: Any = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def shown_place(self) -> str:
+        """Its place for messages, with its name if its folder may hold several series."""
+        is_named = self.kind != "dicom" or self.name == self.place.name or not self.place.is_dir()
+        return str(self.place) if is_named else f"{self.place} ({self.name})"
+
     def select(self, places: Sequence[int]) -> "Volume":
         """The slices at these places, in this order."""
         return self._replace(

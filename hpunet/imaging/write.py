@@ -44,7 +44,8 @@ def _check_kind(volume: Volume, formats: Sequence[str]) -> None:
     for name in formats:
         if name not in allowed:
             raise UserError(
-                f"{volume.place}: --format={name} does not fit it; allowed are {', '.join(allowed)}"
+                f"{volume.shown_place}: --format={name} does not fit it; allowed are "
+                f"{', '.join(allowed)}"
             )
 
 

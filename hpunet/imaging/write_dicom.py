@@ -118,8 +118,8 @@ def check_sources(scan: Volume) -> tuple[str, ...]:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{scan.place}: its headers do not suffice for DICOM results ({fault_text(error)}); "
-            f"{OTHER_FORMATS}"
+            f"{scan.shown_place}: its headers do not suffice for DICOM results "
+            f"({fault_text(error)}); {OTHER_FORMATS}"
         ) from error
     return () if source.is_placed else (UNPLACED,)
 

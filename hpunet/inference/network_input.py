@@ -192,8 +192,8 @@ def check_inputs(
 def _name(volume: Volume, index: int) -> str:
     """A slice in messages, named as the readers do."""
     if volume.numbers is None:
-        return str(volume.place)
-    return f"{volume.place}: slice {volume.numbers[index]}"
+        return volume.shown_place
+    return f"{volume.shown_place}: slice {volume.numbers[index]}"
 
 
 def _with_slice(name: str, volume: Volume, index: int) -> str:

@@ -3,13 +3,14 @@
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int
-from scipy import ndimage
 
 from hpunet.data.labels import IGNORED, marked, without_ignored
 from hpunet.inspection.dataset_reader import Example
+from hpunet.inspection.regions import Regions, measure_regions
 
 Size = tuple[int, int]
 NUM_LABELS = IGNORED + 1
@@ -17,6 +18,11 @@ NUM_LABELS = IGNORED + 1
 EXTENT_PERCENTILE = 90
 # Pixels. The exact course of outlines decides smaller regions.
 LEAST_REGION = 4
+# A crop contains a compact part as a whole. Of a part that is longer than this number of times its
+# thickness, such as a vessel, it contains a piece of this length.
+MOST_ELONGATED = 8
+# Widths are counted in steps of this number of pixels.
+WIDTH_STEP = 0.25
 
 
 @dataclasses.dataclass
@@ -133,18 +139,29 @@ class Counts:
 class Shapes:
     """Sizes of images, of their marked parts and of the regions that annotators disagree about.
 
+    A part is a connected region of pixels that any annotator marked.
+
     Attributes:
         sizes: Number of images by height and width in pixels.
         extents: Longer side in pixels of the box around all marked pixels, for each image with
             marked pixels.
+        part_extents: Length in pixels that a crop needs for the largest part of each of these
+            images: the longer side of its box, at most `MOST_ELONGATED` times its thickness.
+        part_lengths: Longer side in pixels of the box around the longest part of each.
+        part_thicknesses: Mean thickness in pixels of the parts of each, weighted by their area.
         regions: Number of connected regions of disagreement by their area in pixels.
+        disputed_widths: Number of disputed pixels by the thickness in pixels of their region.
     """
 
     def __init__(self) -> None:
         """Starts without examples."""
         self.sizes: Counter[Size] = Counter()
         self.extents: list[int] = []
+        self.part_extents: list[float] = []
+        self.part_lengths: list[int] = []
+        self.part_thicknesses: list[float] = []
         self.regions: Counter[int] = Counter()
+        self.disputed_widths: Counter[float] = Counter()
 
     def add(self, example: Example) -> None:
         """Adds an example."""
@@ -153,11 +170,19 @@ class Shapes:
         foreground = np.any(marked(example.annotations), axis=0)
         if foreground.any():
             self.extents.append(max(_span(np.any(foreground, axis=axis)) for axis in (0, 1)))
+            self._add_parts(measure_regions(foreground))
         labels, ignored = without_ignored(example.annotations)
-        disputed = (labels != labels[0]).any(axis=0) & ~ignored
-        regions, count = ndimage.label(disputed)
-        if count:
-            self.regions.update(np.bincount(regions.ravel())[1:].tolist())
+        regions = measure_regions((labels != labels[0]).any(axis=0) & ~ignored)
+        self.regions.update(regions.areas.tolist())
+        widths = np.rint(regions.thicknesses / WIDTH_STEP) * WIDTH_STEP
+        for width, area in zip(widths.tolist(), regions.areas.tolist(), strict=True):
+            self.disputed_widths[width] += area
+
+    def _add_parts(self, parts: Regions) -> None:
+        needed = np.minimum(parts.extents, MOST_ELONGATED * parts.thicknesses)
+        self.part_extents.append(float(needed.max()))
+        self.part_lengths.append(int(parts.extents.max()))
+        self.part_thicknesses.append(float(np.average(parts.thicknesses, weights=parts.areas)))
 
     @property
     def ordered(self) -> list[Size]:
@@ -182,8 +207,36 @@ class Shapes:
 
     @property
     def extent(self) -> float:
-        """Extent in pixels of the marked part, exceeded in one of ten images; NaN without any."""
-        return float(np.percentile(self.extents, EXTENT_PERCENTILE)) if self.extents else math.nan
+        """Extent in pixels of all marked parts, exceeded in one of ten images; NaN without any."""
+        return _exceeded_in_few(self.extents)
+
+    @property
+    def part_extent(self) -> float:
+        """Value of `part_extents` exceeded in one of ten images; NaN if nothing is marked."""
+        return _exceeded_in_few(self.part_extents)
+
+    @property
+    def part_length(self) -> float:
+        """Value of `part_lengths` exceeded in one of ten images; NaN if nothing is marked."""
+        return _exceeded_in_few(self.part_lengths)
+
+    @property
+    def part_thickness(self) -> float:
+        """Median of `part_thicknesses`; NaN if nothing is marked."""
+        return float(np.median(self.part_thicknesses)) if self.part_thicknesses else math.nan
+
+    @property
+    def disputed_width(self) -> float:
+        """Thickness in pixels that the regions of half of the disputed pixels reach; NaN if none.
+
+        Pixels count, not regions: many regions are single pixels of an outline.
+        """
+        total, seen = self.disputed_widths.total(), 0
+        for width in sorted(self.disputed_widths, reverse=True):
+            seen += self.disputed_widths[width]
+            if 2 * seen >= total:
+                return width
+        return math.nan
 
     @property
     def disputed_side(self) -> float:
@@ -199,3 +252,7 @@ class Shapes:
 def _span(occupied: Bool[np.ndarray, " n"]) -> int:
     indices = np.flatnonzero(occupied)
     return int(indices[-1] - indices[0] + 1)
+
+
+def _exceeded_in_few(values: Sequence[float]) -> float:
+    return float(np.percentile(values, EXTENT_PERCENTILE)) if values else math.nan

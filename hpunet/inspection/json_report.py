@@ -99,7 +99,11 @@ def _sizes(survey: Survey, crop: int | tuple[int, int]) -> dict[str, Any]:
             for (height, width), count in sorted(survey.shapes.sizes.items())
         ],
         "marked_extent": _finite(survey.shapes.extent),
+        "part_extent": _finite(survey.shapes.part_extent),
+        "part_length": _finite(survey.shapes.part_length),
+        "part_thickness": _finite(survey.shapes.part_thickness),
         "disputed_side": _finite(survey.shapes.disputed_side),
+        "disputed_width": _finite(survey.shapes.disputed_width),
     }
 
 

@@ -12,10 +12,13 @@ SIZES, INNER = "data.folder.sizes", "model.down_channels_per_block"
 LEAST_CROP, USUAL_CROP = 32, 256
 # Share of a larger crop from which images are padded to it rather than cropped further.
 NEARLY = 0.75
-PAPER_SCALES = 4
+# Of crops of 128 px: the finest scale has cells of 16 px.
+PAPER_SCALES, PAPER_CELL = 4, 16
 # Rule of thumb: least number of training images, and the divisor of the paper's widths.
 WIDTHS = ((1000, 1, "the paper's widths"), (100, 2, "half of the paper's widths"))
 FEW = (0, 3, "a third of the paper's widths")
+# Pixels. Thinner regions of disagreement are differences between outlines.
+THIN = 3
 # Crops are placed around marked pixels if their share is small and images are clearly larger.
 SMALL_SHARE, CLEARLY_LARGER = 0.05, 1.5
 
@@ -26,11 +29,15 @@ class DatasetFacts(NamedTuple):
     Attributes:
         side: Length that the shorter sides of most images reach.
         long_side: Longer side of a typical image.
-        extent: Extent of the marked part, exceeded in one of ten images; NaN if nothing is marked.
+        extent: Length that a crop needs for a connected marked part, exceeded in one of ten images;
+            of parts that are much longer than thick, only a piece. NaN if nothing is marked.
         disputed_side: Side of a typical region of disagreement; NaN if there is none.
         marked_share: Share of the pixels of an image that an annotator marks, in [0, 1].
         images: Number of images of the training split.
         any_size: Whether images may have any size, so that they can be cropped or resized.
+        length: Length of the longest connected part, exceeded in one of ten images; NaN if unknown.
+        thickness: Thickness of typical connected parts; NaN if unknown.
+        disputed_width: Thickness of the regions that most disputed pixels are in; NaN if unknown.
     """
 
     side: int
@@ -40,6 +47,9 @@ class DatasetFacts(NamedTuple):
     marked_share: float
     images: int
     any_size: bool = True
+    length: float = math.nan
+    thickness: float = math.nan
+    disputed_width: float = math.nan
 
 
 class Choice(NamedTuple):
@@ -110,7 +120,7 @@ def _crop(facts: DatasetFacts) -> tuple[Choice, bool]:
     fitting = max(LEAST_CROP, min(USUAL_CROP, 1 << facts.side.bit_length() - 1))
     larger = 2 * fitting
     too_wide = facts.extent > fitting
-    spans = f"the marked part spans {facts.extent:.0f} px or more in one of ten images"
+    spans = f"a marked part spans {facts.extent:.0f} px or more in one of ten images"
     if facts.side < LEAST_CROP:
         held = f"most images are smaller than {LEAST_CROP} px, the smallest proposed crop"
     else:
@@ -118,14 +128,35 @@ def _crop(facts: DatasetFacts) -> tuple[Choice, bool]:
             f"the largest power of two from {LEAST_CROP} to {USUAL_CROP} that fits into most "
             f"images, whose shorter side is {facts.side} px or more"
         )
-    if too_wide and facts.any_size and facts.extent > larger:
+    vanishing = _vanishing(facts, fitting)
+    if too_wide and facts.any_size and facts.extent > larger and not vanishing:
         return Choice(fitting, f"{spans}: only whole images, resized to the crop, contain it"), True
-    if too_wide and facts.any_size and facts.side >= NEARLY * larger:
+    if too_wide and facts.any_size and larger >= facts.extent and facts.side >= NEARLY * larger:
         padded = f"; most images are padded to the crop by {larger - facts.side} px or less"
         reason = f"{spans}, which {fitting} px would cut{padded if facts.side < larger else ''}"
         return Choice(larger, reason), False
-    cut = f"; however, {spans}, of which crops contain a part" if too_wide else ""
-    return Choice(fitting, held + cut), False
+    if too_wide:
+        held += f"; however, {spans}, of which crops contain a part{vanishing}"
+    elif facts.length > fitting:
+        held += (
+            f"; in one of ten images a marked part is {facts.length:.0f} px long or more, but parts"
+            f" are {facts.thickness:.0f} px thick: crops at full resolution contain pieces of them"
+            f"{vanishing}"
+        )
+    return Choice(fitting, held), False
+
+
+def _vanishing(facts: DatasetFacts, crop: int) -> str:
+    """States what is thinner than a pixel in images resized to the crop, or is empty."""
+    scale = crop / facts.long_side
+    widths = {"disagreement": facts.disputed_width, "marked parts": facts.thickness}
+    for what, width in widths.items():
+        if width * scale < 1:
+            return (
+                f". Images resized from {facts.long_side} to {crop} px would show {what} of "
+                f"{width:.1f} px as {width * scale:.1f} px, less than a pixel"
+            )
+    return ""
 
 
 def _channels(facts: DatasetFacts, crop: int, resized: bool, levels: int) -> Choice:
@@ -142,27 +173,42 @@ def _channels(facts: DatasetFacts, crop: int, resized: bool, levels: int) -> Cho
 
 
 def _latents(facts: DatasetFacts, crop: int, resized: bool, levels: int) -> Choice:
+    usual = min(PAPER_SCALES, levels - 1)
     if math.isnan(facts.disputed_side):
-        scales = min(PAPER_SCALES, levels - 1)
-        reason = f"{scales} scales (the paper has {PAPER_SCALES}), as annotators do not disagree"
-        return Choice((1,) * scales, reason)
-    side = facts.disputed_side * (crop / facts.long_side if resized else 1)
+        reason = f"{usual} scales (the paper has {PAPER_SCALES}), as annotators do not disagree"
+        return Choice((1,) * usual, reason)
+    scale = crop / facts.long_side if resized else 1
+    side, width = facts.disputed_side * scale, facts.disputed_width * scale
     needed = round(math.log2(max(1.0, crop / side))) + 1
     scales = min(max(1, needed), levels - 1)
+    typical = f"a typical region of disagreement has the area of a square of {side:.0f} px"
+    if width < THIN and scales > usual:
+        scales = usual
+        typical = (
+            f"regions of disagreement are {width:.1f} px thick, so that annotators differ in where "
+            f"outlines run, not in single parts; the paper has {PAPER_SCALES} scales"
+        )
+    elif not resized and _are_patches(facts, crop) and crop >> scales - 1 < PAPER_CELL:
+        scales = crop.bit_length() - PAPER_CELL.bit_length() + 1
+        typical += "; for parts of larger images, cells are not smaller than the paper's"
     cell = crop >> scales - 1
     grid = crop // cell
     return Choice(
         (1,) * scales,
-        f"{some(scales, 'scale')}, the finest with {grid} x {grid} cells of {cell} px: a typical "
-        f"region of disagreement has the area of a square of {side:.0f} px",
+        f"{some(scales, 'scale')}, the finest with {grid} x {grid} cells of {cell} px: {typical}",
     )
+
+
+def _are_patches(facts: DatasetFacts, crop: int) -> bool:
+    """Whether crops are small parts of images."""
+    return facts.any_size and facts.side >= CLEARLY_LARGER * crop
 
 
 def _sizes(facts: DatasetFacts, crop: int, resized: bool) -> Choice:
     share = f"{100 * facts.marked_share:.2g} %"
     if resized:
         return Choice("resize", "whole images are resized to the crop, for the reason given there")
-    if facts.side < CLEARLY_LARGER * crop:
+    if not _are_patches(facts, crop):
         return Choice("crop", "most images are not much larger than the crop")
     if facts.marked_share < SMALL_SHARE:
         return Choice(

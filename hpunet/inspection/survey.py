@@ -59,11 +59,14 @@ class Survey:
         return DatasetFacts(
             side=self.shapes.usual_side if any_size else self.shapes.least_side,
             long_side=max(self.shapes.ordered[len(self.shapes.ordered) // 2]),
-            extent=self.shapes.extent,
+            extent=self.shapes.part_extent,
             disputed_side=self.shapes.disputed_side,
             marked_share=marked.value,
             images=train.images if train else 0,
             any_size=any_size,
+            length=self.shapes.part_length,
+            thickness=self.shapes.part_thickness,
+            disputed_width=self.shapes.disputed_width,
         )
 
 

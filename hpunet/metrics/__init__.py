@@ -6,7 +6,9 @@ them. Two scores describe a set of images: the calibration error, computed from 
 (`calibration` and `estimate_calibration_error`), and how often modes are drawn, grouped by how
 often annotators chose them (`held_out_frequencies` and `estimate_modes`). Every estimate has a
 confidence interval. The docstrings state the conventions (what is foreground, what two empty masks
-score, which pairs count), and `SCORES` summarises each in a sentence. Three arguments have the same
+score, which pairs count), and `SCORES` summarises each in a sentence. Two of them differ from other
+public code: classes absent from both masks count as nothing (see `ged`), and `variance_ncc` is not
+PHiSeg's S_NCC. Three arguments have the same
 meaning everywhere: `classes` compares labels separately, `ignored` excludes pixels, and `weights`
 weights the annotations.
 """

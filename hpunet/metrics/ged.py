@@ -37,6 +37,10 @@ def ged(
     the IoU is the mean over the classes present in at least one mask of the pair, or 1 if no class
     is present.
 
+    A class absent from both masks counts as nothing, as in the evaluation of Kohl et al. 2018,
+    which leaves out images with a pair of masks without any class. PHiSeg, SSN and CCDM give an
+    absent class IoU 1. With several classes, GED^2 by the two conventions differs by up to 0.39.
+
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.

@@ -33,7 +33,7 @@ def hungarian_iou(
 
     The foreground is every label above 0; two masks without foreground have IoU 1. With `classes`,
     the IoU is the mean over the classes present in at least one mask of the pair, or 1 if no class
-    is present.
+    is present. Others count a class absent from both masks as IoU 1; see `hpunet.metrics.ged`.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.

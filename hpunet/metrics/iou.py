@@ -32,6 +32,9 @@ def iou(
     without foreground have IoU 1. With `classes`, the result is the mean IoU over the classes
     present in at least one of the two masks, or 1 if no class is present.
 
+    A class absent from both masks counts as nothing, as in the evaluation of Kohl et al. 2018.
+    PHiSeg, SSN and CCDM give it IoU 1, so that their means over classes are higher.
+
     Args:
         first: Labels `[..., H, W]`, integer or boolean.
         second: Labels of the same shape.

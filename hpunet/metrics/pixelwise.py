@@ -83,6 +83,9 @@ def variance_ncc(
     the given classes, which is 1 - sum p_c^2 over all classes. The correlation is Pearson's, over
     the pixels of an image.
 
+    This is not the S_NCC of PHiSeg (Baumgartner et al. 2019), which correlates maps of
+    cross-entropies and averages over the annotations; the values must not be compared.
+
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.
         annotations: Labels `[G, B, H, W]`.

@@ -88,7 +88,7 @@ SCORES: Mapping[str, ScoreInfo] = MappingProxyType(
             "higher",
             (-1.0, 1.0),
             "Correlation over the pixels of the variance of the samples with that of the "
-            "annotators; missing if either is constant.",
+            "annotators, unlike PHiSeg's S_NCC of cross-entropies; missing if either is constant.",
         ),
         "calibration_error": ScoreInfo(
             "Calibration error",

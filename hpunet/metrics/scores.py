@@ -105,7 +105,7 @@ def score(
     The conventions are those of the single functions: pairs of a mask with itself count except in
     the unbiased forms, matching repeats both sets to their least common multiple, the foreground is
     every label above 0, two masks without foreground agree, and with `classes`, classes absent from
-    both masks do not count.
+    both masks do not count, unlike in PHiSeg, SSN and CCDM; see `hpunet.metrics.ged`.
 
     Args:
         samples: Labels `[S, B, H, W]`, integer or boolean.

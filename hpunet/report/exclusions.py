@@ -34,7 +34,7 @@ class Exclusions(NamedTuple):
             try:
                 sound.append(check(volume))
             except UserError as error:
-                self.failed.append(Excluded.by_error(volume.place, error))
+                self.failed.append(Excluded.by_error(volume.shown_place, error))
         refuse_if_none(sound, self.failed)
         return sound
 
@@ -60,7 +60,7 @@ class Exclusions(NamedTuple):
 
 def note_lines(volumes: Sequence[Volume]) -> list[str]:
     """Lines for the terminal with the notes of the readers, one for each note."""
-    return _lines("note", ((str(one.place), note) for one in volumes for note in one.notes))
+    return _lines("note", ((one.shown_place, note) for one in volumes for note in one.notes))
 
 
 def _lines(kind: str, found: Iterable[tuple[str, str]]) -> list[str]:

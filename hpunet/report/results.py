@@ -134,7 +134,7 @@ def write_results(
                 yield from _write_volume(folder, volume, of_volume, context, record, exclusions)
                 records.append(record)
             except UserError as error:
-                exclusions.failed.append(Excluded.by_error(volume.place, error))
+                exclusions.failed.append(Excluded.by_error(volume.shown_place, error))
                 shutil.rmtree(folder / volume.name, ignore_errors=True)
                 _scratch(folder).unlink(missing_ok=True)
 
@@ -235,7 +235,7 @@ def _page_image(prediction: Prediction) -> PageImage:
         hypotheses=prediction.hypotheses,
         areas=prediction.areas,
         unit=prediction.unit,
-        facts=prediction.facts,
+        facts=[*prediction.facts, *(("Warning", text) for text in prediction.warnings)],
         spacing=prediction.spacing,
     )
 

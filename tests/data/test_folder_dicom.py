@@ -62,13 +62,17 @@ def turned(values, affine, axes, signs):
     return values, affine
 
 
-def test_single_dicom_images_are_read_with_masks_of_other_formats(tmp_path):
+@pytest.mark.parametrize("suffix", [".dcm", ".IMA", ""])
+def test_single_dicom_images_are_read_with_masks_of_other_formats(tmp_path, suffix):
     root = tmp_path / "own"
     for patient in ("p0", "p1", "p2"):
-        write_ct(root / "images" / patient / "s0.dcm", distinct(4, 5), RescaleIntercept=-7)
+        write_ct(root / "images" / patient / f"s0{suffix}", distinct(4, 5), RescaleIntercept=-7)
         write(root / "annotations" / "anna" / patient / "s0.png", np.eye(4, 5, dtype=np.uint8))
+    (root / "images" / "README").write_text("text")
     examples, faults = examples_of(root)
     assert faults == []
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert listing.others == [root / "images" / "README"]
     assert [one["name"] for one in examples] == ["p0/s0", "p1/s0", "p2/s0"]
     np.testing.assert_array_equal(examples[0]["image"][..., 0], distinct(4, 5) - 7)
     np.testing.assert_array_equal(examples[0]["annotations"], np.eye(4, 5)[None])

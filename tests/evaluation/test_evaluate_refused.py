@@ -40,9 +40,12 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
         (["--workdir=a", "--crop=4"], ["--crop", "--predictions only"]),
         (
             ["--predictions=a", "--annotations=b", "--config=lidc"],
-            ["--config", "not allowed with --predictions"],
+            ["data.name=lidc", "allowed with --predictions is folder"],
         ),
-        (["--predictions=a", "--annotations=b", "--config.data.crop=4"], ["--config"]),
+        (
+            ["--predictions=a", "--annotations=b", "--config.data.crop=4"],
+            ["--config.data.crop", "not allowed with --predictions"],
+        ),
     ],
     ids=lambda value: " ".join(value) if not value or value[0].startswith("--") else "",
 )

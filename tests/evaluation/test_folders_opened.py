@@ -44,7 +44,7 @@ def test_a_folder_without_a_mask_is_refused(refusal, tmp_path):
     said = "--predictions=predictions: holds no prediction, allowed are <name>_s<k>.png, "
     message = refusal({".DS_Store": b""})
     assert message.startswith(said.replace(",", ";", 1))
-    assert refusal({"a_s0.tif": b""}).endswith("<name>.npz; found is 'a_s0.tif'")
+    assert refusal({"a_s0.jpg": b""}).endswith("<name>.npz; found is 'a_s0.jpg'")
 
 
 def test_images_of_one_folder_only_are_counted_and_named(refusal):
@@ -68,7 +68,7 @@ def test_a_png_that_is_no_prediction_is_named(refusal, name):
     message = refusal(SOUND[PREDICTIONS] | {name: MASK})
     assert message == (
         f"predictions/{name}: no name of --predictions; allowed are <name>_s<k>.png, "
-        "<name>_r<k>.png or <name>.npz"
+        "<name>_r<k>.png, <name>/sample_<k>.png or <name>.npz"
     )
 
 
@@ -77,7 +77,7 @@ def test_a_png_that_is_no_annotation_is_named(refusal, name):
     message = refusal(annotations=SOUND[ANNOTATIONS] | {name: MASK})
     assert message == (
         f"annotations/{name}: no name of --annotations; allowed are <name>_a<k>.png, "
-        "<name>_l<k>.png or <name>.npz"
+        "<name>_l<k>.png, <annotator>/<name>.png or <name>.npz"
     )
 
 
@@ -103,7 +103,7 @@ def test_number_that_is_missing_between_others_is_named(refusal, role):
 @pytest.mark.parametrize("other", ["a.NPZ", "a_s5.png", "a_r0.png"])
 def test_an_npz_and_another_file_of_one_image_are_refused(refusal, other):
     message = refusal({"a.npz": npz(samples=draw(0, 2)), other: MASK})
-    assert "is of the same image; allowed is one npz or PNG files" in message
+    assert "is of the same image; allowed is one file with all masks, or one" in message
     assert "predictions/a.npz" in message
     assert f"predictions/{other}" in message
 
@@ -182,7 +182,10 @@ SAMPLES = draw(0, 2)
             {},
             "holds nothing; allowed are annotations, and perhaps ignored, image, patient, ",
         ),
-        ({"masks": ANNOTATED}, "holds masks; allowed are annotations, and"),
+        (
+            {"masks": ANNOTATED, "other": ANNOTATED},
+            "holds masks, other; allowed are annotations, and",
+        ),
         ({"annotations": ANNOTATED, "weight": [1, 1]}, "holds annotations, weight; allowed are"),
         ({"annotations": ANNOTATED * 1.0}, "has dtype float64; allowed is integer or bool"),
         ({"annotations": ANNOTATED.astype(object)}, "dtype object; allowed is integer or bool"),

@@ -230,15 +230,29 @@ def test_an_image_in_an_npz_must_be_finite(refusal):
     assert message == "annotations/a.npz: image holds NaN or infinity; allowed are finite numbers"
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [("RGB", "8-bit RGB"), ("RGBA", "8-bit RGB with alpha"), ("LA", "8-bit gray with alpha")],
-)
-def test_a_mask_of_several_channels_is_refused(refusal, mode, kind):
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_a_mask_of_equal_channels_is_read_as_one_of_gray(opened, mode):
     file = io.BytesIO()
     Image.fromarray(draw(0)).convert(mode).save(file, "png")
-    message = refusal({"a_s0.png": file.getvalue()}, {"a_a0.png": MASK})
-    assert message == f"predictions/a_s0.png: is {kind}; allowed are gray and palettes"
+    (case,) = opened({"a_s0.png": file.getvalue()}, {"a_a0.png": file.getvalue()})
+    np.testing.assert_array_equal(case.samples, [draw(0)])
+    np.testing.assert_array_equal(case.annotations, [draw(0)])
+
+
+def test_a_mask_of_colours_is_refused(refusal):
+    colours = np.stack([draw(0), draw(1), draw(2)], axis=-1)
+    message = refusal({"a_s0.png": png(colours)}, {"a_a0.png": MASK})
+    assert message.startswith("predictions/a_s0.png: has ")
+    assert "colours, but classes are integers; allowed are gray masks" in message
+
+
+def test_a_damaged_mask_of_equal_channels_is_refused(opened):
+    file = png(np.repeat(draw(0)[..., None], 3, axis=-1))
+    for length in range(len(file) - 12):
+        (case,) = opened({"a_s0.png": file[:length]}, {"a_a0.png": MASK}).names
+        assert case == "a"
+        with pytest.raises(UserError, match=r"a_s0\.png: is "):
+            opened({"a_s0.png": file[:length]}, {"a_a0.png": MASK})[0]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
@@ -292,5 +306,5 @@ def test_a_file_that_vanished_is_named(opened, tmp_path):
     (tmp_path / ANNOTATIONS / "a_a1.png").unlink()
     with pytest.raises(UserError, match=r"a_a1\.png: cannot be read: No such file"):
         cases[0]
-    with pytest.raises(UserError, match=r"a_a1\.png: cannot be read: No such file"):
-        cases.checksums()
+    # Its image is not scored.
+    assert set(cases.checksums()) == {PREDICTIONS, ANNOTATIONS}

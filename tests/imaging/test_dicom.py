@@ -552,6 +552,26 @@ def test_one_odd_series_does_not_stop_a_study(tmp_path):
     assert [one.place for one in found.failed] == [str(colour), str(bad)]
 
 
+def test_series_in_one_folder_are_told_apart_in_messages(tmp_path):
+    for series in (3, 4):
+        for height in (0, 2):
+            write_ct(
+                tmp_path / "flat" / f"{series}-{height}",
+                SHOWN,
+                SeriesInstanceUID=f"1.{series}",
+                SeriesNumber=series,
+                ImagePositionPatient=[0, 0, height],
+            )
+    single = write_ct(tmp_path / "flat" / "one", SHOWN, SeriesInstanceUID="1.5", SeriesNumber=5)
+    folder = tmp_path / "flat"
+    found = find_volumes([folder], "all")
+    assert [scan.shown_place for scan in found.volumes] == [
+        f"{folder} (flat/series-3)",
+        f"{folder} (flat/series-4)",
+        str(single),
+    ]
+
+
 @pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID"])
 def test_patients_whose_series_have_one_identifier_are_volumes_of_their_own(tmp_path, keyword):
     for number in "12":

@@ -80,6 +80,7 @@ def test_fractions_within_the_window_are_drawn_with_a_warning(run_command, tmp_p
     assert code == 0
     assert "warning: new: its values are" in text
     assert "nearly equal to the network (0 to 200 in training)" in picture["warnings"][0]
+    assert "nearly equal to the network" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_volume_of_which_one_slice_is_air_is_drawn(run_command, tmp_path):

@@ -103,6 +103,32 @@ def test_crops_come_from_anywhere_where_much_is_marked():
     assert values(facts)["data.folder.sizes"] == "crop"
 
 
+@pytest.mark.parametrize(
+    ("disputed_width", "thickness", "sizes"),
+    [(30, 200, "resize"), (12, 200, "resize"), (11, 200, "annotated"), (30, 11, "annotated")],
+)
+def test_images_are_not_resized_where_less_than_a_pixel_would_be_left(
+    disputed_width, thickness, sizes
+):
+    facts = OWN._replace(side=3000, long_side=3000, extent=2000.0, marked_share=0.01)
+    facts = facts._replace(disputed_width=disputed_width, thickness=thickness)
+    proposal = propose(facts, flatten(config()))
+    assert proposal.choices["data.folder.sizes"].value == sizes
+    reason = proposal.choices["data.crop"].reason
+    assert ("less than a pixel" in reason) == (sizes != "resize")
+
+
+@pytest.mark.parametrize(("width", "scales"), [(2.75, 4), (3, 6), (math.nan, 6)])
+def test_few_scales_draw_outlines_that_differ(width, scales):
+    facts = OWN._replace(disputed_side=8.0, disputed_width=width)
+    assert values(facts)["model.latent_dims"] == (1,) * scales
+
+
+def test_cells_of_patches_are_not_smaller_than_the_papers():
+    facts = OWN._replace(side=3000, long_side=3000, disputed_side=4.0, disputed_width=4.0)
+    assert values(facts)["model.latent_dims"] == (1,) * 5
+
+
 def test_images_of_one_size_are_neither_padded_nor_resized():
     facts = OWN._replace(side=200, extent=190.0, any_size=False)
     found = values(facts)

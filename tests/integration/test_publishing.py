@@ -22,7 +22,7 @@ EXTRAS = {
     "cuda": {"jax"},
     "medical": {"pydicom", "nibabel", "highdicom"},
     "convert": {"tensorflow"},
-    "dev": {"pytest", "hypothesis", "beartype", "ruff", "mypy", "nbclient", "ipykernel"}
+    "dev": {"pytest", "hypothesis", "imageio", "beartype", "ruff", "mypy", "nbclient", "ipykernel"}
     # Runs tests side by side; builds what this file looks at.
     | {"pytest-xdist", "setuptools"},
 }

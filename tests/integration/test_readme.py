@@ -224,7 +224,7 @@ def test_sampling_command_leaves_what_the_readme_says(command, tmp_path):
 
 def test_commands_on_ones_own_images_leave_what_the_readme_says(tmp_path):
     commands = [name for line in OWN for name in re.findall(r"^python (?:-m )?(\S+)", line)]
-    names = ("inspect", "train", "evaluate", "sample")
+    names = ("inspect", "train", "evaluate", "sample", "sample", "evaluate")
     assert commands == ["make_own.py", *(f"hpunet.{name}" for name in names)]
     assert all(any(large in text for text in FILES.values()) for large in SMALLER)
     for name, text in FILES.items():
@@ -251,6 +251,7 @@ def test_commands_on_ones_own_images_leave_what_the_readme_says(tmp_path):
         "runs/own/scores_test_num_samples_2_classes_1-2.json",
         "figures_own/samples.png",
         "samples_own/index.html",
+        "scores_own.json",
     } <= found
 
 

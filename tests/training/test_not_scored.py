@@ -18,7 +18,7 @@ from hpunet.training.loop import Run
 from hpunet.training.metrics_log import read_metrics
 from hpunet.training.summary import write_report, write_samples
 from hpunet.training.validation import Scorer
-from hpunet.weights.file import read_header
+from hpunet.weights.file import read
 from tests import tiny, tiny_command
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -150,7 +150,7 @@ def test_command_leaves_weights_and_report_and_its_exit_code_is_of_the_report_al
     content = json.loads((workdir / "report.json").read_text())
     assert len(content["not_scored"]) == 1
     assert content["not_scored"][0]["name"] in done.stdout
-    assert read_header(workdir / "weights.safetensors")["prior_range"] is not None
+    assert read(workdir / "weights.safetensors").header.prior_range is not None
     with monkeypatch.context() as patch:
         break_images(patch, ("val", 0))
         again = tiny_command.run(workdir, tmp_path / "data", num_steps=4, evaluate_every=2)

@@ -102,7 +102,7 @@ def test_scored_samples_are_drawn_in_float32():
     made = task("bfloat16")
     params = made.init(jax.random.key(0))
     batch = tiny.batch()
-    image = preprocess(batch.image)
+    image = jax.numpy.asarray(preprocess(batch.image))
     keys = jax.random.split(jax.random.key(0), 4)
     drawn = jax.make_jaxpr(lambda p: made.sampler.sample(p, keys, image, 2))(params)
     labels = jax.numpy.asarray(batch.labels)

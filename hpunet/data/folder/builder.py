@@ -28,6 +28,9 @@ from hpunet.io.progress import progress
 ANNOTATORS, INTENSITIES, CHANNELS = "annotators_an_image", "intensities", "channels"
 # Missing in data that earlier versions prepared.
 CLASSES = "classes"
+# The format that checksums of data name: they identify the source, whatever is prepared from it, so
+# that runs of earlier versions can be resumed.
+FORMAT = "1.0.0"
 # Settings that prepared data do not depend on, except through the listed entries.
 FREE = (
     *("sizes", "annotator_weights"),
@@ -82,7 +85,7 @@ def digest(listing: Listing, config: FolderConfig) -> str:
         (entry.name, entry.group, entry.split, list(entry.masks), listing.checksums[entry.name])
         for entry in listing.entries
     ]
-    text = json.dumps([str(Folder.VERSION), settings, rows], sort_keys=True)
+    text = json.dumps([FORMAT, settings, rows], sort_keys=True)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
@@ -95,7 +98,7 @@ def _class_notes(found: Sequence[int] | None, config: FolderConfig) -> list[str]
 class Folder(tfds.core.GeneratorBasedBuilder):
     """Writes the examples of a folder as records."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
 
     def __init__(self, listing: Listing, config: FolderConfig, **kwargs: Any) -> None:
         """Takes files without faults, their settings, and arguments of the base class."""

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.data.folder.faults import Faults
-from hpunet.imaging.dicom_header import is_dicom
-from hpunet.imaging.formats import DICOM_SUFFIXES, IMAGE_SUFFIXES, MASK_SUFFIXES, suffix_of
+from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, is_dicom_file, suffix_of
 from hpunet.io.listing import is_stray
 
 IMAGES, ANNOTATIONS = "images", "annotations"
@@ -82,7 +81,16 @@ def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> lis
 def other_files(root: pathlib.Path) -> list[pathlib.Path]:
     """Files in `images` and `annotations` whose formats are not read."""
     files = (path for top in (IMAGES, ANNOTATIONS) for path in _walk(root / top, Faults()))
-    return [path for path in files if suffix_of(path) not in (*IMAGE_SUFFIXES, *MASK_SUFFIXES)]
+    return [path for path in files if not _is_read(path)]
+
+
+def _is_read(path: pathlib.Path) -> bool:
+    return suffix_of(path) in (*IMAGE_SUFFIXES, *MASK_SUFFIXES) or _is_unnamed_dicom(path)
+
+
+def _is_unnamed_dicom(path: pathlib.Path) -> bool:
+    """Whether a file without a known suffix, as scanners write them, is DICOM."""
+    return not suffix_of(path) and os.access(path, os.R_OK) and is_dicom_file(path)
 
 
 def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> None:
@@ -120,7 +128,7 @@ def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathl
     """Files below `root/top` that may be images or masks, by their relative paths."""
     found: dict[str, pathlib.Path] = {}
     for path in _walk(root / top, faults):
-        if suffix_of(path) not in (*IMAGE_SUFFIXES, *MASK_SUFFIXES):
+        if not _is_read(path):
             continue
         problem = _problem(path, root)
         if problem:
@@ -185,7 +193,7 @@ def _by_name(
     found: dict[str, pathlib.Path] = {}
     lowered: dict[str, pathlib.Path] = {}
     for file, path in files.items():
-        if suffix_of(path) not in suffixes:
+        if suffix_of(path) not in suffixes and not _is_unnamed_dicom(path):
             continue
         name = stem_of(file)
         other = lowered.setdefault(name.casefold(), path)
@@ -213,11 +221,7 @@ def _add_series(root: pathlib.Path, images: dict[str, pathlib.Path], stems: Iter
 def _dicom_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """The DICOM files right in a folder, in order."""
     files = (path for path in sorted(folder.iterdir()) if is_file(path) and not is_stray(path.name))
-    return [
-        path
-        for path in files
-        if suffix_of(path) in DICOM_SUFFIXES or (not suffix_of(path) and is_dicom(path))
-    ]
+    return [path for path in files if is_dicom_file(path)]
 
 
 def _image_and_annotator(stem: str, images: dict[str, pathlib.Path]) -> tuple[str, str] | None:

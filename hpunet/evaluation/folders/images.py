@@ -1,111 +1,38 @@
-"""Matches a folder of predictions with a folder of annotations, and reads their images."""
+"""Matches a folder of predictions with annotations, and reads their images."""
 
+import dataclasses
 import pathlib
-from collections.abc import Mapping, Set
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import numpy as np
-from jaxtyping import Float
-
+from hpunet.config.data import FolderConfig
+from hpunet.evaluation.folders.annotated import AnnotationSource, open_source
+from hpunet.evaluation.folders.checks import (
+    check_names,
+    check_num_samples,
+    check_position,
+    check_reconstructions,
+)
 from hpunet.evaluation.folders.files import (
-    ANNOTATIONS,
     PREDICTIONS,
     MaskFiles,
     checksum,
-    count_names,
     list_masks,
     list_pictures,
+    volume_of,
 )
-from hpunet.evaluation.folders.layout import (
-    Annotations,
-    Predictions,
-    open_annotations,
-    open_predictions,
-    read_patient,
-)
-from hpunet.evaluation.folders.masks import Labels, Masks, Stack, central_part
+from hpunet.evaluation.folders.image import FolderImage, UnreadableImage
+from hpunet.evaluation.folders.layout import BySlice, Predictions, open_predictions
+from hpunet.evaluation.folders.masks import Labels
 from hpunet.evaluation.scoring import SampledImage
-from hpunet.imaging.raster import read_luminance
 from hpunet.io.errors import UserError
 
+NOT_DRAWN = (
+    "results.json of hpunet.sample is missing: slices of NIfTI volumes that were not drawn are "
+    "empty in all samples and are scored, too"
+)
 # Classes are stored as uint8.
 _MOST_CLASSES = 256
-
-
-class FolderImage(NamedTuple):
-    """The files of an image.
-
-    Attributes:
-        name: Its name.
-        patient: The patient, or None if unknown.
-        predictions: The files of its samples.
-        annotations: The files of its annotations.
-        picture: The file of the picture, or None; an npz of annotations may also hold it.
-    """
-
-    name: str
-    patient: str | None
-    predictions: Predictions
-    annotations: Annotations
-    picture: pathlib.Path | None
-
-    def read(self, labels: Labels, crop: int | None) -> SampledImage:
-        """Reads and checks all files.
-
-        Args:
-            labels: The meaning of the values.
-            crop: Height and width of the central part that is used, in pixels; None for all.
-
-        Raises:
-            UserError: If a file cannot be read or is damaged, if sizes differ, or if a value is not
-                allowed.
-        """
-        # Only annotations ignore pixels.
-        classes = labels._replace(ignore_label=None)
-        annotated = self.annotations.masks.read(labels)
-        samples, rebuilt = self.predictions.samples.read(classes), None
-        if self.predictions.reconstructions is not None:
-            rebuilt = self.predictions.reconstructions.read(classes)
-        source, picture = self._read_picture()
-        read = {masks.source: masks.classes for masks in (annotated, samples, rebuilt) if masks}
-        read |= {} if picture is None else {source: picture}
-        part = central_part({source: array.shape for source, array in read.items()}, crop)
-        ignored = self._read_ignored(annotated)
-        return SampledImage(
-            name=self.name,
-            patient=self.name if self.patient is None else self.patient,
-            samples=part(samples.classes),
-            annotations=part(annotated.classes),
-            reconstructions=part(rebuilt.classes) if rebuilt else None,
-            ignored=None if ignored is None else part(ignored),
-            weights=self._read_weights(),
-            image=None if picture is None else part(picture),
-        )
-
-    def _read_picture(self) -> tuple[str, Float[np.ndarray, "H W"] | None]:
-        if self.picture is not None:
-            return str(self.picture), read_luminance(self.picture)
-        source, picture = f"{self.annotations.npz}: image", self.annotations.read("image")
-        if picture is not None and not np.isfinite(picture).all():
-            raise UserError(f"{source} holds NaN or infinity; allowed are finite numbers")
-        return source, None if picture is None else picture.astype(np.float32)
-
-    def _read_ignored(self, annotated: Masks) -> np.ndarray | None:
-        marked = self.annotations.read("ignored")
-        ignored = annotated.ignored if marked is None else annotated.ignored | marked
-        return ignored if ignored.any() else None
-
-    def _read_weights(self) -> Float[np.ndarray, " G"] | None:
-        weights = self.annotations.read("weights")
-        if weights is None:
-            return None
-        weights = weights.astype(np.float64)
-        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-            raise UserError(
-                f"{self.annotations.npz}: weights holds {', '.join(f'{w:g}' for w in weights)}; "
-                "allowed are finite numbers from 0 up, not all of them 0"
-            )
-        return weights
 
 
 class FolderImages:
@@ -114,22 +41,25 @@ class FolderImages:
     Attributes:
         names: Name of each image, sorted.
         num_samples: Number of samples of each image.
-        patients_known: Whether the patient of every image is known. An image of an unknown patient
-            is its own patient.
+        patients_known: Whether the patient of every image is known. An image or volume of an
+            unknown patient is its own patient.
+        notes: Notes for the user.
     """
 
     def __init__(
         self,
-        images: list[FolderImage],
+        images: list[FolderImage | UnreadableImage],
         labels: Labels,
         crop: int | None,
-        files: Mapping[str, tuple[pathlib.Path, Mapping[str, MaskFiles]]],
+        files: Mapping[str, tuple[pathlib.Path, list[pathlib.Path]]],
+        notes: tuple[str, ...] = (),
     ) -> None:
         """Takes the results of `open_folders`; `files` maps their role to folder and files."""
         self._images, self._labels, self._crop, self._files = images, labels, crop, files
-        self.names = [image.name for image in images]
-        self.num_samples = len(images[0].predictions.samples.numbers)
-        self.patients_known = all(image.patient is not None for image in images)
+        self.names, self.notes = [image.name for image in images], notes
+        opened = [image for image in images if isinstance(image, FolderImage)]
+        self.num_samples = opened[0].predictions.samples.num_masks
+        self.patients_known = all(image.patient is not None for image in opened)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -146,16 +76,8 @@ class FolderImages:
         return self._images[index].read(self._labels, self._crop)
 
     def checksums(self) -> dict[str, str]:
-        """Computes SHA-256 of `predictions` and `annotations`, over relative paths and contents.
-
-        They cover only scored files.
-
-        Raises:
-            UserError: If a file cannot be read.
-        """
-        return {
-            key: checksum(folder, files.values()) for key, (folder, files) in self._files.items()
-        }
+        """Computes SHA-256 of `predictions` and `annotations`, over relative paths and contents."""
+        return {key: checksum(folder, paths) for key, (folder, paths) in self._files.items()}
 
 
 def open_folders(
@@ -166,117 +88,143 @@ def open_folders(
     num_classes: int = 2,
     ignore_label: int | None = None,
     crop: int | None = None,
+    config: FolderConfig | None = None,
 ) -> FolderImages:
     """Matches the files of folders by their names; see `hpunet.evaluation.folders` for the layouts.
 
-    Names and the headers of npz files are checked here, pixels when an image is read.
+    Names and headers are checked here, pixels when an image is read. An image whose files cannot be
+    opened raises when it is read.
 
     Args:
         predictions: Folder of samples, optionally with reconstructions of the annotations.
-        annotations: Folder of annotations of the same images.
-        images: Folder of pictures for figures; has priority over the `image` of an npz.
+        annotations: Folder of annotations of the same images, an annotated folder, or its table.
+        images: Folder of pictures for figures; has priority over images of the annotations.
         num_classes: Labels are 0 to `num_classes` - 1; 2 to 256.
         ignore_label: Annotated pixels with this label are ignored.
         crop: Height and width of the central part of every mask that is used, in pixels; None for
             all of it.
+        config: What values of annotations mean, and how an annotated folder is read; None for
+            labels as in predictions, and ignored pixels of `ignore_label`. All slices are read.
 
     Raises:
         UserError: If a folder is missing or holds no mask; if the name of a file is unknown or not
             unique; if an image is in only one folder; if the number of samples differs between
-            images, or that of reconstructions from that of annotations; or if an npz has another
-            layout.
+            images, or that of reconstructions from that of annotations; or if no image can be
+            opened.
     """
     if not 2 <= num_classes <= _MOST_CLASSES:
         raise UserError(f"--num_classes={num_classes}: allowed are 2 to {_MOST_CLASSES}")
     predictions, annotations = predictions.expanduser(), annotations.expanduser()
+    reading = _reading(config, num_classes, ignore_label)
     predicted = list_masks(predictions, PREDICTIONS)
-    annotated = list_masks(annotations, ANNOTATIONS)
-    _check_names(predicted.keys(), annotated.keys())
-    pictures = {} if images is None else list_pictures(images.expanduser(), annotated)
-    opened = [
-        _open_image(name, predicted[name], annotated[name], pictures.get(name), num_classes)
-        for name in annotated
-    ]
-    _check_num_samples(opened)
-    _check_reconstructions(opened)
-    files = {"predictions": (predictions, predicted), "annotations": (annotations, annotated)}
-    return FolderImages(opened, Labels(num_classes, ignore_label), crop, files)
+    volumes = {found[0] for name in predicted if (found := volume_of(name))}
+    source = open_source(annotations, predicted.keys() | volumes, num_classes, reading)
+    grouped = _group(predicted, source.names)
+    notes = check_names(grouped.keys(), source)
+    grouped = {name: files for name, files in grouped.items() if name in source.names}
+    pictures = {} if images is None else list_pictures(images.expanduser(), grouped)
+    opened: list[FolderImage | UnreadableImage] = []
+    for name in sorted(grouped):
+        try:
+            opened += _open(name, grouped[name], source, pictures.get(name), num_classes)
+        except UserError as error:
+            opened.append(UnreadableImage(name, str(error)))
+    sound = [image for image in opened if isinstance(image, FolderImage)]
+    if not sound:
+        raise UserError(next(i.problem for i in opened if isinstance(i, UnreadableImage)))
+    check_num_samples(sound)
+    check_reconstructions(sound)
+    files = {
+        "predictions": (predictions, [p for files in predicted.values() for p in files.paths()]),
+        "annotations": (source.root, source.paths(grouped)),
+    }
+    labels = Labels(num_classes, ignore_label)
+    if config is not None:
+        labels = labels._replace(table=config.class_table)
+    notes += _notes_on_slices(sound, predicted)
+    return FolderImages(opened, labels, crop, files, tuple(notes))
 
 
-def _open_image(
+def _notes_on_slices(
+    images: Sequence[FolderImage], predicted: Mapping[str, MaskFiles]
+) -> list[str]:
+    """Notes whether slices that were not drawn may be among those that are scored."""
+    slices = {image.group for image in images if image.number is not None}
+    if any(files.may_lack_slices and name in slices for name, files in predicted.items()):
+        return [NOT_DRAWN]
+    return []
+
+
+def _reading(
+    config: FolderConfig | None, num_classes: int, ignore_label: int | None
+) -> FolderConfig:
+    """How an annotated folder is read; which slices are scored follows from the predictions."""
+    if config is not None:
+        return dataclasses.replace(config, slices="all")
+    ignore = None if ignore_label is None else str(ignore_label)
+    # Annotated folders cannot have more classes.
+    return FolderConfig(num_classes=min(num_classes, _MOST_CLASSES - 1), ignore=ignore)
+
+
+def _group(
+    predicted: Mapping[str, MaskFiles], annotated: Collection[str]
+) -> dict[str, dict[int | None, MaskFiles]]:
+    """The files of each image or volume; slices may be predicted in files of their own."""
+    grouped: dict[str, dict[int | None, MaskFiles]] = defaultdict(dict)
+    for name, files in predicted.items():
+        volume = volume_of(name)
+        if name not in annotated and volume is not None and volume[0] in annotated:
+            grouped[volume[0]][volume[1]] = files
+        else:
+            grouped[name][None] = files
+    return grouped
+
+
+def _open(
     name: str,
-    predicted: MaskFiles,
-    annotated: MaskFiles,
+    files: Mapping[int | None, MaskFiles],
+    source: AnnotationSource,
     picture: pathlib.Path | None,
     num_classes: int,
-) -> FolderImage:
-    """Checks the names of PNG files, and the names, dtypes and shapes of the arrays of an npz.
-
-    Raises:
-        UserError: If an npz is damaged or has another layout.
-    """
-    annotations = open_annotations(annotated, num_classes)
-    folder = name.split("/")[0] if "/" in name else None
-    patient = read_patient(annotations)
-    return FolderImage(
-        name,
-        folder if patient is None else patient,
-        open_predictions(predicted, num_classes),
-        annotations,
-        picture,
-    )
-
-
-def _check_names(predicted: Set[str], annotated: Set[str]) -> None:
-    """Raises if an image is in only one of the folders."""
-    problems = [
-        count_names(sorted(names), what)
-        for names, what in (
-            (predicted - annotated, "predictions but no annotations"),
-            (annotated - predicted, "annotations but no predictions"),
-        )
-        if names
-    ]
-    if problems:
-        raise UserError("; ".join(problems))
-
-
-def _check_num_samples(images: list[FolderImage]) -> None:
-    first, *others = images
-    num_samples = len(first.predictions.samples.numbers)
-    for image in others:
-        own = len(image.predictions.samples.numbers)
-        if own != num_samples:
-            raise UserError(
-                f"--predictions: numbers of samples differ, {num_samples} for {first.name} and "
-                f"{own} for {image.name}; allowed is one number for all images"
-            )
-
-
-def _check_reconstructions(images: list[FolderImage]) -> None:
-    """Raises unless each image has a reconstruction of every annotation, or none has any."""
-    without = [image.name for image in images if image.predictions.reconstructions is None]
-    if without and len(without) < len(images):
+) -> Iterator[FolderImage]:
+    """Opens an image, or every predicted slice of a volume."""
+    predicted: BySlice[Predictions] = {}
+    for number, own in files.items():
+        opened = open_predictions(own, num_classes)
+        if number is not None and None not in opened:
+            raise UserError(f"{own.paths()[0]}: is a volume; allowed is slice {number} of {name}")
+        predicted |= opened if number is None else {number: opened[None]}
+    annotated = source.open(name, set(predicted) != {None})
+    some_chosen = None not in files or files[None].slices is not None
+    first = next(iter(files.values())).paths()[0]
+    missing = predicted.keys() - annotated.keys()
+    if missing or not (some_chosen or len(predicted) == len(annotated)):
         raise UserError(
-            f"--predictions: {count_names(without, 'no reconstructions')}; allowed are "
-            "reconstructions of all images or of none"
+            f"{first}: {name} has predictions of {_slices(predicted)}, but annotations of "
+            f"{_slices(annotated)}"
         )
-    for image in images:
-        if image.predictions.reconstructions is not None:
-            _compare(image.name, image.predictions.reconstructions, image.annotations.masks)
+    check_position(first, source.paths([name])[0])
+    folder = name.split("/")[0] if "/" in name else None
+    digits = len(str(len(annotated) - 1))
+    for number, predictions in sorted(predicted.items(), key=lambda item: item[0] or 0):
+        annotations = annotated[number]
+        full = name if number is None else f"{name}/slice_{number:0{digits}}"
+        patient = annotations.patient
+        yield FolderImage(
+            full,
+            name,
+            folder if patient is None else patient,
+            predictions,
+            annotations,
+            picture,
+            number,
+        )
 
 
-def _compare(name: str, rebuilt: Stack, annotated: Stack) -> None:
-    """Raises unless two stacks have the same number of masks, and PNG files the same numbers."""
-    own, expected = rebuilt.numbers, annotated.numbers
-    difference = ""
-    if len(own) != len(expected):
-        difference = (
-            f"numbers of reconstructions and annotations differ, {len(own)} and {len(expected)}"
-        )
-    # The masks of an npz have no numbers of their own.
-    elif not (rebuilt.key or annotated.key) and own != expected:
-        listed = [", ".join(map(str, numbers)) for numbers in (own, expected)]
-        difference = f"reconstructions are {listed[0]}, but annotations {listed[1]}"
-    if difference:
-        raise UserError(f"--predictions: {name}: {difference}; allowed is one for each annotation")
+def _slices(opened: Collection[int | None]) -> str:
+    if set(opened) == {None}:
+        return "a single image"
+    numbers = sorted(number for number in opened if number is not None)
+    if numbers == list(range(len(numbers))):
+        return f"{len(numbers)} slices"
+    return f"{len(numbers)} slices up to number {numbers[-1]}"

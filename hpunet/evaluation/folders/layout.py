@@ -1,58 +1,39 @@
-"""The predictions and annotations in the files of one image.
+"""The predictions and annotations in the files of one image or volume.
 
-Keys, types and shapes of npz files are checked by their headers, before arrays are read.
+Only headers are read here: keys, types and shapes of npz files, and numbers of slices.
 """
 
-import math
 import pathlib
-import zipfile
-from collections.abc import Iterator, Mapping, Set
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
-from hpunet.evaluation.folders.files import MaskFiles
-from hpunet.evaluation.folders.masks import Stack, stack_array, stack_pngs
-from hpunet.imaging.arrays import open_archive, read_array
+from hpunet.evaluation.folders.archives import (
+    ANNOTATION,
+    PREDICTION,
+    SCORES_OR_SAMPLES,
+    check_npz,
+    is_bare,
+)
+from hpunet.evaluation.folders.files import SINGLE, MaskFiles
+from hpunet.evaluation.folders.masks import Labels, Masks, SourceImage
+from hpunet.evaluation.folders.stacks import (
+    SAMPLES,
+    ArrayStack,
+    FileStack,
+    Stack,
+    VolumeStack,
+    read_samples,
+)
+from hpunet.imaging.arrays import read_array
+from hpunet.imaging.formats import suffix_of
+from hpunet.imaging.labels import open_masks
+from hpunet.imaging.segmentation import open_segments
 from hpunet.io.errors import UserError
 
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-_DTYPES = {"b": "bool", "iu": "integer", "f": "float", "U": "text"}
-
-
-class ArrayRule(NamedTuple):
-    """Allowed kinds of dtype, as NumPy's letters, and a letter for each axis of an array."""
-
-    kinds: tuple[str, ...]
-    axes: str
-
-
-_SAMPLES = ("samples", "logits", "probabilities")
-_LABELS = ("iu", "b")
-PREDICTION = {
-    "samples": ArrayRule(_LABELS, "SHW"),
-    "logits": ArrayRule(("f",), "SHWK"),
-    "probabilities": ArrayRule(("f",), "SHWK"),
-    "reconstructions": ArrayRule(_LABELS, "GHW"),
-}
-ANNOTATION = {
-    "annotations": ArrayRule(_LABELS, "GHW"),
-    "weights": ArrayRule(("f", "iu"), "G"),
-    "ignored": ArrayRule(("b",), "HW"),
-    "patient": ArrayRule(("U",), ""),
-    "image": ArrayRule(("f", "iu"), "HW"),
-}
-
-
-class NpzHeader(NamedTuple):
-    """The names of the arrays of an npz, and the length of each axis by its letter."""
-
-    keys: frozenset[str]
-    axes: dict[str, int]
+T = TypeVar("T")
 
 
 class Predictions(NamedTuple):
@@ -62,6 +43,24 @@ class Predictions(NamedTuple):
     reconstructions: Stack | None
 
 
+class Annotated(NamedTuple):
+    """What is read of the annotations of an image.
+
+    Attributes:
+        masks: Their classes, and the pixels that are ignored.
+        weights: The weight of each annotation, or None for equal weights.
+        picture: The image itself, or None.
+    """
+
+    masks: Masks
+    weights: Float[np.ndarray, " G"] | None = None
+    picture: SourceImage | None = None
+
+
+# By the number of the slice; None stands for a single image.
+BySlice = dict[int | None, T]
+
+
 class Annotations(NamedTuple):
     """Annotations of an image; if they are in an npz, also its path and the names of its arrays."""
 
@@ -69,117 +68,156 @@ class Annotations(NamedTuple):
     npz: pathlib.Path | None = None
     keys: frozenset[str] = frozenset()
 
-    def read(self, key: str) -> Shaped[np.ndarray, "..."] | None:
-        """Reads an array of the npz; None if it is missing."""
+    @property
+    def num_masks(self) -> int:
+        """Number of annotations."""
+        return self.masks.num_masks
+
+    @property
+    def numbers(self) -> tuple[int, ...] | None:
+        """The numbers in the names of their files; None without numbers."""
+        return self.masks.numbers
+
+    def read(self, labels: Labels) -> Annotated:
+        """Reads the annotations.
+
+        Raises:
+            UserError: If a file cannot be read or is damaged, or if a value is not allowed.
+        """
+        masks = self.masks.read(labels)
+        marked = self._array("ignored")
+        if marked is not None:
+            masks = masks._replace(ignored=masks.ignored | marked)
+        return Annotated(masks, self._weights(), self._picture())
+
+    @property
+    def patient(self) -> str | None:
+        """The patient in the npz; None if it is missing.
+
+        Raises:
+            UserError: If the name is empty, or the npz is damaged.
+        """
+        patient = self._array("patient")
+        if patient is None:
+            return None
+        if not patient.item():
+            raise UserError(f"{self.npz}: patient is empty; allowed is a text")
+        return str(patient.item())
+
+    def _array(self, key: str) -> Shaped[np.ndarray, "..."] | None:
         return read_array(self.npz, key) if self.npz and key in self.keys else None
 
+    def _picture(self) -> SourceImage | None:
+        picture = self._array("image")
+        if picture is None:
+            return None
+        if not np.isfinite(picture).all():
+            raise UserError(f"{self.npz}: image holds NaN or infinity; allowed are finite numbers")
+        return SourceImage(f"{self.npz}: image", picture.astype(np.float32))
 
-def open_predictions(files: MaskFiles, num_classes: int) -> Predictions:
-    """Opens the predictions in the files of an image.
-
-    Raises:
-        UserError: If an npz is damaged or has another layout.
-    """
-    if files.npz is None:
-        rebuilt = files.reconstructions
-        return Predictions(stack_pngs(files.masks), stack_pngs(rebuilt) if rebuilt else None)
-    keys, axes = _check_npz(files.npz, PREDICTION, _SAMPLES, num_classes)
-    (key,) = keys & set(_SAMPLES)
-    samples = stack_array(files.npz, key, axes["S"])
-    if "reconstructions" not in keys:
-        return Predictions(samples, None)
-    return Predictions(samples, stack_array(files.npz, "reconstructions", axes["G"]))
-
-
-def open_annotations(files: MaskFiles, num_classes: int) -> Annotations:
-    """Opens the annotations in the files of an image.
-
-    Raises:
-        UserError: If an npz is damaged or has another layout.
-    """
-    if files.npz is None:
-        return Annotations(stack_pngs(files.masks))
-    keys, axes = _check_npz(files.npz, ANNOTATION, ("annotations",), num_classes)
-    return Annotations(stack_array(files.npz, "annotations", axes["G"]), files.npz, keys)
+    def _weights(self) -> Float[np.ndarray, " G"] | None:
+        weights = self._array("weights")
+        if weights is None:
+            return None
+        weights = weights.astype(np.float64)
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+            raise UserError(
+                f"{self.npz}: weights holds {', '.join(f'{w:g}' for w in weights)}; "
+                "allowed are finite numbers from 0 up, not all of them 0"
+            )
+        return weights
 
 
-def read_patient(annotations: Annotations) -> str | None:
-    """Reads the patient from an npz; None if it is missing.
+def open_predictions(files: MaskFiles, num_classes: int) -> BySlice[Predictions]:
+    """Opens the predictions in the files of an image or volume.
 
     Raises:
-        UserError: If the name is empty, or the npz is damaged.
+        UserError: If a file is damaged or has another layout.
     """
-    patient = annotations.read("patient")
-    if patient is None:
-        return None
-    if not patient.item():
-        raise UserError(f"{annotations.npz}: patient is empty; allowed is a text")
-    return str(patient.item())
+    if files.whole is None:
+        rebuilt = _open_files(files.reconstructions, None) if files.reconstructions else {}
+        samples = _open_files(files.masks, files.slices)
+        return {key: Predictions(stack, rebuilt.get(key)) for key, stack in samples.items()}
+    if suffix_of(files.whole) != ".npz":
+        return {
+            key: Predictions(stack, None)
+            for key, stack in _open_samples(files.whole, files.slices).items()
+        }
+    keys, axes = check_npz(files.whole, PREDICTION, SCORES_OR_SAMPLES, num_classes)
+    (key,) = keys & set(SCORES_OR_SAMPLES)
+    predictions = Predictions(ArrayStack(files.whole, key, axes["S"]), None)
+    if "reconstructions" in keys:
+        rebuilt_array = ArrayStack(files.whole, "reconstructions", axes["G"])
+        predictions = predictions._replace(reconstructions=rebuilt_array)
+    return {None: predictions}
 
 
-def _check_npz(
-    path: pathlib.Path, rules: Mapping[str, ArrayRule], one_of: tuple[str, ...], num_classes: int
-) -> NpzHeader:
-    """Checks keys, dtypes and shapes of an npz, without reading its arrays.
+def open_annotations(files: MaskFiles, num_classes: int, is_volume: bool) -> BySlice[Annotations]:
+    """Opens the annotations in the files of an image or volume.
 
     Args:
-        path: The file.
-        rules: The rule of each array; axes of the same letter have the same length.
-        one_of: Names of which exactly one must be there.
-        num_classes: Length of the axis K.
+        files: The files.
+        num_classes: Number of classes.
+        is_volume: Whether the predictions are of the slices of a volume. Otherwise the planes of a
+            single file are the masks of several annotators.
 
     Raises:
-        UserError: If the file is damaged or breaks a rule.
+        UserError: If a file is damaged or has another layout.
     """
-    with open_archive(path) as archive:
-        headers = dict(_read_headers(archive.zip))
-    _check_keys(path, headers.keys(), rules.keys(), one_of)
-    axes = {"K": num_classes}
-    # The masks come first: the others must fit them.
-    for key in sorted(headers, key=lambda key: (key not in one_of, key)):
-        _check_array(f"{path}: {key}", headers[key], rules[key], axes)
-    return NpzHeader(frozenset(headers), axes)
+    if files.whole is None:
+        return _annotations(_open_files(files.masks, None))
+    if suffix_of(files.whole) == ".npz" and not is_bare(files.whole):
+        keys, axes = check_npz(files.whole, ANNOTATION, ("annotations",), num_classes)
+        stack = ArrayStack(files.whole, "annotations", axes["G"])
+        return {None: Annotations(stack, files.whole, keys)}
+    if is_volume:
+        return _annotations(_open_files({"": files.whole}, None))
+    return {None: Annotations(VolumeStack((files.whole,), None, count_planes(files.whole), 0))}
 
 
-def _check_keys(
-    path: pathlib.Path, held: Set[str], known: Set[str], one_of: tuple[str, ...]
-) -> None:
-    if len(held & set(one_of)) == 1 and held <= known:
-        return
-    either = f"one of {', '.join(one_of)}" if len(one_of) > 1 else one_of[0]
-    others = ", ".join(sorted(known - set(one_of)))
-    listed = ", ".join(sorted(held)) or "nothing"
-    raise UserError(f"{path}: holds {listed}; allowed are {either}, and perhaps {others}")
+def _annotations(stacks: Mapping[int | None, Stack]) -> BySlice[Annotations]:
+    return {key: Annotations(stack) for key, stack in stacks.items()}
 
 
-def _read_headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[tuple, np.dtype]]]:
-    """Yields name, shape and dtype of each array."""
-    for info in archive.infolist():
-        with archive.open(info) as member:
-            version = np.lib.format.read_magic(member)
-            if version not in _HEADERS:
-                raise ValueError(f"{info.filename} has the unknown version {version}")
-            shape, _, dtype = _HEADERS[version](member)
-            size = math.prod(shape) * dtype.itemsize
-            if not dtype.hasobject and info.file_size != member.tell() + size:
-                raise ValueError(f"{info.filename} has another size than its header says")
-        yield info.filename.removesuffix(".npy"), (shape, dtype)
+def _open_files(
+    files: Mapping[Any, pathlib.Path], slices: tuple[int, ...] | None
+) -> BySlice[Stack]:
+    """Masks in a file each, by the number of the slice."""
+    keys = sorted(files, key=lambda key: (isinstance(key, str), key))
+    paths = tuple(files[key] for key in keys)
+    numbers = tuple(keys) if all(isinstance(key, int) for key in keys) else None
+    count = count_planes(paths[0])
+    if count == 1:
+        return {None: FileStack(paths, numbers)}
+    for number in slices or ():
+        if number >= count:
+            raise UserError(f"{paths[0]}: has {count} slices, but slice {number} was drawn")
+    return {
+        number: VolumeStack(paths, numbers, len(paths), number) for number in slices or range(count)
+    }
 
 
-def _check_array(
-    label: str, header: tuple[tuple, np.dtype], rule: ArrayRule, axes: dict[str, int]
-) -> None:
-    """Raises unless dtype and shape follow the rule; adds the lengths of new axes."""
-    shape, dtype = header
-    if not any(dtype.kind in kinds for kinds in rule.kinds):
-        allowed = " or ".join(_DTYPES[kinds] for kinds in rule.kinds)
-        raise UserError(f"{label} has dtype {dtype}; allowed is {allowed}")
-    known = {axis: axes[axis] for axis in rule.axes if axis in axes}
-    lengths = dict(zip(rule.axes, shape, strict=False))
-    if len(shape) != len(rule.axes) or 0 in shape or {**lengths, **known} != lengths:
-        given = ", ".join(f"{axis} = {size}" for axis, size in known.items())
-        expected = f"[{', '.join(rule.axes)}]" if rule.axes else "one text"
-        expected += f" with {given}" if given else ""
-        expected += ", each at least 1" if 0 in shape else ""
-        raise UserError(f"{label} has shape {shape}; it must be {expected}")
-    axes |= lengths
+def _open_samples(path: pathlib.Path, slices: tuple[int, ...] | None) -> BySlice[Stack]:
+    """Samples that `hpunet.sample` wrote into one file, by the number of the slice."""
+    if path.name == SAMPLES:
+        num_samples, count = read_samples(path).shape[:2]
+    else:
+        header = open_segments(path)
+        num_samples, count = header.num_samples, len(header.slices)
+    if slices is not None and len(slices) != count:
+        raise UserError(f"{path}: has {count} slices, but {len(slices)} were drawn")
+    if slices is None and count == 1:
+        return {None: VolumeStack((path,), None, num_samples, 0)}
+    return {
+        number: VolumeStack((path,), None, num_samples, index)
+        for index, number in enumerate(slices or range(count))
+    }
+
+
+def count_planes(path: pathlib.Path) -> int:
+    """Number of planes of a file of masks; files of formats with one are not opened.
+
+    Raises:
+        UserError: If the file cannot be read.
+    """
+    return 1 if suffix_of(path) in SINGLE else len(open_masks(path).pictures)

@@ -1,20 +1,17 @@
-"""Reads the masks of an image from PNG files or an array of an npz, as classes."""
+"""The masks of an image as classes: what values mean, and what is refused."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
+from hpunet.config.class_table import IGNORED, ClassTable
 from hpunet.data.crops import central, size_text
-from hpunet.imaging.arrays import read_array
-from hpunet.imaging.labels import labels_of, open_masks
 from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
-# Damage anywhere in a file means that it is not the file that a tool wrote.
-STRICT = ReadMode(mask=True, strict=True)
 # Rounding may make a probability slightly larger than 1.
 PROBABILITY_SLACK = 1e-3
 
@@ -25,10 +22,18 @@ class Labels(NamedTuple):
     Attributes:
         num_classes: Classes are 0 to `num_classes` - 1, at most 256.
         ignore_label: The value of ignored pixels, or None.
+        table: The value or colour of each class and of ignored pixels, instead of the other two; or
+            None.
     """
 
     num_classes: int
     ignore_label: int | None = None
+    table: ClassTable | None = None
+
+    @property
+    def mode(self) -> ReadMode:
+        """How files of masks are read."""
+        return ReadMode(mask=True, colours=self.table is not None and self.table.colours)
 
 
 class Masks(NamedTuple):
@@ -45,14 +50,30 @@ class Masks(NamedTuple):
     ignored: Bool[np.ndarray, "H W"]
 
 
+class SourceImage(NamedTuple):
+    """An image for figures.
+
+    Attributes:
+        source: Its origin, for messages.
+        values: Its values, in any range.
+    """
+
+    source: str
+    values: Float[np.ndarray, "H W"]
+
+
 def to_masks(source: str, numbers: Shaped[np.ndarray, "N H W"], labels: Labels) -> Masks:
     """Converts the integers or booleans of a file to classes.
 
-    With two classes, 0 and 255 mean 0 and 1 if the file holds no other value.
+    Without a table, with two classes, 0 and 255 mean 0 and 1 if the file holds no other value.
 
     Raises:
         UserError: If a value is not a class.
     """
+    if labels.table is not None:
+        classes = labels.table.classes_of(numbers, pathlib.Path(source))
+        ignored = classes == IGNORED
+        return Masks(source, np.where(ignored, np.uint8(0), classes), np.any(ignored, axis=0))
     ignored = np.zeros(numbers.shape, bool)
     if labels.ignore_label is not None:
         ignored |= numbers == labels.ignore_label
@@ -97,46 +118,6 @@ def most_likely(
     if probabilities and (least < -PROBABILITY_SLACK or most > 1 + PROBABILITY_SLACK):
         raise UserError(f"{source} holds {least:g} to {most:g}; allowed are 0 to 1")
     return scores.argmax(axis=-1)
-
-
-class Stack(NamedTuple):
-    """Masks before they are read.
-
-    Attributes:
-        paths: PNG files in the order of their numbers, or one npz.
-        numbers: The numbers of the PNG files; in an npz, indices from 0.
-        key: Name of the array in the npz, or "".
-    """
-
-    paths: tuple[pathlib.Path, ...]
-    numbers: tuple[int, ...]
-    key: str = ""
-
-    def read(self, labels: Labels) -> Masks:
-        """Reads the masks in order.
-
-        Raises:
-            UserError: If a file cannot be read or is damaged, if PNG files differ in size, or if a
-                value is not a class.
-        """
-        if not self.key:
-            return _join([_read_png(path, labels) for path in self.paths])
-        source = f"{self.paths[0]}: {self.key}"
-        array = read_array(self.paths[0], self.key)
-        if array.dtype.kind == "f":
-            array = most_likely(source, array, self.key == "probabilities")
-        return to_masks(source, array, labels)
-
-
-def stack_pngs(files: Mapping[int, pathlib.Path]) -> Stack:
-    """Returns the masks in numbered PNG files."""
-    numbers = tuple(sorted(files))
-    return Stack(tuple(files[number] for number in numbers), numbers)
-
-
-def stack_array(path: pathlib.Path, key: str, length: int) -> Stack:
-    """Returns the `length` masks in an array of an npz."""
-    return Stack((path,), tuple(range(length)), key)
 
 
 def check_sizes(shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -187,11 +168,12 @@ def central_part(
     return take
 
 
-def _read_png(path: pathlib.Path, labels: Labels) -> Masks:
-    return to_masks(str(path), labels_of(open_masks(path, STRICT)), labels)
+def join_masks(masks: Sequence[Masks]) -> Masks:
+    """Joins masks of one image.
 
-
-def _join(masks: list[Masks]) -> Masks:
+    Raises:
+        UserError: If they differ in size.
+    """
     check_sizes({mask.source: mask.classes.shape for mask in masks})
     classes = np.concatenate([mask.classes for mask in masks])
     return Masks(masks[0].source, classes, np.any([mask.ignored for mask in masks], axis=0))

@@ -1,0 +1,211 @@
+"""The annotations that predictions are scored against: of a folder of masks, or as in training."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpunet.config.data import FolderConfig
+from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.files import ANNOTATIONS as MASKS
+from hpunet.data.folder.files import IMAGES, ImageFiles, find_by_name
+from hpunet.data.folder.listing import TABLE
+from hpunet.data.folder.reading import read_examples
+from hpunet.data.folder.table import find_by_table
+from hpunet.data.labels import without_ignored
+from hpunet.evaluation.folders.files import ANNOTATIONS, list_masks
+from hpunet.evaluation.folders.layout import Annotated, Annotations, BySlice, open_annotations
+from hpunet.evaluation.folders.masks import Labels, Masks, SourceImage
+from hpunet.imaging.formats import open_file
+from hpunet.io.errors import UserError
+
+
+class MaskFolder:
+    """Annotations in a folder of masks alone.
+
+    Attributes:
+        root: The folder.
+        names: Names of the images and volumes.
+        others_allowed: Whether it may hold images that are not scored.
+        unannotated: Names of images without annotations.
+    """
+
+    others_allowed = False
+    unannotated: Collection[str] = ()
+
+    def __init__(self, root: pathlib.Path, images: Collection[str], num_classes: int) -> None:
+        """Lists the masks of a folder, given the names of the predicted images."""
+        self.root, self._num_classes = root, num_classes
+        try:
+            self._files = list_masks(root, ANNOTATIONS, images)
+        except UserError as error:
+            if not (root.name == MASKS and (root.parent / IMAGES).is_dir()):
+                raise
+            more = f"; --annotations={root.parent} reads it as an annotated folder"
+            raise UserError(f"{error}{more}") from None
+        self.names = self._files.keys()
+
+    def open(self, name: str, is_volume: bool) -> BySlice[Annotations]:
+        """Opens the annotations of an image or volume, by the number of the slice.
+
+        Raises:
+            UserError: If a file is damaged or has another layout.
+        """
+        return open_annotations(self._files[name], self._num_classes, is_volume)
+
+    def paths(self, names: Iterable[str]) -> list[pathlib.Path]:
+        """The files of the named images."""
+        return [path for name in names for path in self._files[name].paths()]
+
+
+class AnnotatedFolder:
+    """An annotated folder, read by the functions that read it for training.
+
+    Attributes:
+        root: The folder.
+        names: Names of the images and volumes.
+        others_allowed: Whether it may hold images that are not scored, such as those of training.
+        unannotated: Names of images without annotations.
+    """
+
+    others_allowed = True
+
+    def __init__(
+        self, root: pathlib.Path, table: pathlib.Path | None, config: FolderConfig
+    ) -> None:
+        """Lists a folder.
+
+        Args:
+            root: The folder.
+            table: Its table of masks, or None if names tell which mask is of which image.
+            config: How it is read.
+
+        Raises:
+            UserError: If a file fits no image.
+        """
+        self.root, self._config = root, config
+        faults = Faults()
+        if table is not None:
+            entries = find_by_table(root, table, config.patient, faults)
+        else:
+            entries = find_by_name(root, config.patient, faults)
+        faults.refuse()
+        self._entries = {entry.name: entry for entry in entries if entry.masks}
+        self.unannotated = {entry.name for entry in entries if not entry.masks}
+        if not self._entries:
+            raise UserError(f"--annotations={root}: holds no annotated image")
+        self.names = self._entries.keys()
+        # The slices of a volume are read one after the other.
+        self._read = functools.lru_cache(maxsize=1)(self._examples)
+
+    def open(self, name: str, is_volume: bool) -> BySlice["FolderAnnotations"]:
+        """Opens the annotations of an image or volume, by the number of the slice.
+
+        Raises:
+            UserError: If the image cannot be read.
+        """
+        entry = self._entries[name]
+        try:
+            count = len(open_file(entry.image).pictures)
+        except UserError:
+            # Of other kinds of images, or of a damaged one, which raises here.
+            count = len(self._read(name))
+        numbers = [None] if count == 1 else range(count)
+        return {number: FolderAnnotations(self, entry, number) for number in numbers}
+
+    def paths(self, names: Iterable[str]) -> list[pathlib.Path]:
+        """The files of the named images."""
+        entries = [self._entries[name] for name in names]
+        return [path for entry in entries for path in (entry.image, *entry.masks.values())]
+
+    def example(self, name: str, number: int | None) -> dict[str, Any]:
+        """Reads an image with its annotations, of a volume one slice.
+
+        Raises:
+            UserError: If a file of the image or volume cannot be read.
+        """
+        return self._read(name)[number or 0]
+
+    def _examples(self, name: str) -> list[dict[str, Any]]:
+        faults = Faults()
+        examples = list(read_examples(self._entries[name], self._config, faults))
+        if faults:
+            file, problem = faults[0]
+            raise UserError(f"{file}: {problem}")
+        return examples
+
+
+class FolderAnnotations(NamedTuple):
+    """The annotations of an image, or of one slice of a volume, in an annotated folder.
+
+    Attributes:
+        folder: The folder.
+        entry: The files of the image or volume.
+        number: The slice, or None for an image.
+    """
+
+    folder: AnnotatedFolder
+    entry: ImageFiles
+    number: int | None
+
+    @property
+    def num_masks(self) -> int:
+        """Number of annotations."""
+        return len(self.entry.masks)
+
+    @property
+    def numbers(self) -> None:
+        """Annotators of annotated folders have names."""
+
+    @property
+    def patient(self) -> str | None:
+        """The patient, or None if unknown."""
+        return self.entry.patient
+
+    def read(self, labels: Labels) -> Annotated:
+        """Reads the annotations; the configuration of the folder says what values mean.
+
+        Raises:
+            UserError: If a file cannot be read, or if a value is no class.
+        """
+        example = self.folder.example(self.entry.name, self.number)
+        classes, ignored = without_ignored(example["annotations"])
+        values = example["image"].mean(axis=-1, dtype=np.float32)
+        return Annotated(
+            Masks(str(next(iter(self.entry.masks.values()))), classes, ignored),
+            picture=SourceImage(str(self.entry.image), values),
+        )
+
+
+# The annotations of an image, before they are read.
+ImageAnnotations = Annotations | FolderAnnotations
+# All annotations of a folder.
+AnnotationSource = MaskFolder | AnnotatedFolder
+
+
+def open_source(
+    folder: pathlib.Path, images: Collection[str], num_classes: int, config: FolderConfig
+) -> AnnotationSource:
+    """Finds the annotations in an annotated folder, or in a folder of masks alone.
+
+    Args:
+        folder: The folder; it is an annotated folder if it holds `images` and `annotations`, or a
+            table. Or the table itself.
+        images: Names of the predicted images and volumes.
+        num_classes: Number of classes.
+        config: How an annotated folder is read.
+
+    Raises:
+        UserError: If it is no such folder, or the name of a file is wrong.
+    """
+    if folder.suffix.lower() == ".csv" and folder.is_file():
+        folder, config = folder.parent, dataclasses.replace(config, table=folder.name)
+    table = folder / (config.table or TABLE)
+    if config.table is not None and not table.is_file():
+        raise UserError(f"data.folder.table={config.table}: there is no file {table}")
+    if table.is_file() or ((folder / IMAGES).is_dir() and (folder / MASKS).is_dir()):
+        return AnnotatedFolder(folder, table if table.is_file() else None, config)
+    return MaskFolder(folder, images, num_classes)
