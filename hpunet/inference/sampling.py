@@ -142,13 +142,9 @@ class ImageSampler:
         self._prior_extent = build_prior_extent(model)
         self.options = options
         self.num_classes = model.config.num_classes
-        self._encode = jax.jit(model.network.encode)
-        self._decode = jax.jit(functools.partial(_decode, model, options.mean))
-        self._encode_windows = jax.jit(
-            functools.partial(encode_windows, model), static_argnames="windows"
-        )
-        self._decode_windows = jax.jit(
-            functools.partial(_decode_windows, model, options.mean), static_argnames="windows"
+        self._encode = jax.jit(functools.partial(_encode, model), static_argnames="windows")
+        self._decode = jax.jit(
+            functools.partial(_decode, model, options.mean), static_argnames="windows"
         )
 
     def __call__(self, given: NetworkInput) -> Iterator[UInt8[np.ndarray, "S H W"]]:
@@ -157,10 +153,8 @@ class ImageSampler:
 
     def encode(self, given: NetworkInput) -> Any:
         """Encodes an image for `draw` and `warnings`."""
-        image, windows = jnp.asarray(given.image[None]), self._windows(given.fit)
-        if windows is None:
-            return self._encode(self._params, image)
-        return self._encode_windows(self._params, image, windows=windows)
+        image = jnp.asarray(given.image[None])
+        return self._encode(self._params, image, self._windows(given.fit))
 
     def _windows(self, fit: Fit) -> Windows | None:
         window = self.options.window
@@ -205,12 +199,9 @@ class ImageSampler:
         rows, columns = blends(fit)
         top, left, bottom, right = fit.region
         windows = self._windows(fit)
-        decode: Callable[..., Any] = self._decode
-        if windows is not None:
-            decode = functools.partial(self._decode_windows, windows=windows)
         size = portion_size(fit.grid if windows is None else windows.size)
         for numbers, wanted in _portions(self.options.num_samples, size):
-            logits = decode(self._params, keys, encoded, numbers, temperature)
+            logits = self._decode(self._params, keys, encoded, numbers, temperature, windows)
             drawn = _labels_of_region(logits, rows, columns, resampled=fit.resampled)
             inside = np.asarray(drawn)[:wanted]
             if (inside == NOT_FINITE).any():
@@ -251,6 +242,14 @@ def _portions(num_samples: int, at_once: int) -> Iterator[tuple[np.ndarray, int]
         yield np.arange(start, start + size), min(size, num_samples - start)
 
 
+def _encode(
+    model: Model, params: Params, image: Float[Array, "1 h w C"], windows: Windows | None
+) -> Any:
+    if windows is None:
+        return model.network.encode(params, image)
+    return encode_windows(model, params, image, windows)
+
+
 def _decode(
     model: Model,
     mean: tuple[bool, ...],
@@ -259,27 +258,13 @@ def _decode(
     encoded: Any,
     numbers: Int[Array, " S"],
     temperature: Float[Array, ""],
+    windows: Windows | None,
 ) -> Float[Array, "S h w K"]:
     def decode(number: Int[Array, ""]) -> Float[Array, "h w K"]:
-        return model.decode_sample(params, keys, encoded, number, mean, temperature)[0]
-
-    return jax.vmap(decode)(numbers)
-
-
-def _decode_windows(
-    model: Model,
-    mean: tuple[bool, ...],
-    params: Params,
-    keys: Key[Array, " 1"],
-    encoded: Any,
-    numbers: Int[Array, " S"],
-    temperature: Float[Array, ""],
-    windows: Windows,
-) -> Float[Array, "S h w K"]:
-    means = jnp.asarray(mean, bool)
-
-    def decode(number: Int[Array, ""]) -> Float[Array, "h w K"]:
-        return decode_windows(model, params, keys, encoded, number, means, temperature, windows)[0]
+        sample = (params, keys, encoded, number, mean, temperature)
+        if windows is None:
+            return model.decode_sample(*sample)[0]
+        return decode_windows(model, *sample, windows)[0]
 
     return jax.vmap(decode)(numbers)
 
