@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -65,10 +65,11 @@ def open_tiff(path: Path, mode: ReadMode = IMAGE) -> Volume:
             other than gray, RGB and palettes, or if its pages differ in size.
     """
     with _opened(path) as tiff:
-        _check_pages(tiff, path)
-        places, is_series = _places(tiff, mode)
-        white = [page.photometric == MIN_IS_WHITE for _, page in _full_pages(tiff)]
-    notes = (MIN_IS_WHITE_NOTE,) if any(white) else ()
+        pages = _full_pages(tiff)
+        _check_pages([page for _, page in pages], path)
+        places, is_series = _places(tiff, pages, mode)
+    white = any(page.photometric == MIN_IS_WHITE for _, page in pages)
+    notes = (MIN_IS_WHITE_NOTE,) if white else ()
 
     def read(number: int) -> StoredPlane:
         place = places[number]
@@ -85,12 +86,13 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
         yield tiff
 
 
-def _places(tiff: tifffile.TiffFile, mode: ReadMode) -> tuple[list[_Place], bool]:
+def _places(
+    tiff: tifffile.TiffFile, pages: Sequence[tuple[int, tifffile.TiffPage]], mode: ReadMode
+) -> tuple[list[_Place], bool]:
     """The places of all planes, and whether they follow the only page without pages of their own.
 
     ImageJ and tifffile write such series.
     """
-    pages = _full_pages(tiff)
     first = pages[0][1]
     if len(pages) == 1 and (tiff.is_imagej or tiff.is_shaped):
         size = math.prod(tiff.series[0].shape)
@@ -118,12 +120,11 @@ def _num_planes(page: tifffile.TiffPage, mode: ReadMode) -> int:
     return depth * (separate if mode.mask and not mode.colours else 1)
 
 
-def _check_pages(tiff: tifffile.TiffFile, path: Path) -> None:
-    pages = _full_pages(tiff)
+def _check_pages(pages: Sequence[tifffile.TiffPage], path: Path) -> None:
     if not pages:
         raise UserError(f"{path}: holds no image")
     size = None
-    for _, page in pages:
+    for page in pages:
         height, width = page.imagelength, page.imagewidth
         check_size(height, width, path)
         if size not in (None, (height, width)):
