@@ -6,10 +6,7 @@ from typing import NamedTuple
 
 from hpunet.imaging.read import refuse_if_none
 from hpunet.imaging.volume import Excluded, Volume
-from hpunet.io.errors import UserError
-
-# Names of a line that stands for several.
-MOST_NAMES = 3
+from hpunet.io.errors import UserError, first_names
 
 
 class Exclusions(NamedTuple):
@@ -72,8 +69,7 @@ def _lines(kind: str, found: Iterable[tuple[str, str]]) -> list[str]:
         if len(those) == 1:
             lines.append(f"{kind}: {Excluded(those[0], text)}")
             continue
-        more = f" and {len(those) - MOST_NAMES} more" if len(those) > MOST_NAMES else ""
-        lines.append(f"{kind}, {len(those)} in all: {', '.join(those[:MOST_NAMES])}{more}: {text}")
+        lines.append(f"{kind}, {len(those)} in all: {first_names(those)}: {text}")
     return lines
 
 
