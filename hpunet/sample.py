@@ -117,13 +117,14 @@ def main() -> int:
         1 if an image cannot be read or drawn, otherwise 0.
     """
     # Imported late: `--help` must not wait for JAX.
+    from hpunet.imaging.naming import PAGE
     from hpunet.imaging.read import find_volumes
     from hpunet.inference.network_input import ImageOptions
     from hpunet.inference.sampling import ImageSampler
     from hpunet.io.atomic import whole_folder
     from hpunet.io.progress import Progress
     from hpunet.report.exclusions import Exclusions, note_lines
-    from hpunet.report.results import PAGE, ResultsContext, check_replaceable, write_results
+    from hpunet.report.results import ResultsContext, check_replaceable, write_results
     from hpunet.runtime import compilation_cache
     from hpunet.runtime import memory as host_memory
 

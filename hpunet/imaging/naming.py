@@ -6,8 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from hpunet.imaging.formats import suffix_of
 
+# The record and the page in a folder of results, and the format that the record names.
+RESULTS, RESULTS_FORMAT = "results.json", "hpunet-samples-1"
+PAGE = "index.html"
 # Names that the command itself uses, and prefixes of hidden and temporary names.
-OWN_FILES = ("index.html", "results.json")
+OWN_FILES = (PAGE, RESULTS)
 OWN_STARTS = (".", "samples.scratch")
 
 

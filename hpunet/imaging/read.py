@@ -16,15 +16,13 @@ from hpunet.imaging.formats import (
     open_file,
     suffix_of,
 )
-from hpunet.imaging.naming import distinct_names, names_below, names_of_series
+from hpunet.imaging.naming import PAGE, RESULTS, distinct_names, names_below, names_of_series
 from hpunet.imaging.selection import choose, parse_slices
 from hpunet.imaging.volume import Excluded, ReadMode, Volume
 from hpunet.io.errors import UserError
 from hpunet.io.listing import is_stray, natural_key
 
 ALLOWED = "PNG, TIFF, JPEG, BMP, GIF, npy, npz, NIfTI (.nii, .nii.gz, .hdr with .img) and DICOM"
-# A folder with both holds results, whose masks are not images to segment.
-RESULTS = {"results.json", "index.html"}
 UNKNOWN = "unknown format"
 # Kinds of skipped files that a message lists.
 MOST_KINDS = 5
@@ -238,7 +236,8 @@ def _files(named: str | Path, failed: list[Excluded]) -> list[Path]:
 
     files: list[Path] = []
     for folder, folders, names in os.walk(path, onerror=note):
-        if RESULTS.issubset(names):
+        # A folder with both holds results, whose masks are not images to segment.
+        if {RESULTS, PAGE}.issubset(names):
             folders.clear()
             continue
         folders[:] = (name for name in folders if not is_stray(name))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpunet.imaging.maps import std_of
+from hpunet.imaging.naming import PAGE, RESULTS, RESULTS_FORMAT
 from hpunet.imaging.read import refuse_if_none
 from hpunet.imaging.volume import Excluded, Volume
 from hpunet.imaging.write import write_maps
@@ -24,8 +25,6 @@ from hpunet.report.page import write_page
 from hpunet.report.page_image import PageImage
 from hpunet.report.wording import plain, whole_percent, with_spread
 
-RESULTS, FORMAT = "results.json", "hpunet-samples-1"
-PAGE = "index.html"
 PERCENTILES = (5, 25, 50, 75, 95)
 # Most hypotheses of a line and most lines for the terminal; results.json has all of them.
 MOST_HYPOTHESES = 4
@@ -90,7 +89,7 @@ def _own_files(out: Path) -> set[Path]:
     """The files that the results in a folder list as theirs."""
     try:
         content = json.loads((out / RESULTS).read_bytes())
-        if content["format"] != FORMAT:
+        if content["format"] != RESULTS_FORMAT:
             return set()
         names = [name for image in content["images"] for name in image["files"]]
         return {out / name for name in [*names, RESULTS, PAGE]}
@@ -155,7 +154,7 @@ def write_results(
 def _content(context: ResultsContext, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     options = context.sampler.options
     return {
-        "format": FORMAT,
+        "format": RESULTS_FORMAT,
         **{name: context.described[name] for name in ("version", "weights", "checksum")},
         "num_samples": options.num_samples,
         "seed": options.seed,

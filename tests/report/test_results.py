@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from hpunet.imaging.naming import PAGE, RESULTS, RESULTS_FORMAT
 from hpunet.io.atomic import whole_folder
 from hpunet.io.errors import UserError
-from hpunet.report.results import FORMAT, PAGE, RESULTS, check_replaceable
+from hpunet.report.results import check_replaceable
 
 
 def write_results(folder, text=""):
@@ -14,7 +15,7 @@ def write_results(folder, text=""):
     (folder / "a").mkdir(parents=True, exist_ok=True)
     (folder / "a" / "mean.png").write_text(text)
     (folder / PAGE).write_text(text)
-    content = {"format": FORMAT, "images": [{"files": ["a/mean.png"]}]}
+    content = {"format": RESULTS_FORMAT, "images": [{"files": ["a/mean.png"]}]}
     (folder / RESULTS).write_text(json.dumps(content))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hpunet.imaging.formats import MASK_SUFFIXES, suffix_of
+from hpunet.imaging.naming import RESULTS, RESULTS_FORMAT
 
-RESULTS, FORMAT = "results.json", "hpunet-samples-1"
 # A file for each sample, or one file for all. The best first: it is the fastest to read.
 _SAMPLE = re.compile(r"sample_(?P<number>[0-9]+)")
 _WHOLE = ("samples.npy", "samples.dcm")
@@ -55,7 +55,7 @@ def read_results(folder: pathlib.Path) -> dict[str, SampledFiles]:
     """
     try:
         content = json.loads((folder / RESULTS).read_bytes())
-        if content["format"] != FORMAT:
+        if content["format"] != RESULTS_FORMAT:
             return {}
         images = [_image(record) for record in content["images"] if record.get("files")]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
