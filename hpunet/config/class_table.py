@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ class ClassTable(NamedTuple):
     """The meaning of the values in masks.
 
     Attributes:
-        values: The value of each class; a colour is `0xRRGGBB`.
+        values: All values in the given order; a colour is `0xRRGGBB`.
+        labels: The class of each value. Values with the same name share a class.
         names: The name of each class.
         colours: Whether the values are colours.
         ignore: The value of ignored pixels, or None.
@@ -30,6 +32,7 @@ class ClassTable(NamedTuple):
     """
 
     values: tuple[int, ...]
+    labels: tuple[int, ...]
     names: tuple[str, ...]
     colours: bool
     ignore: int | None
@@ -48,7 +51,7 @@ class ClassTable(NamedTuple):
             UserError: If a value is not in the table.
         """
         found = np.unique(numbers).tolist()
-        table = {value: label for label, value in enumerate(self.values)}
+        table = dict(zip(self.values, self.labels, strict=True))
         if self.white and 1 not in found:
             table[255] = 1
         if self.ignore is not None:
@@ -60,6 +63,70 @@ class ClassTable(NamedTuple):
         for number in found:
             labels[numbers == number] = table[number]
         return labels
+
+    def part_of(
+        self, numbers: Integer[np.ndarray, "N H W"], label: int, file: pathlib.Path
+    ) -> UInt8[np.ndarray, "N H W"]:
+        """Converts the values of a file that marks a single class, with any value, to classes.
+
+        Args:
+            numbers: The values in the file; the background is 0, or has the values of class 0.
+            label: The class of what is marked.
+            file: Path of the file, for messages.
+
+        Raises:
+            UserError: If there is more than one value besides those of background and ignored
+                pixels.
+        """
+        table = dict(zip(self.values, self.labels, strict=True))
+        background = [value for value, n in table.items() if n == 0]
+        background += [0] if 0 not in table else []
+        marked = ~np.isin(numbers, background)
+        labels = np.where(marked, label, 0).astype(np.uint8)
+        if self.ignore is not None:
+            labels[numbers == self.ignore] = IGNORED
+        found = np.unique(numbers[labels == label]).tolist()
+        if len(found) > 1:
+            listed = ", ".join(map(self._formatted, found[:5])) + (", ..." * (len(found) > 5))
+            raise UserError(
+                f"{file}: holds {listed}; allowed in a file of the class {self.names[label]!r} is "
+                "one value besides the background"
+            )
+        return labels
+
+    def label_of(self, text: str) -> int:
+        """The class that a text names by its name, or else by its value as in `classes`.
+
+        Raises:
+            UserError: If there is no such class.
+        """
+        found = {self._formatted(v): n for v, n in zip(self.values, self.labels, strict=True)}
+        found |= {name: label for label, name in enumerate(self.names)}
+        if text not in found:
+            names = ", ".join(self.names)
+            raise UserError(f"there is no class {text!r}; allowed are {names}, or their values")
+        return found[text]
+
+    def swapped(self, label: int, values: Iterable[int]) -> str:
+        """The text of `classes` in which a class and the background change places.
+
+        Args:
+            label: The class.
+            values: The values that stand for this class in the masks.
+        """
+        merged = len(set(values)) > 1 or len(self.labels) > len(self.names)
+        own = [v for v, n in zip(self.values, self.labels, strict=True) if n == label]
+        own = sorted(set(values)) or own
+        rows: list[tuple[int, int]] = [(value, 0) for value in own]
+        for value, place in zip(self.values, self.labels, strict=True):
+            if place != label:
+                rows.append((value, place or label))
+        rows.sort(key=lambda row: row[1])
+        named = [merged or name != f"class {n}" for n, name in enumerate(self.names)]
+        return ",".join(
+            f"{self._formatted(value)}={self.names[n]}" if named[n] else self._formatted(value)
+            for value, n in rows
+        )
 
     def _problem(self, wrong: list[int], different: int) -> str:
         if different > MOST_NUMBERS:
@@ -88,8 +155,8 @@ def class_table(classes: str | None, ignore: str | None, num_classes: int) -> Cl
 
     Args:
         classes: The value or colour of each class in order, separated by commas, each with an
-            optional `=name`. None stands for 0 to `num_classes` - 1; with two classes, 0 and 255
-            are allowed, too.
+            optional `=name`; values with the same name are one class. None stands for 0 to
+            `num_classes` - 1; with two classes, 0 and 255 are allowed, too.
         ignore: The value or colour of ignored pixels, or None.
         num_classes: Number of classes of the model.
 
@@ -101,9 +168,10 @@ def class_table(classes: str | None, ignore: str | None, num_classes: int) -> Cl
         raise ValueError(f"classes: model.num_classes={num_classes}, allowed are at most {IGNORED}")
     texts = [str(label) for label in range(num_classes)] if classes is None else _split(classes)
     rows = [_entry("classes", classes, text) for text in texts]
-    if len(rows) != num_classes:
+    places = _places(rows)
+    if max(places) + 1 != num_classes:
         raise ValueError(
-            f"classes={classes}: has {len(rows)} classes, but model.num_classes={num_classes}"
+            f"classes={classes}: has {max(places) + 1} classes, but model.num_classes={num_classes}"
         )
     extra = [] if ignore is None else [_entry("ignore", ignore, ignore)]
     colours = rows[0]["colour"] is not None
@@ -112,13 +180,26 @@ def class_table(classes: str | None, ignore: str | None, num_classes: int) -> Cl
     numbers = [_number(row) for row in (*rows, *extra)]
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"classes={classes}, ignore={ignore}: each value is allowed once")
+    names = {label: row["name"] for label, row in zip(places, rows, strict=True)}
     return ClassTable(
-        tuple(numbers[:num_classes]),
-        tuple(row["name"] or f"class {label}" for label, row in enumerate(rows)),
+        tuple(numbers[: len(rows)]),
+        places,
+        tuple(names[label] or f"class {label}" for label in range(num_classes)),
         colours,
-        numbers[num_classes] if extra else None,
+        numbers[len(rows)] if extra else None,
         classes is None and num_classes == 2 and 255 not in numbers,
     )
+
+
+def _places(rows: Sequence[Mapping[str, str | None]]) -> tuple[int, ...]:
+    """The class of each entry, in the order of first entries; equal names are one class."""
+    known: dict[str, int] = {}
+    places: list[int] = []
+    for row in rows:
+        label = max(places, default=-1) + 1
+        name = row["name"]
+        places.append(label if name is None else known.setdefault(name, label))
+    return tuple(places)
 
 
 def _split(text: str) -> list[str]:

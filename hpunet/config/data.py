@@ -203,17 +203,22 @@ class FolderConfig:
     classes: str | None = field(
         None,
         optional(TEXT),
-        "Value of each class in masks, as 0,128=edema,255=core or #000000,#ff0000=core.",
+        "Value of each class in masks, as 0,128=edema,255=core or #000000,#ff0000=core; values of "
+        "the same name are one class.",
     )
     ignore: str | None = field(None, optional(TEXT), "Value or colour of ignored pixels in masks.")
-    patient: str | None = field(
+    patient: str | int | None = field(
         None,
-        optional(TEXT),
-        "Regular expression whose first group, in an image's name, is the patient; None for the "
-        "folder below images.",
+        optional(either(whole(1), TEXT)),
+        "Patient of an image: a regular expression whose first group, in the image's name, is the "
+        "patient, or the number of the folder below images, from 1; None for the first folder, "
+        "unless it names a split or there is a table.",
     )
     splits: str | None = field(
-        None, optional(TEXT), "CSV file of patients or images and splits; None for random splits."
+        None,
+        optional(TEXT),
+        "CSV file of patients or images and splits; None for the table's column, folders such as "
+        "images/train and images/test, or random splits.",
     )
     split_seed: int = field(0, whole(0), "Seed of the random splits.")
     split_shares: tuple[float | int, ...] = field(
@@ -244,6 +249,12 @@ class FolderConfig:
     percentiles: tuple[float | int, float | int] = field(
         (0.5, 99.5), pair(number(0, most=100)), "percentiles: percentiles mapped to 0 and 1."
     )
+    nan: str | float | int | None = field(
+        None,
+        optional(either(FINITE, one_of("min", "ignore"))),
+        "What NaN in images becomes: a number, min for the least value of the image, or ignore for "
+        "min and ignored pixels; None refuses such images.",
+    )
     annotator_weights: str | None = field(
         None,
         optional(TEXT),
@@ -265,13 +276,20 @@ class FolderConfig:
             value = getattr(self, name)
             if value is not None and value[0] >= value[1]:
                 raise ValueError(f"{name}={value}: allowed are two numbers, the lower one first")
-        if self.patient is not None:
+        if isinstance(self.patient, str) and self.patient_level is None:
             _check_expression("patient", self.patient)
 
     @functools.cached_property
     def class_table(self) -> ClassTable:
         """The meaning of the values in masks."""
         return class_table(self.classes, self.ignore, self.num_classes)
+
+    @property
+    def patient_level(self) -> int | None:
+        """The number of the folder below images that is the patient, from 1, if one is given."""
+        if isinstance(self.patient, str):
+            return int(self.patient) if self.patient.isdecimal() and int(self.patient) else None
+        return self.patient
 
     @functools.cached_property
     def weights(self) -> dict[str, float]:
@@ -302,5 +320,6 @@ def _check_expression(name: str, expression: str) -> None:
     if groups < 1:
         raise ValueError(
             f"{name}={expression}: allowed is an expression with a group, such "
-            r"as ^(\w+)_ for the part of a name before its last underscore"
+            r"as ^(\w+)_ for the part of a name before its last underscore, or the number of a "
+            "folder below images, such as 1"
         )

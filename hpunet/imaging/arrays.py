@@ -123,7 +123,8 @@ def _volume_of(get: Callable[[], np.ndarray], path: Path, mode: ReadMode) -> Vol
         if mode.mask:
             return Picture(values, None, "labels")
         place = name_slice(path, number, shape[0])
-        return as_picture(values, place, window(), QUANTITIES.get(dtype, "intensity"))
+        quantity = QUANTITIES.get(dtype, "intensity")
+        return as_picture(values, place, window(), quantity, nan=mode.nan)
 
     return whole_volume(path, "picture", shape[0], read)
 

@@ -161,7 +161,7 @@ def open_nifti(path: Path, mode: ReadMode = IMAGE) -> Volume:
         if mode.mask and not is_rescaled:
             return Picture(values, None, "labels", spacing)
         place = name_slice(path, number, shape[geometry.axis])
-        return as_picture(values, place, window, quantity, spacing)
+        return as_picture(values, place, window, quantity, spacing, nan=mode.nan)
 
     volume = whole_volume(path, "nifti", shape[geometry.axis], read, geometry)
     return volume._replace(notes=_notes(geometry, mode.plane, (height, width), spacing))

@@ -85,7 +85,8 @@ def open_planes(
         plane = read(number)
         values = _as_image(plane, place)
         quantity = "intensity" if plane.white else QUANTITIES.get(values.dtype, "intensity")
-        return as_picture(values, place, window(values.dtype, plane.white), quantity)
+        shown = window(values.dtype, plane.white)
+        return as_picture(values, place, shown, quantity, nan=mode.nan)
 
     reader = read_mask if mode.mask else read_image
     return whole_volume(path, "picture", count, reader)._replace(notes=tuple(notes))

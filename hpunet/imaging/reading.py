@@ -185,6 +185,7 @@ def as_picture(
     quantity: str,
     spacing: tuple[float, float] | None = None,
     suggested: tuple[float, float] | None = None,
+    nan: bool = False,
 ) -> Picture:
     """Makes a picture of finite float32 values.
 
@@ -195,6 +196,7 @@ def as_picture(
         quantity: The kind of the values, as in `Picture`.
         spacing: Height and width of a pixel in mm.
         suggested: The intensity window that the file suggests for display.
+        nan: Whether NaN is allowed.
 
     Raises:
         UserError: If a value is not finite, or an integer that float32 cannot hold.
@@ -202,7 +204,7 @@ def as_picture(
     with np.errstate(over="ignore", invalid="ignore"):
         # Always a copy: a view would keep the file open.
         image = np.array(values, np.float32, order="C")
-    bad = int((~np.isfinite(image)).sum())
+    bad = int((np.isinf(image) if nan else ~np.isfinite(image)).sum())
     if bad:
         raise UserError(f"{place}: {bad} values are NaN or infinite; allowed are finite numbers")
     if values.dtype.kind in "iu" and (largest := _largest(values)) > LARGEST_INTEGER:

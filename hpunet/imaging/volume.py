@@ -20,12 +20,14 @@ class ReadMode(NamedTuple):
             PNG, whose chunks have checksums; see `hpunet.imaging.png`.
         plane: The plane along which a NIfTI volume is cut: `axial`, `coronal`, `sagittal`, or
             `auto` for that of its thick slices, or else axial.
+        nan: Whether images may hold NaN.
     """
 
     mask: bool = False
     colours: bool = False
     strict: bool = False
     plane: str = "auto"
+    nan: bool = False
 
 
 IMAGE, MASK = ReadMode(), ReadMode(mask=True)

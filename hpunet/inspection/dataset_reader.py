@@ -9,10 +9,11 @@ from jaxtyping import Float, UInt8
 
 from hpunet.config.data import FolderConfig
 from hpunet.data.dataset import Dataset
-from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.faults import Faults, Notes
 from hpunet.data.folder.listing import Listing
+from hpunet.data.folder.patients import SPLITS
+from hpunet.data.folder.plausibility import MaskStatistics
 from hpunet.data.folder.reading import read_examples
-from hpunet.data.folder.splits import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import Intensities
 from hpunet.io.errors import UserError
@@ -83,16 +84,17 @@ def folder_reader(path: str, listing: Listing, config: FolderConfig) -> DatasetR
         config: Settings of reading.
     """
     faults = Faults(listing.faults)
+    remarks, masks = Notes(), MaskStatistics(config.class_table)
     return DatasetReader(
         name=f"folder {path}",
         class_names=config.class_table.names,
         files=[entry.name for entry in listing.annotated if entry.split == TRAIN],
-        read=lambda: _read_folder(listing, config, faults),
+        read=lambda: _read_folder(listing, config, faults, remarks, masks),
         faults=faults,
         num_unannotated=listing.left_out,
         patients_known=listing.patients_known,
         intensities=lambda values: _intensities(values, config),
-        notes=listing.notes,
+        notes=lambda counts: (*listing.notes(counts), *remarks, *masks.notes()),
     )
 
 
@@ -102,16 +104,19 @@ def _intensities(values: ValueStatistics, config: FolderConfig) -> Intensities:
     return values.intensities(config)
 
 
-def _read_folder(listing: Listing, config: FolderConfig, faults: Faults) -> Iterator[Example]:
+def _read_folder(
+    listing: Listing, config: FolderConfig, faults: Faults, notes: Notes, masks: MaskStatistics
+) -> Iterator[Example]:
     most = 0
     for entry in progress(listing.entries, len(listing.entries), "inspecting"):
-        for record in read_examples(entry, config, faults):
+        for record in read_examples(entry, config, faults, notes):
             channels = record["image"].shape[-1]
             # A grey image among coloured images counts as three equal channels.
             if most and channels != most and 1 not in (channels, most):
                 faults.add(entry.image, f"has {channels} channels, images before it {most}")
                 break
             most = max(channels, most)
+            masks.add(record["annotators"], record["annotations"], record["white"])
             fields = {name: record[name] for name in Example._fields if name in record}
             if entry.split in SPLITS:
                 yield Example(split=entry.split, file=entry.name, **fields)

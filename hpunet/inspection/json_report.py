@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hpunet.data.folder.faults import Fault
+from hpunet.data.folder.faults import Fault, by_kind
 from hpunet.inspection.agreement import Agreement
 from hpunet.inspection.counts import RunningMean
 from hpunet.inspection.proposal import Proposal
@@ -38,6 +38,10 @@ def as_json(
         "proposal": None if proposal is None else _proposal(proposal),
         "notes": list(survey.notes),
         "faults": [fault._asdict() for fault in survey.faults],
+        "fault_kinds": [
+            {"count": kind.number, "problem": kind.first.problem, "files": kind.files}
+            for kind in by_kind(survey.faults)
+        ],
     }
 
 

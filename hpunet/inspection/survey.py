@@ -3,7 +3,7 @@
 import dataclasses
 
 from hpunet.data.folder.faults import Fault
-from hpunet.data.folder.splits import SPLITS
+from hpunet.data.folder.patients import SPLITS
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import Intensities
 from hpunet.inspection.agreement import Agreement

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from hpunet.cli.tables import INDENT, number, paragraph, percent, short, some, table
-from hpunet.data.folder.faults import Fault
-from hpunet.data.folder.splits import SPLITS
+from hpunet.data.folder.faults import Fault, by_kind
+from hpunet.data.folder.patients import SPLITS
 from hpunet.data.folder.statistics import ChannelStatistics
 from hpunet.data.intensities import BYTES
 from hpunet.inspection.agreement import Agreement
@@ -19,6 +19,8 @@ MOST_NUMBERS = 6
 # With more annotators, a matrix is wider than a terminal.
 MOST_ANNOTATORS = 8
 EXTREME_PAIRS = 5
+# Kinds of faults that are printed.
+MOST_KINDS = 30
 
 
 def as_text(survey: Survey, crop: int | tuple[int, int], proposal: Proposal | None) -> str:
@@ -43,7 +45,7 @@ def as_text(survey: Survey, crop: int | tuple[int, int], proposal: Proposal | No
     if survey.notes:
         parts.append("\n".join(paragraph(f"note: {note}", "") for note in survey.notes))
     if survey.faults:
-        parts.append(f"Faults\n\n{_faults(survey.faults)}")
+        parts.append(f"Faults, one line for each kind\n\n{_faults(survey.faults)}")
     return "\n\n".join(parts)
 
 
@@ -249,6 +251,16 @@ def _proposal(proposal: Proposal) -> Iterator[str]:
 
 
 def _faults(faults: Sequence[Fault]) -> str:
-    width = max(len(fault.file) for fault in faults)
-    lines = [("file", "problem"), *faults]
-    return "\n".join(f"{INDENT}{file.ljust(width)}  {problem}" for file, problem in lines)
+    kinds = by_kind(faults)
+    shown = kinds[:MOST_KINDS]
+    width = max(len(kind.first.file) for kind in shown)
+    count_width = max(len("count"), *(len(f"{kind.number:,}") for kind in shown))
+    lines = [f"{'count':>{count_width}}  {'file'.ljust(width)}  problem"]
+    lines += [
+        f"{kind.number:>{count_width},}  {kind.first.file.ljust(width)}  {kind.problem}"
+        for kind in shown
+    ]
+    if len(kinds) > len(shown):
+        rest = sum(kind.number for kind in kinds[MOST_KINDS:])
+        lines.append(f"and {rest:,} faults of {len(kinds) - len(shown)} other kinds")
+    return "\n".join(f"{INDENT}{line}" for line in lines)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 from hpunet.config.data import FolderConfig
 from hpunet.data.crops import CropSampler
 from hpunet.data.folder import builder
+from hpunet.data.folder.listing import list_folder
 from hpunet.data.pipeline import training_batches
 from hpunet.io.errors import UserError
 from tests.data.folder_files import mask, picture, write, write_folder
@@ -144,7 +146,8 @@ def test_unknown_patients_and_images_left_out_are_told(tmp_path):
 
 def test_classes_that_no_mask_contains_are_named(tmp_path):
     dataset = opened(write_folder(tmp_path / "own"), num_classes=3, classes="0,1=core,2=edema")
-    assert "classes that no mask contains: edema" in dataset.notes
+    (note,) = dataset.notes
+    assert note.startswith("classes that no mask contains: edema; --config.data.folder.classes ")
 
 
 def drawn_labels(dataset, count=200):
@@ -174,8 +177,73 @@ def test_batches_are_the_same_from_reading_processes(tmp_path):
 
 def test_files_of_other_formats_are_told_of(tmp_path):
     root = write_folder(tmp_path / "own")
-    (root / "annotations" / "ben" / "p0" / "i0.nrrd").write_bytes(b"BM")
+    (root / "annotations" / "ben" / "p0" / "i0.nrrd").write_bytes(b"NRRD")
     (root / "images" / ".hidden").write_bytes(b"")
     (note,) = opened(root).notes
-    assert "1 files, the first of them" in note
-    assert note.endswith("i0.nrrd")
+    assert "1 file, such as" in note
+    assert "i0.nrrd (1 .nrrd; formats that are read: .png, " in note
+
+
+def test_notes_are_the_same_when_the_data_are_opened_again(tmp_path, monkeypatch):
+    root = write_folder(tmp_path / "own", ("anna", "ben", "copy"), suffix=".tif")
+    for path in (root / "annotations" / "anna").rglob("*.png"):
+        write(root / "annotations" / "copy" / path.relative_to(path.parents[1]), 1 - mask())
+        write(path, 1 - mask())
+    for path in (root / "images").rglob("*.tif"):
+        tifffile.imwrite(path, picture(1), photometric="miniswhite")
+    notes = opened(root).notes
+    assert [note.split(",")[0] for note in notes] == [
+        "images: stored with 0 as white (PhotometricInterpretation 0) and read as stored; some "
+        "programs read such files inverted: 12 files",
+        "class 1 covers most pixels",
+        "the masks of some annotators are identical throughout: anna and copy (12 images with "
+        "marks); if they are copies",
+    ]
+    monkeypatch.setattr(builder, "read_examples", None)
+    assert opened(root).notes == notes
+
+
+def test_checksum_of_a_folder_is_that_of_earlier_versions_so_that_runs_resume(tmp_path):
+    root = tmp_path / "own"
+    for patient in range(6):
+        for n in range(2):
+            name = f"p{patient}/i{n}.npy"
+            write(root / "images" / name, np.full((9, 12), 10 * patient + n, np.uint8))
+            for k, annotator in enumerate(("anna", "ben")):
+                write(root / "annotations" / annotator / name, mask(k))
+    config = FolderConfig()
+    listing = list_folder(str(root), str(tmp_path / "prepared"), config)
+    # Computed by the version before the key data.folder.nan.
+    earlier = "43753604095055c12576cdf5435249f2628b3e13060ebedc583533418094fb95"
+    assert builder.digest(listing, config) == earlier
+    assert builder.digest(listing, FolderConfig(nan=0)) != earlier
+
+
+def test_all_faults_of_pixels_are_counted_before_the_first_is_raised(tmp_path):
+    root = write_folder(tmp_path / "own", suffix=".npy")
+    for path in (root / "images").rglob("*.npy"):
+        pixels = np.load(path).astype(np.float32)
+        pixels[0, 0] = np.nan
+        write(path, pixels)
+    with pytest.raises(
+        UserError, match=r"data\.folder\.nan says .*\(11 more faults, all of this kind"
+    ):
+        opened(root)
+    assert len(examples(opened(root, nan="min"))) == 12
+
+
+def test_channels_raters_and_parts_are_prepared_as_they_are_read(tmp_path):
+    root = tmp_path / "own"
+    for n in range(6):
+        for channel in range(2):
+            write(root / "images" / f"c{n}_{channel:04}.png", picture(10 * n + channel))
+        write(root / "annotations" / f"c{n}.npy", np.stack([mask(), mask() * 0]))
+    dataset = opened(root)
+    found = {example["name"]: example for example in examples(dataset)}
+    assert found["c3"]["annotators"] == ["1", "2"]
+    np.testing.assert_array_equal(found["c3"]["image"][..., 1], picture(31))
+    np.testing.assert_array_equal(found["c3"]["annotations"], np.stack([mask(), mask() * 0]))
+    notes = " ".join(dataset.notes)
+    assert "12 files with numbers such as _0000 are taken as the channels of 6 images" in notes
+    assert "6 files of annotations with the name of an image" in notes
+    assert dataset.split_table.count("\nc3,") == 1

@@ -4,11 +4,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from hpunet.config.data import FolderConfig
-from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import ImageFiles, find_by_name
+from hpunet.config.data import PLANES, FolderConfig
+from hpunet.data.folder.builder import digest
+from hpunet.data.folder.channels import open_channels
+from hpunet.data.folder.faults import Faults, Notes
+from hpunet.data.folder.files import ImageFiles, MaskFile, find_by_name
 from hpunet.data.folder.listing import list_folder
 from hpunet.data.folder.reading import read_examples
+from hpunet.imaging.volume import ReadMode
+from hpunet.io.errors import UserError
 from tests.data.folder_files import write
 from tests.imaging.dicom_phantom import AXIAL, distinct, write_ct
 
@@ -19,7 +23,10 @@ SAGITTAL, CORONAL = (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)
 def examples_of(root, config=CONFIG):
     listing = list_folder(str(root), str(root.parent / "prepared"), config)
     faults = Faults(listing.faults)
-    found = [one for entry in listing.entries for one in read_examples(entry, config, faults)]
+    notes = Notes()
+    found = [
+        one for entry in listing.entries for one in read_examples(entry, config, faults, notes)
+    ]
     return found, faults
 
 
@@ -132,8 +139,8 @@ def test_slices_with_their_own_masks_are_not_combined(tmp_path):
     for path in list((root / "images" / "p0").iterdir()):
         path.rename(path.with_suffix(".dcm"))
         write(root / "annotations" / f"p0/{path.name}_a1.png", np.eye(4, 5, dtype=np.uint8))
-    entries = find_by_name(root, None, Faults())
-    assert [entry.name for entry in entries] == ["p0/IM1", "p0/IM2", "p0/IM3"]
+    found = find_by_name(root / "images", root / "annotations", CONFIG, Faults())
+    assert [entry.name for entry in found.entries] == ["p0/IM1", "p0/IM2", "p0/IM3"]
 
 
 PATIENT = distinct(4, 9, 8)
@@ -147,9 +154,99 @@ def test_thick_volumes_are_cut_along_one_axis_with_their_masks(tmp_path, plane, 
     nibabel.save(nibabel.Nifti1Image(PATIENT, THICK), image)
     save_mask(mask, *turned(PATIENT % 3 == 1, THICK, axes, signs))
     faults = Faults()
-    entry = ImageFiles("x", image, {"anna": mask}, None)
-    examples = list(read_examples(entry, FolderConfig(plane=plane), faults))
+    entry = ImageFiles("x", image, {"anna": (MaskFile(mask),)}, None)
+    examples = list(read_examples(entry, FolderConfig(plane=plane), faults, Notes()))
     assert faults == []
     assert {one["image"].shape[:2] for one in examples} == {shape}
     for one in examples:
         np.testing.assert_array_equal(one["annotations"][0], one["image"][..., 0] % 3 == 1)
+
+
+def test_masks_of_series_may_have_more_in_their_names(tmp_path):
+    root = tmp_path / "own"
+    for patient in ("p0", "p1", "p2"):
+        stored, affine = write_series(root / "images" / patient)
+        save_mask(root / f"annotations/anna/{patient}_seg.nii.gz", stored % 3 == 1, affine)
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert listing.faults == []
+    assert listing.others == []
+    assert [(e.name, list(e.masks)) for e in listing.entries] == [
+        (patient, ["anna"]) for patient in ("p0", "p1", "p2")
+    ]
+    assert [path.name for path in listing.entries[0].files.values()][:3] == ["IM1", "IM2", "IM3"]
+
+
+def test_slices_whose_masks_have_more_in_their_names_are_not_combined(tmp_path):
+    root = tmp_path / "own"
+    for patient in ("p0", "p1", "p2"):
+        write_ct(root / "images" / patient / "s.dcm", distinct(4, 5))
+        write(root / f"annotations/anna/{patient}/s_seg.png", np.eye(4, 5, dtype=np.uint8))
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert listing.faults == []
+    assert [entry.name for entry in listing.entries] == ["p0/s", "p1/s", "p2/s"]
+
+
+def test_series_below_folders_of_splits_have_these_splits(tmp_path):
+    root = tmp_path / "own"
+    for split in ("train", "val", "test"):
+        stored, affine = write_series(root / "images" / split / "p0")
+        save_mask(root / f"annotations/anna/{split}/p0.nii.gz", stored % 3 == 1, affine)
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert listing.faults == []
+    assert [(entry.name, entry.split) for entry in listing.entries] == [
+        (f"{split}/p0", split) for split in ("test", "train", "val")
+    ]
+
+
+def test_a_mask_in_no_folder_of_an_annotator_is_cut_as_its_volume(tmp_path):
+    root = tmp_path / "own"
+    thick = np.diag([4.0, 0.6, 0.6, 1.0])
+    values = distinct(1, 9, 8)
+    save_mask(root / "annotations/x.nii.gz", values % 3 == 1, thick)
+    (root / "images").mkdir()
+    nibabel.save(nibabel.Nifti1Image(values, thick), root / "images/x.nii.gz")
+    (one,), faults = examples_of(root)
+    assert faults == []
+    assert one["annotators"] == ("1",)
+    np.testing.assert_array_equal(one["annotations"][0], one["image"][..., 0] % 3 == 1)
+
+
+@pytest.mark.parametrize(("axes", "signs"), ORDERS)
+def test_channels_in_any_order_of_their_axes_are_put_together(tmp_path, axes, signs):
+    affine = np.diag([0.7, 0.6, 0.8, 1.0])
+    paths = [tmp_path / f"x_000{number}.nii.gz" for number in range(2)]
+    nibabel.save(nibabel.Nifti1Image(PATIENT, affine), paths[0])
+    nibabel.save(nibabel.Nifti1Image(*turned(PATIENT + 7, affine, axes, signs)), paths[1])
+    for picture in open_channels(paths, ReadMode()).pictures:
+        np.testing.assert_array_equal(picture.values[..., 1], picture.values[..., 0] + 7)
+
+
+def test_channels_that_lie_at_different_positions_are_refused(tmp_path):
+    paths = [tmp_path / f"x_000{number}.nii.gz" for number in range(2)]
+    moved = THICK.copy()
+    moved[2, 3] = 5
+    for path, affine in zip(paths, (THICK, moved), strict=True):
+        nibabel.save(nibabel.Nifti1Image(PATIENT, affine), path)
+    with pytest.raises(UserError, match=r"x_0001\.nii\.gz: .* lies elsewhere in the patient"):
+        open_channels(paths, ReadMode())
+
+
+def test_the_plane_of_volumes_is_part_of_the_checksum(tmp_path):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "images" / "p0")
+    save_mask(root / "annotations/anna/p0.nii.gz", stored % 3 == 1, affine)
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    checksums = {digest(listing, FolderConfig(plane=plane)) for plane in PLANES}
+    assert len(checksums) == len(PLANES)
+
+
+@pytest.mark.parametrize(("shift", "problem"), [(0, None), (5, "lies elsewhere in the patient")])
+def test_a_single_slice_and_its_mask_may_differ_in_thickness(tmp_path, shift, problem):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "images" / "p0", slices=1)
+    affine[:3, 0] *= 5
+    affine[2, 3] += shift
+    save_mask(root / "annotations/anna/p0.nii.gz", stored % 3 == 1, affine)
+    examples, faults = examples_of(root)
+    assert len(examples) == (problem is None)
+    assert [problem in fault.problem for fault in faults] == ([] if problem is None else [True])

@@ -103,18 +103,20 @@ def test_every_fault_of_names_is_found_and_names_its_file(tmp_path):
     assert "in case only" in problem
 
 
-def test_links_that_lead_outside_are_faults_and_those_inside_are_not(tmp_path):
+def test_links_are_followed_wherever_they_lead_and_broken_ones_are_faults(tmp_path):
     root = write_folder(tmp_path / "own")
-    outside = write(tmp_path / "secret.png", picture())
+    outside = write(tmp_path / "store" / "other.png", picture())
     for name, target in (("out.png", outside), ("nowhere.png", tmp_path / "none")):
         (root / "images" / "p0" / name).symlink_to(target)
     (root / "images" / "p0" / "inside.png").symlink_to(root / "images" / "p0" / "i0.png")
+    (root / "images" / "p9").symlink_to(tmp_path / "missing folder")
     (root / "images" / "loop").symlink_to(root / "images", target_is_directory=True)
-    found = dict(problems(root))
-    assert set(found) == {
-        str(root / "images" / name) for name in ("p0/out.png", "p0/nowhere.png", "loop")
-    }
-    assert "a link to a file outside" in found[str(root / "images" / "p0" / "out.png")]
+    listing = listed(root)
+    found = dict(listing.faults)
+    assert set(found) == {str(root / "images" / name) for name in ("p0/nowhere.png", "p9", "loop")}
+    assert f"target {tmp_path / 'none'} is missing" in found[str(root / "images/p0/nowhere.png")]
+    assert "already visited" in found[str(root / "images/loop")]
+    assert {"p0/out", "p0/inside"} <= {entry.name for entry in listing.entries}
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/hostname", "none.png", ""])
@@ -217,10 +219,11 @@ def write_own_table(root, rows, columns=("image", "annotator", "mask")):
     return write_table(root / "annotations.csv", rows, columns)
 
 
-def test_table_without_patients_takes_them_from_folders_or_by_an_expression(tmp_path):
+def test_table_without_patients_takes_them_by_an_expression_or_level_but_not_from_folders(tmp_path):
     rows = [[f"images/{name}/x.png", "anna", "images/m.png"] for name in ("p0", "p1")]
     write_own_table(tmp_path, rows)
-    assert [entry.patient for entry in listed(tmp_path).entries] == ["p0", "p1"]
+    assert [entry.patient for entry in listed(tmp_path).entries] == [None, None]
+    assert [entry.patient for entry in listed(tmp_path, patient=1).entries] == ["p0", "p1"]
     assert [entry.patient for entry in listed(tmp_path, patient="^(p)").entries] == ["p", "p"]
     assert len(problems(tmp_path, patient="^(p0)")) == 1
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hpunet.config.data import FolderConfig
-from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import ImageFiles
+from hpunet.data.folder.faults import Faults, Notes
+from hpunet.data.folder.files import ImageFiles, MaskFile
 from hpunet.data.folder.reading import read_examples
 from hpunet.data.labels import IGNORED
 from tests.data.folder_files import HEIGHT, WIDTH, mask, picture, write
@@ -17,12 +17,12 @@ THREE = FolderConfig(num_classes=3)
 
 
 def entry_of(image, **masks):
-    return ImageFiles("x", image, masks, None)
+    return ImageFiles("x", image, {name: (MaskFile(path),) for name, path in masks.items()}, None)
 
 
 def read(entry, config=THREE):
     faults = Faults()
-    return list(read_examples(entry, config, faults)), faults
+    return list(read_examples(entry, config, faults, Notes())), faults
 
 
 def problem_of(entry, config=THREE):
@@ -184,7 +184,97 @@ def test_image_with_values_that_are_not_finite_is_a_fault(tmp_path):
     pixels[0, 0] = np.nan
     image, anna = write(tmp_path / "x.npy", pixels), write(tmp_path / "m.png", mask())
     _, problem = problem_of(entry_of(image, anna=anna))
+    assert "1 value is NaN; data.folder.nan says" in problem
+    pixels[0, 0] = np.inf
+    _, problem = problem_of(entry_of(write(image, pixels), anna=anna))
     assert "1 values are NaN or infinite" in problem
+
+
+def with_nan(*places, size=(HEIGHT, WIDTH)):
+    pixels = picture(size=size, dtype=np.float32) + 5
+    for place in places:
+        pixels[place] = np.nan
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("nan", "expected"), [(0, 0), (-1000, -1000), (2.5, 2.5), ("min", 5), ("ignore", 5)]
+)
+@pytest.mark.parametrize("suffix", [".npy", ".tif", ".nii.gz", ".npz"])
+def test_nan_becomes_what_the_key_says(tmp_path, nan, expected, suffix):
+    pixels = with_nan(np.s_[:2], np.s_[5, 5])
+    pixels[3, 3] = 5
+    shape = np.s_[..., None] if suffix == ".nii.gz" else np.s_[...]
+    image = write(tmp_path / f"x{suffix}", pixels[shape])
+    anna = write(tmp_path / f"m{suffix}", mask()[shape])
+    config = FolderConfig(nan=nan)
+    notes, faults = Notes(), Faults()
+    (example,) = read_examples(entry_of(image, anna=anna), config, faults, notes)
+    assert faults == []
+    values, labels = example["image"], example["annotations"][0]
+    assert np.isfinite(values).all()
+    assert values.dtype == np.float32
+    assert (values == expected).sum() == 2 * WIDTH + 1 + (expected == 5)
+    assert (labels == IGNORED).sum() == (2 * WIDTH + 1 if nan == "ignore" else 0)
+    (note,) = notes
+    assert note.startswith(f"NaN in images is replaced (data.folder.nan={nan}): 1 file, ")
+
+
+def test_least_value_is_that_of_the_volume_and_channel(tmp_path):
+    volume = np.stack([with_nan(np.s_[0]) + 10 * n for n in range(3)])
+    volume[1] = np.nan
+    image = write(tmp_path / "x.npy", volume)
+    anna = write(tmp_path / "m.npy", np.stack([mask()] * 3))
+    examples, faults = read(entry_of(image, anna=anna), FolderConfig(nan="min"))
+    assert faults == []
+    assert len(examples) == 3
+    assert {float(e["image"][0, 0, 0]) for e in examples} == {np.nanmin(volume)}
+    examples, _ = read(entry_of(image, anna=anna), FolderConfig(nan="ignore"))
+    assert [example["name"] for example in examples] == ["x/slice_0", "x/slice_2"]
+    colours = with_nan(np.s_[0], size=(HEIGHT, WIDTH, 3)) + np.arange(3) * 1000
+    image = write(tmp_path / "y.npy", colours.astype(np.float32))
+    anna = write(tmp_path / "n.png", mask())
+    (example,), _ = read(entry_of(image, anna=anna), FolderConfig(nan="min"))
+    np.testing.assert_array_equal(example["image"][0, 0], np.nanmin(colours, axis=(0, 1)))
+
+
+def test_nan_is_refused_once_for_each_file_with_the_key(tmp_path):
+    image = write(tmp_path / "x.npy", np.stack([with_nan(np.s_[0])] * 4))
+    anna = write(tmp_path / "m.npy", np.stack([mask()] * 4))
+    file, problem = problem_of(entry_of(image, anna=anna))
+    assert file == str(image)
+    assert problem == (
+        f"slice 0: {WIDTH} values are NaN; data.folder.nan says what NaN becomes: a number, min or "
+        "ignore"
+    )
+
+
+def test_images_of_nan_only_are_faults_whatever_the_key_is(tmp_path):
+    image = write(tmp_path / "x.npy", np.full((HEIGHT, WIDTH), np.nan, np.float32))
+    anna = write(tmp_path / "m.png", mask())
+    for nan in ("min", "ignore"):
+        _, problem = problem_of(entry_of(image, anna=anna), FolderConfig(nan=nan))
+        assert "holds NaN only" in problem
+
+
+@pytest.mark.parametrize("nan", ["max", "nan", np.nan, np.inf, True, ""])
+def test_other_values_of_the_key_are_refused(nan):
+    with pytest.raises(ValueError, match="nan="):
+        FolderConfig(nan=nan)
+
+
+def test_notes_of_readers_are_collected_by_kind(tmp_path):
+    import tifffile
+
+    notes = Notes()
+    for n in range(5):
+        image, anna = tmp_path / f"x{n}.tif", write(tmp_path / f"m{n}.png", mask())
+        tifffile.imwrite(image, picture(n), photometric="miniswhite")
+        list(read_examples(entry_of(image, anna=anna), THREE, Faults(), notes))
+    (note,) = notes
+    assert note.startswith("images: stored with 0 as white")
+    assert f": 5 files, such as {tmp_path / 'x0.tif'}, " in note
+    assert note.count(".tif") == 3
 
 
 def chunk(kind, data):

@@ -5,7 +5,8 @@ import pytest
 from hpunet.config.data import FolderConfig
 from hpunet.data.folder.builder import digest
 from hpunet.data.folder.listing import list_folder
-from hpunet.data.folder.splits import SPLITS, as_csv, draw_splits
+from hpunet.data.folder.patients import SPLITS
+from hpunet.data.folder.splits import as_csv, draw_splits
 from tests.data.folder_files import mask, write, write_folder, write_table
 
 

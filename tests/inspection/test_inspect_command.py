@@ -95,14 +95,13 @@ def break_everything(root):
     (root / "images/p3/scan0.png").write_bytes(b"no picture")
     np.save(root / "images/p4/four.npy", np.zeros((40, 48, 3), np.uint8))
     (root / "images/p5/link.png").symlink_to(root.parent / "elsewhere.png")
-    write(root.parent / "elsewhere.png", picture())
     return {
         "annotations/anna/p1/scan0.png": "as photographs do",
         "annotations/ben/p1/scan1.png": "has 30 x 48 pixels (height x width)",
         "annotations/ben/p1/orphan.png": "belongs to no image",
         "annotations/ben/p2/SCAN9.png": "in case only",
         "images/p3/scan0.png": "not a readable",
-        "images/p5/link.png": "a link to a file outside",
+        "images/p5/link.png": "is a broken link",
     }
 
 
@@ -112,11 +111,11 @@ def test_every_fault_stands_in_one_table_and_nothing_is_hidden_by_another(
     expected = break_everything(root)
     code, printed, err, result = inspected()
     assert code == 2
-    table = printed.split("\nFaults\n\n")[1].split("\n\n")[0].splitlines()
-    assert table[0].split() == ["file", "problem"]
+    table = printed.split("\nFaults, one line for each kind\n\n")[1].split("\n\n")[0].splitlines()
+    assert table[0].split() == ["count", "file", "problem"]
     assert len(table) == 1 + len(expected)
     for file, problem in expected.items():
-        assert [problem in line for line in table if f"{root / file} " in line] == [True]
+        assert [problem in line for line in table if f" 1  {root / file} " in line] == [True]
     (last,) = err.splitlines()
     assert last.endswith(f": {len(expected)} faults, see above; nothing was written to the data")
     # The rest is counted all the same.
@@ -125,6 +124,84 @@ def test_every_fault_stands_in_one_table_and_nothing_is_hidden_by_another(
     with (tmp_path / "out" / "faults.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == result["faults"]
+
+
+def test_faults_of_a_kind_are_one_line_with_three_files_and_all_are_written(
+    inspected, root, tmp_path
+):
+    for n in range(40):
+        write(root / f"annotations/anna/p1/stray{n:02}.png", square())
+    write(root / "annotations/ben/p1/scan1.png", square(height=30))
+    code, printed, err, result = inspected()
+    assert code == 2
+    assert err.splitlines()[-1].endswith(": 41 faults, see above; nothing was written to the data")
+    lines = printed.split("one line for each kind\n\n")[1].split("\n\n")[0].splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["40", "1"]
+    folder = root / "annotations/anna/p1"
+    assert "a table annotations.csv (image,annotator,mask)" in lines[0]
+    assert lines[0].endswith(f"; also {folder}/stray01.png, {folder}/stray02.png, ...")
+    assert len(result["faults"]) == 41
+    assert [kind["count"] for kind in result["fault_kinds"]] == [40, 1]
+    assert len(result["fault_kinds"][0]["files"]) == 3
+    with (tmp_path / "out" / "faults.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 41
+
+
+def test_implausible_masks_are_noted_with_the_flag_that_mends_them(inspected, root):
+    for path in (root / "annotations").rglob("*.png"):
+        with Image.open(path) as opened:
+            labels = np.asarray(opened)
+        write(path, (1 - labels) * np.uint8(255))
+    code, printed, _, result = inspected()
+    assert code == 0
+    notes = [note for note in result["notes"] if "covers most pixels" in note]
+    assert len(notes) == 1
+    flag = notes[0].rpartition(" ")[2]
+    assert flag == "--config.data.folder.classes=255,0"
+    assert flag in printed
+    code, _, _, mended = inspected(flag)
+    assert code == 0
+    assert mended["annotators"]["anna"]["marked_share"] == pytest.approx(100 / (40 * 48))
+    assert not any("covers most pixels" in note for note in mended["notes"])
+
+
+def test_folders_of_splits_are_the_splits(inspected, root):
+    for top in ("images", "annotations/anna", "annotations/ben"):
+        (root / top / "Train").mkdir()
+        for n in range(6):
+            if (root / top / f"p{n}").exists():
+                folder = "Test" if n > 3 else "Train"
+                (root / top / folder).mkdir(exist_ok=True)
+                (root / top / f"p{n}").rename(root / top / folder / f"p{n}")
+    code, printed, _, result = inspected()
+    assert code == 0
+    assert {name: split["images"] for name, split in result["splits"].items()} == {
+        "train": 8,
+        "test": 4,
+    }
+    assert result["patients_known"] is False
+    assert "not known" in printed
+    assert any("the split val is empty" in note for note in result["notes"])
+    assert inspected("--config.data.folder.patient=2")[3]["patients_known"] is True
+
+
+def test_nan_is_a_fault_that_the_key_mends(inspected, root):
+    for path in (root / "images").rglob("*.png"):
+        with Image.open(path) as opened:
+            values = np.asarray(opened, np.float32).copy()
+        values[:4] = np.nan
+        path.unlink()
+        np.save(path.with_suffix(".npy"), values)
+    code, printed, _, result = inspected()
+    assert code == 2
+    (kind,) = result["fault_kinds"]
+    assert kind["count"] == 12
+    assert "data.folder.nan" in printed
+    for value in ("0", "min", "ignore", "-1000.5"):
+        code, _, _, result = inspected(f"--config.data.folder.nan={value}")
+        assert code == 0
+        assert result["images"] == 12
+        assert sum("data.folder.nan" in note for note in result["notes"]) == 1
 
 
 def test_masks_of_different_sizes_are_a_fault_of_the_one_that_does_not_fit(inspected, root):

@@ -14,11 +14,13 @@ from jaxtyping import Float
 from hpunet.config.data import FolderConfig
 from hpunet.data.crops import CropSampler
 from hpunet.data.dataset import Dataset
-from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import ImageFiles
+from hpunet.data.folder.faults import Faults, Notes
+from hpunet.data.folder.files import ImageFiles, MaskFile
 from hpunet.data.folder.listing import Listing, home, list_folder
+from hpunet.data.folder.patients import SPLITS
+from hpunet.data.folder.plausibility import MaskStatistics
 from hpunet.data.folder.reading import read_examples
-from hpunet.data.folder.splits import SPLITS, as_csv
+from hpunet.data.folder.splits import as_csv
 from hpunet.data.folder.statistics import ValueStatistics
 from hpunet.data.intensities import Intensities
 from hpunet.data.prepare import LocalInfo, RecordSource, prepare
@@ -26,11 +28,12 @@ from hpunet.io.errors import UserError
 from hpunet.io.progress import progress
 
 ANNOTATORS, INTENSITIES, CHANNELS = "annotators_an_image", "intensities", "channels"
-# Missing in data that earlier versions prepared.
-CLASSES = "classes"
-# The format that checksums of data name: they identify the source, whatever is prepared from it, so
-# that runs of earlier versions can be resumed.
+CLASSES, NOTES = "classes", "notes"
+# The format that checksums of data name: they identify the source, whatever is prepared from it,
+# so that runs of earlier versions can be resumed.
 FORMAT = "1.0.0"
+# Settings of later versions, which earlier checksums do not contain.
+LATER = {"nan": None, "plane": "auto"}
 # Settings that prepared data do not depend on, except through the listed entries.
 FREE = (
     *("sizes", "annotator_weights"),
@@ -70,39 +73,58 @@ def open_dataset(
         intensities=Intensities.from_json(noted[INTENSITIES]),
         crop_sampler=crop_sampler,
         patients_known=listing.patients_known,
-        notes=(*listing.notes(noted[ANNOTATORS]), *_class_notes(noted.get(CLASSES), config)),
+        notes=(
+            *listing.notes(noted[ANNOTATORS]),
+            *noted[NOTES],
+            *_class_notes(noted[CLASSES], config),
+        ),
         split_table=as_csv(listing.entries, listing.checksums),
     )
 
 
 def digest(listing: Listing, config: FolderConfig) -> str:
     """The checksum of everything that prepared data depend on: files, splits and settings."""
-    settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
-    if config.plane == "auto":
-        # Earlier versions had no choice; their runs can be resumed.
-        del settings["plane"]
+    settings = {
+        key: value
+        for key, value in dataclasses.asdict(config).items()
+        if key not in FREE and not (key in LATER and value == LATER[key])
+    }
     rows = [
-        (entry.name, entry.group, entry.split, list(entry.masks), listing.checksums[entry.name])
+        (entry.name, entry.group, entry.split, _masks_of(entry), listing.checksums[entry.name])
         for entry in listing.entries
     ]
     text = json.dumps([FORMAT, settings, rows], sort_keys=True)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _class_notes(found: Sequence[int] | None, config: FolderConfig) -> list[str]:
-    names = config.class_table.names
-    absent = [] if found is None else [n for label, n in enumerate(names) if label not in found]
-    return [f"classes that no mask contains: {', '.join(absent)}"] if absent else []
+def _masks_of(entry: ImageFiles) -> list[Any]:
+    """The annotators, each with the classes and numbers of the masks if these are not as usual."""
+    return [
+        name if files == (MaskFile(files[0].path),) else [name, *(file[1:] for file in files)]
+        for name, files in entry.masks.items()
+    ]
+
+
+def _class_notes(found: Sequence[int], config: FolderConfig) -> list[str]:
+    absent = [n for label, n in enumerate(config.class_table.names) if label not in found]
+    if not absent:
+        return []
+    return [
+        f"classes that no mask contains: {', '.join(absent)}; --config.data.folder.classes gives "
+        "the values of the classes, --config.model.num_classes their number"
+    ]
 
 
 class Folder(tfds.core.GeneratorBasedBuilder):
     """Writes the examples of a folder as records."""
 
+    # 1.1.0: formats of images and masks are read as they are stored; notes are kept.
     VERSION = tfds.core.Version("1.1.0")
 
     def __init__(self, listing: Listing, config: FolderConfig, **kwargs: Any) -> None:
         """Takes files without faults, their settings, and arguments of the base class."""
         self._listing, self._config = listing, config
+        self._notes, self._masks = Notes(), MaskStatistics(config.class_table)
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -124,24 +146,36 @@ class Folder(tfds.core.GeneratorBasedBuilder):
     def _of(self, split: str) -> list[ImageFiles]:
         return [entry for entry in self._listing.annotated if entry.split == split]
 
+    def _later_than(self, split: str) -> list[ImageFiles]:
+        later = SPLITS[SPLITS.index(split) + 1 :]
+        return [entry for name in later for entry in self._of(name)]
+
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
         entries, values = self._of(split), ValueStatistics()
         noted, faults = self.info.metadata, Faults()
         counts, labels = noted.setdefault(ANNOTATORS, []), set(noted.get(CLASSES, []))
         for entry in progress(entries, len(entries), f"preparing folder, {split}"):
-            for example in read_examples(entry, self._config, faults):
+            for example in read_examples(entry, self._config, faults, self._notes):
                 self._check_channels(example["image"].shape[-1], entry, faults)
+                if faults:
+                    # The rest is only read for the number of faults.
+                    break
                 values.add(example["image"])
                 counts.append(len(example["annotators"]))
                 labels.update(np.unique(example["annotations"]).tolist())
+                self._masks.add(example["annotators"], example["annotations"], example["white"])
                 encoded = {
                     "image": _as_npy(example["image"]),
                     "annotators": json.dumps(example["annotators"]),
                 }
                 kept = {name: example[name] for name in ("annotations", "patient", "name")}
                 yield example["name"], {**kept, **encoded}
+        if faults:
+            for entry in self._later_than(split):
+                next(read_examples(entry, self._config, faults, self._notes), None)
             faults.refuse()
         noted[CLASSES] = sorted(labels)
+        noted[NOTES] = [*self._notes, *self._masks.notes()]
         if split == "train":
             if not values.channels:
                 raise UserError(
@@ -156,7 +190,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
             faults.add(
                 entry.image, f"has {channels} channels, but the images before it have {known}"
             )
-        faults.refuse()
+            return
         self.info.metadata[CHANNELS] = max(channels, known)
 
 

@@ -1,35 +1,60 @@
-"""Matches the files of images and annotations by their names."""
+"""The files of images and annotations of a folder, matched by their names."""
 
-import os
 import pathlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from hpunet.data.folder.faults import Faults
-from hpunet.imaging.formats import IMAGE_SUFFIXES, MASK_SUFFIXES, is_dicom_file, suffix_of
-from hpunet.io.listing import is_stray
+from hpunet.config.data import FolderConfig
+from hpunet.data.folder.channels import (
+    dicom_files,
+    find_series,
+    group_channels,
+    names_without_channels,
+    plane_of_masks,
+)
+from hpunet.data.folder.faults import TABLE_HELPS, Faults
+from hpunet.data.folder.matching import match_masks, names_in, unmatched_text
+from hpunet.data.folder.patients import SplitFolders, folder_patient, patient_of, unclear
+from hpunet.data.folder.walk import files_below, skipped_text
+from hpunet.imaging.formats import IMAGE_SUFFIXES, open_file, suffix_of
+from hpunet.imaging.labels import open_masks
+from hpunet.imaging.volume import ReadMode
+from hpunet.io.errors import UserError
 
-IMAGES, ANNOTATIONS = "images", "annotations"
-NUMBERED = re.compile(r"(?P<name>.+)_(?P<annotator>a\d+)", re.DOTALL)
+
+class MaskFile(NamedTuple):
+    """A file with what an annotator marked, or with a part of it.
+
+    Attributes:
+        path: The file.
+        label: The class of everything that it marks, or None if its values are classes.
+        number: The only mask of the file that counts, from 0, or None for all, one a slice.
+    """
+
+    path: pathlib.Path
+    label: int | None = None
+    number: int | None = None
 
 
 class ImageFiles(NamedTuple):
-    """The file of an image or volume, with the files of its annotations.
+    """The files of an image or volume, with the files of its annotations.
 
     Attributes:
         name: The path below `images`, without the suffix.
-        image: The file, or the folder of a DICOM series.
-        masks: The file of each annotator who looked at the image, by the annotator's name.
+        image: The file, the folder of a DICOM series, or the first of several channels.
+        masks: The files of each annotator who looked at the image, by the annotator's name. Of
+            several, later ones cover earlier ones.
         patient: The patient, or None if unknown.
         split: The split that is given for the image, or None.
+        more_channels: The files of the other channels.
     """
 
     name: str
     image: pathlib.Path
-    masks: dict[str, pathlib.Path]
+    masks: dict[str, tuple[MaskFile, ...]]
     patient: str | None
     split: str | None = None
+    more_channels: tuple[pathlib.Path, ...] = ()
 
     @property
     def group(self) -> str:
@@ -38,59 +63,184 @@ class ImageFiles(NamedTuple):
 
     @property
     def files(self) -> dict[str, pathlib.Path]:
-        """All files: those of the image, and the mask of each annotator by the annotator's name."""
+        """All files.
+
+        `""` is the image, or `/` with a name a file of its series; an annotator's name is the first
+        file of the annotator.
+        """
         image = {"": self.image}
         if self.image.is_dir():
-            image = {f"/{file.name}": file for file in _dicom_files(self.image)}
-        return {**image, **self.masks}
+            image = {f"/{file.name}": file for file in dicom_files(self.image)}
+        masks = {
+            annotator if n == 0 else f"{annotator}\0{n}": mask.path
+            for annotator, files in self.masks.items()
+            for n, mask in enumerate(files)
+        }
+        more = {f"\0{n}": path for n, path in enumerate(self.more_channels)}
+        return {**image, **more, **masks}
 
 
-def find_by_name(root: pathlib.Path, patient: str | None, faults: Faults) -> list[ImageFiles]:
+class Found(NamedTuple):
+    """The images of a folder.
+
+    Attributes:
+        entries: The images, with their patients and with the splits that a table or folders give.
+        notes: Notes for the user on what was recognised.
+    """
+
+    entries: list[ImageFiles]
+    notes: tuple[str, ...] = ()
+
+
+def find_by_name(
+    images: pathlib.Path,
+    annotations: pathlib.Path,
+    config: FolderConfig,
+    faults: Faults,
+    others: Sequence[pathlib.Path] = (),
+) -> Found:
     """Finds the images of a folder with `images` and `annotations`.
 
     Args:
-        root: The folder.
-        patient: A regular expression for the patient in the name of an image, or None.
+        images: The folder of images.
+        annotations: The folder of annotations.
+        config: How to find patients, and whether splits are given.
         faults: Faults are added to this list.
+        others: Files of formats that are not read, for messages.
     """
-    images = _by_name(files_below(root, IMAGES, faults), IMAGE_SUFFIXES, faults)
-    annotations = files_below(root, ANNOTATIONS, faults)
-    _add_series(root, images, [stem_of(file) for file in annotations])
-    masks: dict[str, dict[str, pathlib.Path]] = {name: {} for name in images}
-    for file, path in annotations.items():
-        stem = stem_of(file)
-        found = _image_and_annotator(stem, images)
-        if found is None:
-            faults.add(path, _unmatched(stem, images))
-        elif found[1] in masks[found[0]]:
-            faults.add(path, f"has the same image and annotator as {masks[found[0]][found[1]]}")
+    files = files_below(images, faults)
+    masks = [(stem_of(file), path) for file, path in files_below(annotations, faults).items()]
+    stems = [stem for stem, _ in masks]
+    others = [path for path in others if path.is_relative_to(images)]
+    series = find_series(images, files, others, stems)
+    folders = set(series.values())
+    files = {file: path for file, path in files.items() if path.parent not in folders}
+    single = _by_name(files, faults) | series
+    named = group_channels(single, _annotated(stems, single), faults)
+    found, notes = match_masks(stems, named)
+    entries = {
+        name: ImageFiles(name, paths[0], {}, None, None, paths[1:]) for name, paths in named.items()
+    }
+    skipped = skipped_text([path for path in others if path.parent not in folders])
+    several: list[str] = []
+    for stem, path in masks:
+        if stem in found:
+            image, annotator = found[stem]
+            _add_mask(entries[image].masks, annotator, MaskFile(path), faults)
+        elif stem in entries:
+            several += _add_all_masks(entries[stem], path, config, faults)
         else:
-            masks[found[0]][found[1]] = path
-    check_annotators(
-        root, {name for by_annotator in masks.values() for name in by_annotator}, faults
+            faults.add(path, unmatched_text(stem, named) + skipped)
+    notes = (*notes, *_channels_text(named), *_several_text(several))
+    names = {name for entry in entries.values() for name in entry.masks}
+    check_annotators(annotations.parent, names, faults)
+    ordered = [e._replace(masks=dict(sorted(e.masks.items()))) for e in entries.values()]
+    placed, more_notes = _with_patients(ordered, config, faults)
+    return Found(placed, (*notes, *more_notes))
+
+
+def _annotated(stems: Sequence[str], files: Mapping[str, pathlib.Path]) -> set[str]:
+    """Names of images, with the numbers of channels or without, of which there may be a mask."""
+    annotated = {name.image for stem in stems for name in names_in(stem)} | set(stems)
+    without = names_without_channels(files)
+    if without:
+        matched = match_masks(stems, without | files.keys()).found
+        annotated |= {name.image for name in matched.values()}
+    return annotated
+
+
+def _add_mask(
+    masks: dict[str, tuple[MaskFile, ...]], annotator: str, mask: MaskFile, faults: Faults
+) -> None:
+    if annotator in masks:
+        other = masks[annotator][0].path
+        faults.add(
+            mask.path,
+            f"has the same image and annotator as {other}; a table annotations.csv with the column "
+            "class can put several masks of an annotator together",
+        )
+    else:
+        masks[annotator] = (mask,)
+
+
+def _add_all_masks(
+    entry: ImageFiles, path: pathlib.Path, config: FolderConfig, faults: Faults
+) -> list[str]:
+    """Adds each mask in a file with the name of an image as that of an annotator, from 1.
+
+    Returns:
+        The annotators.
+    """
+    try:
+        volume = open_file(entry.image, ReadMode(plane=config.plane))
+        slices = len(volume.pictures)
+        plane = plane_of_masks(volume, config)
+        mode = ReadMode(mask=True, colours=config.class_table.colours, plane=plane)
+        count = len(open_masks(path, mode).pictures)
+    except UserError as error:
+        faults.add_error(path, error)
+        return []
+    if slices > 1:
+        faults.add(
+            path,
+            f"is in no folder of an annotator, but its image {entry.image} has {slices} slices; "
+            f"allowed are then <annotator>/<name> and <name>_a<k>; {TABLE_HELPS}",
+        )
+        return []
+    annotators = [str(number + 1) for number in range(count)]
+    for number, annotator in enumerate(annotators):
+        _add_mask(entry.masks, annotator, MaskFile(path, number=number), faults)
+    return annotators
+
+
+def _channels_text(images: Mapping[str, Sequence[pathlib.Path]]) -> Iterator[str]:
+    several = [paths for paths in images.values() if len(paths) > 1]
+    if several:
+        plural = "s" if len(several) > 1 else ""
+        yield (
+            f"{sum(map(len, several))} files with numbers such as _0000 are taken as the channels "
+            f"of {len(several)} image{plural}"
+        )
+
+
+def _several_text(annotators: Sequence[str]) -> Iterator[str]:
+    if not annotators:
+        return
+    most = max(map(int, annotators))
+    files = annotators.count("1")
+    who = "the annotator 1" if most == 1 else f"the annotators 1 to {most}"
+    yield (
+        f"{files} file{'s' if files > 1 else ''} of annotations with the name of an image are in "
+        f"no folder of an annotator; their masks are taken as those of {who}"
     )
-    entries = [
-        ImageFiles(name, path, dict(sorted(masks[name].items())), patient_of(name, patient))
-        for name, path in images.items()
-    ]
+
+
+def _with_patients(
+    entries: Sequence[ImageFiles], config: FolderConfig, faults: Faults
+) -> tuple[list[ImageFiles], list[str]]:
+    """The images with their patients and the splits of their folders, and notes on these."""
+    folders = SplitFolders([entry.name for entry in entries])
+    as_patients = bool(folders.others) and config.patient_level == folders.level
+    uses_folders = folders.level is not None and config.splits is None and not as_patients
+    if uses_folders:
+        for file, problem in unclear(folders, {e.name: str(e.image) for e in entries}):
+            faults.add(file, problem)
+        entries = [e._replace(split=folders.split_of(e.name) or None) for e in entries]
+    if config.patient is not None:
+        entries = [e._replace(patient=patient_of(e.name, config)) for e in entries]
+    else:
+        entries = [e._replace(patient=folder_patient(e.name, folders)) for e in entries]
+        if uses_folders and _span_splits(entries):
+            entries = [e._replace(patient=None) for e in entries]
     for entry in entries:
-        check_patient(entry, patient, faults)
-    return entries
+        check_patient(entry, config, faults)
+    return list(entries), [folders.text] if uses_folders else []
 
 
-def other_files(root: pathlib.Path) -> list[pathlib.Path]:
-    """Files in `images` and `annotations` whose formats are not read."""
-    files = (path for top in (IMAGES, ANNOTATIONS) for path in _walk(root / top, Faults()))
-    return [path for path in files if not _is_read(path)]
-
-
-def _is_read(path: pathlib.Path) -> bool:
-    return suffix_of(path) in (*IMAGE_SUFFIXES, *MASK_SUFFIXES) or _is_unnamed_dicom(path)
-
-
-def _is_unnamed_dicom(path: pathlib.Path) -> bool:
-    """Whether a file without a known suffix, as scanners write them, is DICOM."""
-    return not suffix_of(path) and os.access(path, os.R_OK) and is_dicom_file(path)
+def _span_splits(entries: Sequence[ImageFiles]) -> bool:
+    """Whether the images of a patient are in several splits."""
+    splits: dict[str, str | None] = {}
+    return any(splits.setdefault(entry.group, entry.split) != entry.split for entry in entries)
 
 
 def check_annotators(root: pathlib.Path, names: set[str], faults: Faults) -> None:
@@ -112,74 +262,16 @@ def check_nesting(entries: Iterable[ImageFiles], faults: Faults) -> None:
                 faults.add(entry.image, f"is in a folder that has the name of {other}")
 
 
-def check_patient(entry: ImageFiles, expression: str | None, faults: Faults) -> None:
+def check_patient(entry: ImageFiles, config: FolderConfig, faults: Faults) -> None:
     """Adds a fault for an unknown patient, or one whose name cannot be a folder of results."""
     name = entry.patient
-    if name is None and expression is not None:
+    if name is None and config.patient is not None:
         faults.add(
             entry.image,
-            f"its name {entry.name!r} has no patient by data.folder.patient={expression}",
+            f"its name {entry.name!r} has no patient by data.folder.patient={config.patient}",
         )
     if name is not None and (name in (".", "..") or "/" in name or "\\" in name):
         faults.add(entry.image, f"its patient is {name!r}; allowed are names without slashes")
-
-
-def files_below(root: pathlib.Path, top: str, faults: Faults) -> dict[str, pathlib.Path]:
-    """Files below `root/top` that may be images or masks, by their relative paths."""
-    found: dict[str, pathlib.Path] = {}
-    for path in _walk(root / top, faults):
-        if not _is_read(path):
-            continue
-        problem = _problem(path, root)
-        if problem:
-            faults.add(_printable(path), problem)
-            continue
-        found[path.relative_to(root / top).as_posix()] = path
-    return found
-
-
-def _problem(path: pathlib.Path, root: pathlib.Path) -> str:
-    """The reason why a file cannot be used, or an empty text."""
-    if not is_inside(path, root):
-        return f"is a broken link, a link to a file outside of {root}, or not a regular file"
-    if not os.access(path, os.R_OK):
-        return "cannot be read: permission denied"
-    return "" if _printable(path) == str(path) else "has a name that is not UTF-8"
-
-
-def _printable(path: pathlib.Path) -> str:
-    return str(path).encode("utf-8", "backslashreplace").decode()
-
-
-def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
-    """Whether a path is a regular file that, with all links followed, is in a folder."""
-    return is_file(path) and path.resolve().is_relative_to(root.resolve())
-
-
-def is_file(path: pathlib.Path) -> bool:
-    """Whether a path is a regular file; also for names that no file can have."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _walk(top: pathlib.Path, faults: Faults) -> Iterator[pathlib.Path]:
-    """All files but stray ones, in order; links are followed, but no folder is visited twice."""
-    seen: set[str] = set()
-
-    def note(error: OSError) -> None:
-        faults.add(str(error.filename), f"cannot be read: {error.strerror}")
-
-    for place, folders, names in os.walk(top, onerror=note, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            faults.add(place, "is a link to a folder that was already visited")
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not is_stray(name))
-        yield from (pathlib.Path(place, n) for n in sorted(names) if not is_stray(n))
 
 
 def stem_of(file: str) -> str:
@@ -187,13 +279,12 @@ def stem_of(file: str) -> str:
     return file[: len(file) - len(suffix_of(pathlib.Path(file)))]
 
 
-def _by_name(
-    files: dict[str, pathlib.Path], suffixes: tuple[str, ...], faults: Faults
-) -> dict[str, pathlib.Path]:
+def _by_name(files: Mapping[str, pathlib.Path], faults: Faults) -> dict[str, pathlib.Path]:
+    """The files of images by their names without suffix, which must differ."""
     found: dict[str, pathlib.Path] = {}
     lowered: dict[str, pathlib.Path] = {}
     for file, path in files.items():
-        if suffix_of(path) not in suffixes and not _is_unnamed_dicom(path):
+        if suffix_of(path) not in ("", *IMAGE_SUFFIXES):
             continue
         name = stem_of(file)
         other = lowered.setdefault(name.casefold(), path)
@@ -204,54 +295,3 @@ def _by_name(
             faults.add(path, f"differs from {other} in case only; allowed are different names")
         found[name] = path
     return found
-
-
-def _add_series(root: pathlib.Path, images: dict[str, pathlib.Path], stems: Iterable[str]) -> None:
-    """Makes one image of each folder of DICOM files that has the name of an annotation."""
-    for stem in stems:
-        numbered = NUMBERED.fullmatch(stem)
-        for name in (stem.partition("/")[2], numbered["name"] if numbered else ""):
-            folder = root / IMAGES / name
-            if name and name not in images and folder.is_dir() and _dicom_files(folder):
-                for file in [file for file, path in images.items() if path.parent == folder]:
-                    del images[file]
-                images[name] = folder
-
-
-def _dicom_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The DICOM files right in a folder, in order."""
-    files = (path for path in sorted(folder.iterdir()) if is_file(path) and not is_stray(path.name))
-    return [path for path in files if is_dicom_file(path)]
-
-
-def _image_and_annotator(stem: str, images: dict[str, pathlib.Path]) -> tuple[str, str] | None:
-    """The image and the annotator in the name of a mask, or None."""
-    numbered = NUMBERED.fullmatch(stem)
-    if numbered and numbered["name"] in images:
-        return numbered["name"], numbered["annotator"]
-    annotator, _, name = stem.partition("/")
-    return (name, annotator) if name in images else None
-
-
-def _unmatched(stem: str, images: dict[str, pathlib.Path]) -> str:
-    numbered = NUMBERED.fullmatch(stem)
-    names = {stem.partition("/")[2], numbered["name"] if numbered else ""} - {""}
-    lowered = {name.casefold(): path for name, path in images.items()}
-    for name in names:
-        if name.casefold() in lowered:
-            return f"differs from {lowered[name.casefold()]} in case only; allowed is the same name"
-    named = " or ".join(sorted(f"{IMAGES}/{name}" for name in names))
-    missing = f": there is no {named}" if named else ""
-    return (
-        f"belongs to no image{missing}; allowed are <annotator>/<name> and <name>_a<k> with "
-        "the name of an image"
-    )
-
-
-def patient_of(name: str, expression: str | None) -> str | None:
-    """The patient in the name of an image: by an expression, otherwise its first folder."""
-    if expression is None:
-        folder, slash, _ = name.partition("/")
-        return folder if slash else None
-    found = re.search(expression, name)
-    return found[1] or None if found else None

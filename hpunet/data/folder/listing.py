@@ -5,17 +5,20 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from hpunet.config.data import FolderConfig
-from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import (
-    ANNOTATIONS,
-    IMAGES,
-    ImageFiles,
-    check_nesting,
-    find_by_name,
-    other_files,
-)
+from hpunet.data.folder.faults import TABLE_HELPS, Faults
+from hpunet.data.folder.files import Found, ImageFiles, check_nesting, find_by_name
+from hpunet.data.folder.patients import UNKNOWN, names_like_splits, warnings_of
 from hpunet.data.folder.splits import assign
 from hpunet.data.folder.table import find_by_table
+from hpunet.data.folder.walk import (
+    ANNOTATIONS,
+    IMAGES,
+    contents_text,
+    folder_of,
+    formats_text,
+    other_files,
+    skipped_text,
+)
 from hpunet.io.checksums import combine, file_checksums
 from hpunet.io.errors import UserError
 
@@ -30,13 +33,8 @@ FEW = (
     "{single} of {total} annotated images have a single annotation, which does not show how the "
     "annotators of one image differ"
 )
-UNKNOWN = (
-    "the patients of the images are unknown, so each image counts as its own patient: if several "
-    "images show one patient, the splits share patients and scores are too good; subfolders of "
-    "images, data.folder.patient or a table specify the patients"
-)
 LEFT_OUT = "skipped because they have no annotation: {count} of {total} images"
-OTHERS = "skipped because of an unknown format: {count} files, the first of them {first}"
+OTHERS = "skipped because of an unknown format: {count} file{s}, such as {first} ({formats})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +46,14 @@ class Listing:
         checksums: The checksum of each entry's files, by its name.
         faults: Faults of names, links, tables and splits.
         others: Files of formats that are not read.
+        warnings: Notes for the user on patients, splits and names.
     """
 
     entries: Sequence[ImageFiles]
     checksums: Mapping[str, str]
     faults: Faults
     others: Sequence[pathlib.Path] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def annotated(self) -> list[ImageFiles]:
@@ -72,7 +72,8 @@ class Listing:
 
     def notes(self, annotators: Sequence[int]) -> tuple[str, ...]:
         """Notes for the user, given the number of annotations of each example."""
-        return _notes_of(annotators, self.patients_known, self.left_out, self.others)
+        own = _notes_of(annotators, self.patients_known, self.left_out, self.others)
+        return (*self.warnings, *own)
 
 
 def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -> Listing:
@@ -90,23 +91,52 @@ def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -
         raise UserError("data.dir is missing: allowed with data.name=folder is a folder")
     root = pathlib.Path(data_dir).expanduser()
     faults = Faults()
-    entries = _find(root, config, faults)
-    memory = home(prepared_dir) / "checksums"
-    files = {f"{entry.name}\n{key}": path for entry in entries for key, path in entry.files.items()}
-    by_file = file_checksums(files, memory)
-    checksums = {
-        entry.name: combine({key: by_file[f"{entry.name}\n{key}"] for key in entry.files})
-        for entry in entries
-    }
-    if entries and not any(entry.masks for entry in entries):
-        faults.add(root, f"has {len(entries)} images, but no annotation of any of them")
+    tops = _tops(root, config)
+    others = other_files(tops)
+    entries, notes = _find(root, tops, config, faults, others)
+    checksums = _checksums(entries, home(prepared_dir) / "checksums")
+    # The files of a DICOM series may lack a suffix.
+    series = {path for e in entries if e.image.is_dir() for path in e.files.values()}
+    others = [path for path in others if path not in series]
+    if entries and not faults and not any(entry.masks for entry in entries):
+        skipped = skipped_text([path for path in others if path.is_relative_to(tops[-1])])
+        faults.add(
+            root,
+            f"has {len(entries)} images, but no annotation of any of them{skipped}; {TABLE_HELPS}",
+        )
     split = assign(entries, config, checksums, faults)
     if not faults and not any(e.split == "train" and e.masks for e in split):
-        faults.add(root, "has no annotated image in the split train")
+        faults.add(
+            root,
+            "has no annotated image in the split train; data.folder.splits or a table with the "
+            "column split says what belongs where",
+        )
     _check_weights(config.weights, split, faults)
-    series = {entry.image for entry in entries}
-    others = [path for path in other_files(root) if path.parent not in series]
-    return Listing(split, checksums, faults, others)
+    annotated = [entry for entry in split if entry.masks]
+    known = all(entry.patient is not None for entry in annotated)
+    drawn = config.splits is None and not any(entry.split for entry in entries)
+    # Faults leave images without a split.
+    shares = (0, 0, 0) if faults else config.split_shares
+    if drawn:
+        notes = (*notes, *names_like_splits([entry.name for entry in annotated]))
+    return Listing(
+        split,
+        checksums,
+        faults,
+        others,
+        (*notes, *warnings_of([(e.group, e.split) for e in annotated], shares, known, drawn)),
+    )
+
+
+def _checksums(entries: Sequence[ImageFiles], memory: pathlib.Path) -> dict[str, str]:
+    """The checksum of each entry's files."""
+    # A file may hold the masks of several annotators.
+    paths = {str(path): path for entry in entries for path in entry.files.values()}
+    by_file = file_checksums(paths, memory)
+    return {
+        entry.name: combine({name: by_file[str(path)] for name, path in entry.files.items()})
+        for entry in entries
+    }
 
 
 def _check_weights(
@@ -131,25 +161,54 @@ def home(prepared_dir: str) -> pathlib.Path:
     return pathlib.Path(prepared_dir).expanduser() / "folder"
 
 
-def _find(root: pathlib.Path, config: FolderConfig, faults: Faults) -> list[ImageFiles]:
+def _tops(root: pathlib.Path, config: FolderConfig) -> list[pathlib.Path]:
+    """The folders of images and annotations, of which there may be none if there is a table."""
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "no such folder"
         raise UserError(f"data.dir={root}: {problem}")
     table = root / (config.table or TABLE)
     if config.table is not None and not table.is_file():
         raise UserError(f"data.folder.table={config.table}: there is no file {table}")
-    if table.is_file():
-        entries = find_by_table(root, table, config.patient, faults)
-    elif (root / IMAGES).is_dir() and (root / ANNOTATIONS).is_dir():
-        entries = find_by_name(root, config.patient, faults)
-    else:
+    found = [folder for name in (IMAGES, ANNOTATIONS) if (folder := folder_of(root, name))]
+    if len(found) < 2 and not table.is_file():
         raise UserError(
-            f"data.dir={root}: holds neither {IMAGES} and {ANNOTATIONS} nor a table {TABLE}"
+            f"data.dir={root}: holds neither {IMAGES} and {ANNOTATIONS} nor a table {TABLE}; "
+            f"{contents_text(root)}"
         )
-    if not entries and not faults:
-        raise UserError(f"data.dir={root}: holds no image")
-    check_nesting(entries, faults)
-    return sorted(entries, key=lambda entry: entry.name)
+    return found
+
+
+def find_images(root: pathlib.Path, config: FolderConfig, faults: Faults) -> Found:
+    """Finds the images of an annotated folder with their masks, without splits and checksums.
+
+    Args:
+        root: The folder.
+        config: How the folder is read.
+        faults: Faults are added to this list.
+
+    Raises:
+        UserError: If there is no such folder, or if it contains no image.
+    """
+    tops = _tops(root, config)
+    return _find(root, tops, config, faults, other_files(tops))
+
+
+def _find(
+    root: pathlib.Path,
+    tops: Sequence[pathlib.Path],
+    config: FolderConfig,
+    faults: Faults,
+    others: Sequence[pathlib.Path],
+) -> Found:
+    table = root / (config.table or TABLE)
+    if table.is_file():
+        found = find_by_table(root, table, config, faults)
+    else:
+        found = find_by_name(tops[0], tops[1], config, faults, others)
+    if not found.entries and not faults:
+        raise UserError(f"data.dir={root}: holds no image{skipped_text(others)}")
+    check_nesting(found.entries, faults)
+    return found._replace(entries=sorted(found.entries, key=lambda entry: entry.name))
 
 
 def _notes_of(
@@ -177,5 +236,7 @@ def _notes_of(
     if left_out:
         notes.append(LEFT_OUT.format(count=left_out, total=left_out + len(annotators)))
     if others:
-        notes.append(OTHERS.format(count=len(others), first=others[0]))
+        plural = "s" if len(others) > 1 else ""
+        formats = formats_text(others)
+        notes.append(OTHERS.format(count=len(others), s=plural, first=others[0], formats=formats))
     return tuple(notes)

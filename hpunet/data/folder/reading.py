@@ -1,25 +1,52 @@
 """Reads an image with its annotations, and checks them against each other."""
 
+import functools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from hpunet.config.data import FolderConfig
 from hpunet.data.crops import size_text
-from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import ImageFiles
+from hpunet.data.folder.channels import open_channels, plane_of_masks, slice_order
+from hpunet.data.folder.faults import Faults, Notes
+from hpunet.data.folder.files import ImageFiles, MaskFile
 from hpunet.data.labels import IGNORED
-from hpunet.imaging.fit import HAIR
-from hpunet.imaging.formats import open_file
 from hpunet.imaging.labels import labels_of, open_masks
-from hpunet.imaging.volume import ReadMode, Volume
+from hpunet.imaging.volume import Picture, ReadMode, Volume
 from hpunet.io.errors import UserError
+
+IGNORE, LEAST = "ignore", "min"
+NAN_MEANING = "data.folder.nan says what NaN becomes: a number, min or ignore"
+
+
+class _Masks(NamedTuple):
+    """The masks of an annotator, one for each slice.
+
+    Attributes:
+        labels: Classes, `IGNORED` at ignored pixels.
+        white: Whether 255 stands for class 1.
+    """
+
+    labels: UInt8[np.ndarray, "N H W"]
+    white: bool
+
+
+class _Filled(NamedTuple):
+    """An image without NaN.
+
+    Attributes:
+        values: The values `[H, W, C]`.
+        empty: Pixels with NaN in any channel, or None if there are none.
+    """
+
+    values: Float[np.ndarray, "H W C"]
+    empty: Bool[np.ndarray, "H W"] | None
 
 
 def read_examples(
-    entry: ImageFiles, config: FolderConfig, faults: Faults
+    entry: ImageFiles, config: FolderConfig, faults: Faults, notes: Notes
 ) -> Iterator[dict[str, Any]]:
     """Reads the examples of an image: one, or one for each slice of a volume.
 
@@ -27,22 +54,25 @@ def read_examples(
         entry: The files; without annotations there are no examples.
         config: How to read them.
         faults: Faults are added to this list; a slice with a fault is skipped.
+        notes: Notes on files are added to these.
 
     Yields:
-        `image` float32 `[H, W, C]`, values as in the file; `annotations` uint8 classes `[G, H, W]`,
-        `IGNORED` for ignored pixels; `annotators`, the G names; `patient` and `name`.
+        `image` float32 `[H, W, C]`, values as in the file, but for NaN; `annotations` uint8 classes
+        `[G, H, W]`, `IGNORED` for ignored pixels; `annotators`, the G names; `patient` and `name`;
+        and `white`, whether 255 stands for class 1 in a mask.
     """
-    volume = _open_image(entry, config, faults)
+    volume = _open_image(entry, config, faults, notes)
     masks = {
-        annotator: labels
+        annotator: read
         for annotator in entry.masks
-        if (labels := _read_mask(entry, annotator, config, volume, faults)) is not None
+        if (read := _read_masks(entry, annotator, config, volume, faults, notes)) is not None
     }
     if volume is None or len(masks) < len(entry.masks) or not masks:
         return
     count = len(volume.pictures)
+    least = functools.cache(functools.partial(_least, volume))
     for number in range(count):
-        planes = [labels[number] for labels in masks.values()]
+        planes = [read.labels[number] for read in masks.values()]
         if config.slices == "annotated" and count > 1 and not any(map(_has_foreground, planes)):
             continue
         try:
@@ -52,28 +82,78 @@ def read_examples(
             continue
         if _differ_in_size(entry, picture.values.shape[:2], masks, faults):
             return
+        annotations = np.stack(planes)
+        try:
+            values, empty = _without_nan(picture, config, least)
+        except UserError as error:
+            place = f"slice {number}: " if count > 1 else ""
+            faults.add(entry.image, f"{place}{error}")
+            return
+        if empty is not None:
+            notes.add(f"NaN in images is replaced (data.folder.nan={config.nan})", entry.image)
+        if empty is not None and config.nan == IGNORE:
+            annotations[:, empty] = IGNORED
+            if empty.all():
+                notes.add("slices with NaN in every pixel are skipped", entry.image)
+                continue
         yield {
-            "image": picture.values,
-            "annotations": np.stack(planes),
+            "image": values,
+            "annotations": annotations,
             "annotators": tuple(masks),
             "patient": entry.group,
             "name": entry.name if count == 1 else _slice_name(entry.name, count, number),
+            "white": any(read.white for read in masks.values()),
         }
 
 
+def _without_nan(picture: Picture, config: FolderConfig, least: Any) -> _Filled:
+    """Replaces NaN as `data.folder.nan` says.
+
+    Args:
+        picture: The image.
+        config: Has the key.
+        least: Returns the least value of each channel of the volume `[C]`.
+
+    Raises:
+        UserError: If the key is None, or a channel has no other values. It names no file.
+    """
+    values = np.asarray(picture.values)
+    places = np.isnan(values)
+    if not places.any():
+        return _Filled(values, None)
+    if config.nan is None:
+        count = int(places.sum())
+        raise UserError(f"{count} value{'s are' if count > 1 else ' is'} NaN; {NAN_MEANING}")
+    if config.nan in (IGNORE, LEAST):
+        filling = least()
+        if np.isnan(filling).any():
+            raise UserError("a channel holds NaN only; allowed are images with values")
+    else:
+        filling = np.float32(config.nan)
+    return _Filled(np.where(places, filling, values).astype(np.float32), places.any(axis=-1))
+
+
+def _least(volume: Volume) -> Float[np.ndarray, " C"]:
+    """The least value of each channel over all slices; NaN if there is none."""
+    planes = [np.fmin.reduce(picture.values, axis=(0, 1)) for picture in volume.pictures]
+    return np.fmin.reduce(np.stack(planes), axis=0)
+
+
 def _differ_in_size(
-    entry: ImageFiles,
-    size: tuple[int, ...],
-    masks: Mapping[str, UInt8[np.ndarray, "N H W"]],
-    faults: Faults,
+    entry: ImageFiles, size: tuple[int, ...], masks: Mapping[str, _Masks], faults: Faults
 ) -> bool:
-    """Whether a mask differs in size from its image, which adds a fault."""
-    wrong = [name for name, labels in masks.items() if labels.shape[1:] != size]
-    for annotator in wrong:
-        own = size_text(masks[annotator].shape[1:])
+    """Whether a mask differs in size from its image, which adds a fault for each file."""
+    wrong = {
+        entry.masks[name][0].path: (read.labels.shape[1:], entry.masks[name][0].number)
+        for name, read in masks.items()
+        if read.labels.shape[1:] != size
+    }
+    for path, (own, number) in wrong.items():
+        axes = "" if number is None else "; the axes of masks of several annotators are [G, H, W]"
         faults.add(
-            entry.masks[annotator],
-            f"has {own} pixels (height x width), but its image {entry.image} has {size_text(size)}",
+            path,
+            f"has {size_text(own)} pixels (height x width), but its image {entry.image} has "
+            f"{size_text(size)}{axes}",
         )
     return bool(wrong)
 
@@ -86,72 +166,98 @@ def _has_foreground(labels: UInt8[np.ndarray, "H W"]) -> bool:
     return bool(((labels > 0) & (labels != IGNORED)).any())
 
 
-def _open_image(entry: ImageFiles, config: FolderConfig, faults: Faults) -> Volume | None:
+def _open_image(
+    entry: ImageFiles, config: FolderConfig, faults: Faults, notes: Notes
+) -> Volume | None:
     path = entry.image
+    mode = ReadMode(plane=config.plane, nan=True)
     try:
-        return open_file(path, ReadMode(plane=config.plane))
+        volume = open_channels((path, *entry.more_channels), mode)
     except UserError as error:
         faults.add_error(path, error)
         return None
+    for note in volume.notes:
+        notes.add(f"images: {note}", path)
+    return volume
 
 
-def _read_mask(
+def _read_masks(
     entry: ImageFiles,
     annotator: str,
     config: FolderConfig,
     volume: Volume | None,
     faults: Faults,
-) -> UInt8[np.ndarray, "N H W"] | None:
-    path, table = entry.masks[annotator], config.class_table
-    plane = getattr(volume and volume.geometry, "plane", None) or config.plane
-    try:
-        masks = open_masks(path, ReadMode(mask=True, colours=table.colours, plane=plane))
-        labels = table.classes_of(labels_of(masks), path)
-        if (labels == IGNORED).all():
-            raise UserError(
-                "ignores all of its pixels; allowed are masks with a pixel that is not ignored"
-            )
-        if volume is not None:
-            labels = labels[:: _slice_order(volume, masks)]
-        if volume is not None and len(labels) != len(volume.pictures):
-            count = len(volume.pictures)
-            raise UserError(f"has {len(labels)} slices, but its image {entry.image} has {count}")
-    except UserError as error:
-        faults.add_error(path, error)
+    notes: Notes,
+) -> _Masks | None:
+    """The masks of an annotator, of several files the later over the earlier; None with faults."""
+    read: list[_Masks] = []
+    for mask in entry.masks[annotator]:
+        try:
+            found = _read_mask(mask, config, volume, notes)
+            if read and found.labels.shape != read[0].labels.shape:
+                raise UserError(
+                    f"has the shape {list(found.labels.shape)}, but another mask of {annotator} "
+                    f"for this image {list(read[0].labels.shape)}"
+                )
+        except UserError as error:
+            faults.add_error(mask.path, error)
+            continue
+        read.append(found)
+    if len(read) < len(entry.masks[annotator]):
         return None
-    return labels
-
-
-def _have_equal_affines(image: Volume, mask: Volume, tolerance: float) -> bool:
-    """Whether two NIfTI files have the same affine, whatever their sizes."""
-    return image.kind == mask.kind == "nifti" and np.allclose(
-        image.geometry.affine, mask.geometry.affine, rtol=0, atol=tolerance
+    labels = functools.reduce(
+        lambda below, above: np.where(above == 0, below, above), [one.labels for one in read]
     )
+    return _Masks(labels, any(one.white for one in read))
 
 
-def _slice_order(image: Volume, mask: Volume) -> int:
-    """1, or -1 if the slices of a mask are in the reverse order of those of its image.
-
-    Programs store the axes of a volume in different orders; the displayed slices tell whether two
-    volumes lie at the same position.
+def _read_mask(mask: MaskFile, config: FolderConfig, volume: Volume | None, notes: Notes) -> _Masks:
+    """Reads the masks of a file, in the order of the slices of their image.
 
     Raises:
-        UserError: If they lie at different positions; they are known for NIfTI and DICOM.
+        UserError: If the file is not valid, or does not fit its image.
     """
-    own, other = (getattr(each.geometry, "shown_affine", None) for each in (image, mask))
-    if own is None or other is None:
-        return 1
-    # Headers store affines in float32: differences below a hundredth of a pixel are rounding.
-    pixel = np.linalg.norm(own[:3, :3], axis=0).min()
-    count = len(mask.pictures)
-    if _have_equal_affines(image, mask, HAIR * pixel):
-        return 1
-    for order, start in ((1, 0), (-1, count - 1)):
-        turned = other @ np.diag([order, 1, 1, 1])
-        turned[:, 3] += start * other[:, 0]
-        if np.allclose(own, turned, rtol=0, atol=HAIR * pixel):
-            return order
-    raise UserError(
-        f"has another affine than its image {image.place} and lies elsewhere in the patient; "
-        "allowed is the same position for both"
-    )
+    table = config.class_table
+    mode = ReadMode(mask=True, colours=table.colours, plane=plane_of_masks(volume, config))
+    masks = open_masks(mask.path, mode)
+    if mask.number is not None:
+        masks = masks.select([mask.number])
+    numbers = labels_of(masks)
+    if mask.label is None:
+        labels = table.classes_of(numbers, mask.path)
+    else:
+        labels = table.part_of(numbers, mask.label, mask.path)
+    if (labels == IGNORED).all():
+        raise UserError(
+            "ignores all of its pixels; allowed are masks with a pixel that is not ignored"
+        )
+    # A volume of masks is cut as its image is, whose notes are enough.
+    for note in () if masks.kind == "nifti" else masks.notes:
+        notes.add(f"masks: {note}", mask.path)
+    if volume is not None:
+        labels = labels[:: _order_of(volume, masks)]
+    return _Masks(labels, table.white and mask.label is None and bool((numbers == 255).any()))
+
+
+def _order_of(volume: Volume, masks: Volume) -> int:
+    """1, or -1 if the slices of a mask are in the reverse order of those of its image.
+
+    Raises:
+        UserError: If the mask lies elsewhere than the image, or has another number of slices.
+    """
+    order = slice_order(volume, masks)
+    if order is None:
+        raise UserError(
+            f"has another affine than its image {volume.place} and lies elsewhere in the patient; "
+            "allowed is the same position for both"
+        )
+    count, slices = len(masks.pictures), len(volume.pictures)
+    if count != slices:
+        several = (
+            "; a file with the masks of several annotators belongs right below annotations, at "
+            "annotations/<name>"
+            if slices == 1
+            else ""
+        )
+        raise UserError(f"has {count} slices, but its image {volume.place} has {slices}{several}")
+    return order

@@ -9,10 +9,11 @@ import numpy as np
 
 from hpunet.config.data import FolderConfig
 from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import IMAGES, ImageFiles, stem_of
+from hpunet.data.folder.files import ImageFiles, stem_of
+from hpunet.data.folder.patients import SPLITS
 from hpunet.data.folder.table import read_table
+from hpunet.data.folder.walk import IMAGES
 
-SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "patient", "split", "sha256")
 
 
@@ -24,8 +25,8 @@ def assign(
 ) -> list[ImageFiles]:
     """Assigns splits; without faults, each patient is in one split only.
 
-    Splits are taken from `config.splits`, otherwise from the table. If neither gives any, patients
-    are drawn by seed.
+    Splits are taken from `config.splits`, otherwise as the entries have them from the table or
+    from folders. If neither gives any, patients are drawn by seed.
 
     Args:
         entries: All images.
@@ -36,8 +37,9 @@ def assign(
     if config.splits is not None:
         entries = _from_file(entries, pathlib.Path(config.splits).expanduser(), checksums, faults)
     elif any(entry.split for entry in entries):
+        faulty = {fault.file for fault in faults}
         for entry in entries:
-            if not entry.split:
+            if not entry.split and str(entry.image) not in faulty:
                 faults.add(entry.image, "has no split, but others have; allowed are all or none")
     else:
         drawn = draw_splits({entry.group for entry in entries if entry.masks}, config)
@@ -118,7 +120,9 @@ def _from_file(
 
 def _name_of(text: str, known: Mapping[str, ImageFiles]) -> str:
     """The name of an image that may be given with folder and suffix."""
-    short = text.removeprefix(f"{IMAGES}/")
+    posix = text.replace("\\", "/")
+    top, _, below = posix.partition("/")
+    short = below if top.casefold() == IMAGES else posix
     return next((name for name in (text, short, stem_of(short)) if name in known), text)
 
 
@@ -136,5 +140,5 @@ def _check(entries: Sequence[ImageFiles], faults: Faults) -> None:
             faults.add(
                 entry.image,
                 f"patient {entry.group!r} is in two splits, {other.split} ({other.image}) and "
-                f"{entry.split}",
+                f"{entry.split}; data.folder.patient or a table says which images are of a patient",
             )

@@ -1,96 +1,182 @@
 """Matches the files of images and annotations by a CSV table."""
 
 import csv
+import io
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+from hpunet.config.data import FolderConfig
+from hpunet.data.folder.channels import channels_beside
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import (
-    IMAGES,
+    Found,
     ImageFiles,
+    MaskFile,
     check_annotators,
     check_patient,
-    is_file,
-    is_inside,
-    patient_of,
     stem_of,
 )
+from hpunet.data.folder.patients import SplitFolders, patient_of
+from hpunet.data.folder.walk import (
+    IMAGES,
+    broken_text,
+    formats_text,
+    is_broken,
+    is_file,
+    is_known,
+)
+from hpunet.imaging.formats import suffix_of
 from hpunet.io.errors import UserError
 
 # Characters of an arbitrary path in a message.
 MOST_SHOWN = 300
 NEEDED = ("image", "annotator", "mask")
-OPTIONAL = ("patient", "split")
+OPTIONAL = ("patient", "split", "class")
+DELIMITERS = ("\t", ";", ",")
+
+
+class _Place(NamedTuple):
+    """A line of a table, for messages.
+
+    Attributes:
+        root: The folder of its paths.
+        line: The table and the number of the line.
+        classes: All classes that the table names.
+        faults: The faults so far.
+    """
+
+    root: pathlib.Path
+    line: str
+    classes: tuple[str, ...]
+    faults: Faults
+
+    def path_of(self, named: str) -> pathlib.Path | None:
+        """The file that a line names, below the folder; otherwise adds a fault.
+
+        Paths are relative to the folder, or absolute. Backslashes also separate folders.
+        """
+        path = self._lexical(named)
+        if not is_file(path) and "\\" in named:
+            path = self._lexical(named.replace("\\", "/"))
+        tops = (os.path.abspath(self.root), os.path.realpath(self.root))
+        top = next((top for top in tops if path.is_relative_to(top)), None)
+        if top is None:
+            problem = f"leads outside of {self.root}; allowed are paths below it"
+            self.faults.add(str(path)[:MOST_SHOWN], f"{problem} ({self.line})")
+            return None
+        found = self.root / path.relative_to(top)
+        channels = () if is_file(found) else channels_beside(found, suffix_of(found))
+        if not (is_file(found) or channels):
+            problem = broken_text(found) if is_broken(found) else "is not a file"
+            self.faults.add(str(found)[:MOST_SHOWN], f"{problem} ({self.line})")
+            return None
+        if not is_known(found):
+            problem = f"is of a format that is not read: {formats_text([found])}"
+            self.faults.add(found, f"{problem} ({self.line})")
+            return None
+        return found
+
+    def _lexical(self, named: str) -> pathlib.Path:
+        return pathlib.Path(os.path.abspath(self.root / named))
 
 
 def find_by_table(
-    root: pathlib.Path, table: pathlib.Path, patient: str | None, faults: Faults
-) -> list[ImageFiles]:
+    root: pathlib.Path, table: pathlib.Path, config: FolderConfig, faults: Faults
+) -> Found:
     """Reads the images that a table lists, by paths relative to `root`.
 
     Args:
         root: The folder.
         table: The CSV file. A line without a mask means that its annotator did not look at the
-            image.
-        patient: A regular expression for the patient in the name of an image, used if the table
-            has no column of patients, or None.
+            image. Several masks of an annotator need the column `class`.
+        config: Gives the patients of images without one in the table, and the names of classes.
         faults: Faults are added to this list.
 
     Raises:
         UserError: If the table cannot be read or lacks a column.
     """
     entries: dict[pathlib.Path, ImageFiles] = {}
-    for number, row in read_table(table, NEEDED, OPTIONAL):
-        place = f"{table}, line {number}"
+    rows = list(read_table(table, NEEDED, OPTIONAL))
+    classes = tuple(dict.fromkeys(row["class"] for _, row in rows if row["class"]))
+    for number, row in rows:
+        place = _Place(root, f"{table}, line {number}", classes, faults)
         if not row["image"]:
-            faults.add(place, "has no image")
+            faults.add(place.line, "has no image")
             continue
-        image = root / row["image"]
-        if not _is_fine(row["image"], root, place, faults):
+        image = place.path_of(row["image"])
+        if image is None:
             continue
         # A path may be written in several ways.
-        name = _name(row["image"])
-        owner = row["patient"] or patient_of(name, patient)
-        own = ImageFiles(name, image, {}, owner, row["split"] or None)
-        entry = entries.setdefault(image.resolve(), own)
+        own = _entry_of(image, row, root, config)
+        entry = entries.setdefault(own.image.resolve(), own)
         for field in ("name", "patient", "split"):
             if getattr(own, field) != getattr(entry, field):
-                faults.add(place, f"has another {field} than the lines of {entry.image} before it")
-        _add_mask(entry, row, root, place, faults)
+                faults.add(
+                    place.line, f"has another {field} than the lines of {entry.image} before it"
+                )
+        _add_mask(entry, row, place, config)
     for entry in entries.values():
-        check_patient(entry, patient, faults)
+        check_patient(entry, config, faults)
     _check_names(entries.values(), faults)
     check_annotators(table, {name for entry in entries.values() for name in entry.masks}, faults)
-    return [entry._replace(masks=dict(sorted(entry.masks.items()))) for entry in entries.values()]
+    found = [e._replace(masks=dict(sorted(e.masks.items()))) for e in entries.values()]
+    return Found(found, tuple(_split_notes(found, config)))
 
 
-def _name(image: str) -> str:
-    return stem_of(pathlib.PurePosixPath(image).as_posix().removeprefix(f"{IMAGES}/"))
+def _entry_of(
+    image: pathlib.Path, row: dict[str, str], root: pathlib.Path, config: FolderConfig
+) -> ImageFiles:
+    """The image of a line, without masks."""
+    parts = image.relative_to(root).parts
+    below = parts[1:] if parts[0].casefold() == IMAGES and len(parts) > 1 else parts
+    name = stem_of("/".join(below))
+    patient = row["patient"] or patient_of(name, config)
+    first, *more = (image,) if is_file(image) else channels_beside(image, suffix_of(image))
+    return ImageFiles(name, first, {}, patient, row["split"] or None, tuple(more))
 
 
-def _add_mask(
-    entry: ImageFiles, row: dict[str, str], root: pathlib.Path, place: str, faults: Faults
-) -> None:
+def _split_notes(entries: list[ImageFiles], config: FolderConfig) -> Iterator[str]:
+    """A note on folders that look like splits but do not count, if splits are drawn."""
+    folders = SplitFolders([entry.name for entry in entries])
+    if folders.level and config.splits is None and not any(entry.split for entry in entries):
+        yield (
+            f"the folders {', '.join(folders.splits)} look like splits, but with a table folders "
+            "do not count and splits are drawn; the column split of the table gives them"
+        )
+
+
+def _add_mask(entry: ImageFiles, row: dict[str, str], place: _Place, config: FolderConfig) -> None:
+    annotator, faults = row["annotator"], place.faults
     if not row["mask"]:
         return
-    if not row["annotator"]:
-        faults.add(place, "has a mask, but no annotator")
-    elif row["annotator"] in entry.masks:
-        faults.add(place, f"is the second one of {entry.image} by {row['annotator']}")
-    elif _is_fine(row["mask"], root, place, faults):
-        entry.masks[row["annotator"]] = root / row["mask"]
-
-
-def _is_fine(named: str, root: pathlib.Path, place: str, faults: Faults) -> bool:
-    """Whether a path of the table is a file below the folder; otherwise adds a fault."""
-    path, parts = root / named, pathlib.PurePath(named).parts
-    if not is_file(path):
-        faults.add(str(path)[:MOST_SHOWN], f"is not a file ({place})")
-    elif ".." in parts or pathlib.PurePath(named).is_absolute() or not is_inside(path, root):
-        faults.add(path, f"leads outside of {root}; allowed are paths below it ({place})")
-    else:
-        return True
-    return False
+    if not annotator:
+        faults.add(place.line, "has a mask, but no annotator")
+        return
+    label = None
+    if row["class"]:
+        try:
+            label = config.class_table.label_of(row["class"])
+        except UserError as error:
+            named = ",".join(f"{n}={name}" for n, name in enumerate(place.classes, 1))
+            faults.add(
+                place.line,
+                f"{error}; for these names: --config.data.folder.classes=0,{named}"[:MOST_SHOWN]
+                + f" --config.model.num_classes={len(place.classes) + 1}",
+            )
+            return
+    if label is None and annotator in entry.masks:
+        faults.add(
+            place.line,
+            f"is the second one of {entry.image} by {annotator!r}; a column class in the table, "
+            "with the name or value of the class that each mask marks, puts several masks of an "
+            "annotator together, later ones over earlier ones",
+        )
+        return
+    path = place.path_of(row["mask"])
+    if path is not None:
+        entry.masks[annotator] = (*entry.masks.get(annotator, ()), MaskFile(path, label))
 
 
 def _check_names(entries: Iterable[ImageFiles], faults: Faults) -> None:
@@ -115,31 +201,45 @@ def _too_alike(name: str, other: ImageFiles) -> str:
 def read_table(
     path: pathlib.Path, needed: tuple[str, ...], optional: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a CSV file with their numbers; missing optional columns are empty.
+    """The rows of a CSV file with the numbers of their first lines.
 
-    Columns are separated by semicolons if the first line has any, otherwise by commas.
+    Missing optional columns are empty. Columns are separated by tabs if the first line has any,
+    else by semicolons if it has any, otherwise by commas.
 
     Raises:
         UserError: If the file cannot be read, or lacks a needed column.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text in UTF-8"
         raise UserError(f"{path}: cannot be read: {reason}") from error
-    lines = text.splitlines()
-    delimiter = ";" if lines and ";" in lines[0] else ","
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    columns = [name.strip() for name in reader.fieldnames or []]
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise UserError(
-            f"{path}: lacks the column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"
-        )
-    reader.fieldnames = columns
+    head = text.lstrip().splitlines()[:1]
+    delimiter = next((d for d in DELIMITERS if head and d in head[0]), ",")
+    # Line ends stay as they are: quoted fields may hold some, and they count.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    columns: list[str] = []
+    line = 1
     try:
         for row in reader:
-            values = {name: (row.get(name) or "").strip() for name in (*needed, *optional)}
-            yield reader.line_num, values
+            line, first = reader.line_num + 1, line
+            if not any(field.strip() for field in row):
+                continue
+            if not columns:
+                columns = _columns(row, needed, path)
+                continue
+            given = dict(zip(columns, row, strict=False))
+            yield first, {name: given.get(name, "").strip() for name in (*needed, *optional)}
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}") from error
+    if not columns:
+        _columns([], needed, path)
+
+
+def _columns(names: list[str], needed: tuple[str, ...], path: pathlib.Path) -> list[str]:
+    columns = [name.strip().casefold() for name in names]
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        listed = ", ".join(name.strip() for name in names) or "none"
+        raise UserError(f"{path}: lacks the column {', '.join(missing)}; it has {listed}")
+    return columns

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpunet.config.data import FolderConfig
-from hpunet.data.folder.faults import Faults
-from hpunet.data.folder.files import ANNOTATIONS as MASKS
-from hpunet.data.folder.files import IMAGES, ImageFiles, find_by_name
-from hpunet.data.folder.listing import TABLE
+from hpunet.data.folder.faults import Faults, Notes
+from hpunet.data.folder.files import ImageFiles
+from hpunet.data.folder.listing import TABLE, find_images
 from hpunet.data.folder.reading import read_examples
-from hpunet.data.folder.table import find_by_table
+from hpunet.data.folder.walk import ANNOTATIONS as MASKS
+from hpunet.data.folder.walk import IMAGES, folder_of
 from hpunet.data.labels import without_ignored
 from hpunet.evaluation.folders.files import ANNOTATIONS, list_masks
 from hpunet.evaluation.folders.layout import Annotated, Annotations, BySlice, open_annotations
@@ -31,10 +31,12 @@ class MaskFolder:
         names: Names of the images and volumes.
         others_allowed: Whether it may hold images that are not scored.
         unannotated: Names of images without annotations.
+        notes: Notes for the user on what was recognised.
     """
 
     others_allowed = False
     unannotated: Collection[str] = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(self, root: pathlib.Path, images: Collection[str], num_classes: int) -> None:
         """Lists the masks of a folder, given the names of the predicted images."""
@@ -69,18 +71,16 @@ class AnnotatedFolder:
         names: Names of the images and volumes.
         others_allowed: Whether it may hold images that are not scored, such as those of training.
         unannotated: Names of images without annotations.
+        notes: Notes for the user on what was recognised.
     """
 
     others_allowed = True
 
-    def __init__(
-        self, root: pathlib.Path, table: pathlib.Path | None, config: FolderConfig
-    ) -> None:
+    def __init__(self, root: pathlib.Path, config: FolderConfig) -> None:
         """Lists a folder.
 
         Args:
             root: The folder.
-            table: Its table of masks, or None if names tell which mask is of which image.
             config: How it is read.
 
         Raises:
@@ -88,10 +88,7 @@ class AnnotatedFolder:
         """
         self.root, self._config = root, config
         faults = Faults()
-        if table is not None:
-            entries = find_by_table(root, table, config.patient, faults)
-        else:
-            entries = find_by_name(root, config.patient, faults)
+        entries, self.notes = find_images(root, config, faults)
         faults.refuse()
         self._entries = {entry.name: entry for entry in entries if entry.masks}
         self.unannotated = {entry.name for entry in entries if not entry.masks}
@@ -118,8 +115,7 @@ class AnnotatedFolder:
 
     def paths(self, names: Iterable[str]) -> list[pathlib.Path]:
         """The files of the named images."""
-        entries = [self._entries[name] for name in names]
-        return [path for entry in entries for path in (entry.image, *entry.masks.values())]
+        return [path for name in names for path in self._entries[name].files.values()]
 
     def example(self, name: str, number: int | None) -> dict[str, Any]:
         """Reads an image with its annotations, of a volume one slice.
@@ -131,7 +127,7 @@ class AnnotatedFolder:
 
     def _examples(self, name: str) -> list[dict[str, Any]]:
         faults = Faults()
-        examples = list(read_examples(self._entries[name], self._config, faults))
+        examples = list(read_examples(self._entries[name], self._config, faults, Notes()))
         if faults:
             file, problem = faults[0]
             raise UserError(f"{file}: {problem}")
@@ -175,7 +171,7 @@ class FolderAnnotations(NamedTuple):
         classes, ignored = without_ignored(example["annotations"])
         values = example["image"].mean(axis=-1, dtype=np.float32)
         return Annotated(
-            Masks(str(next(iter(self.entry.masks.values()))), classes, ignored),
+            Masks(f"annotations of {self.entry.image}", classes, ignored),
             picture=SourceImage(str(self.entry.image), values),
         )
 
@@ -203,9 +199,7 @@ def open_source(
     """
     if folder.suffix.lower() == ".csv" and folder.is_file():
         folder, config = folder.parent, dataclasses.replace(config, table=folder.name)
-    table = folder / (config.table or TABLE)
-    if config.table is not None and not table.is_file():
-        raise UserError(f"data.folder.table={config.table}: there is no file {table}")
-    if table.is_file() or ((folder / IMAGES).is_dir() and (folder / MASKS).is_dir()):
-        return AnnotatedFolder(folder, table if table.is_file() else None, config)
+    has_table = config.table is not None or (folder / TABLE).is_file()
+    if has_table or (folder.is_dir() and folder_of(folder, IMAGES) and folder_of(folder, MASKS)):
+        return AnnotatedFolder(folder, config)
     return MaskFolder(folder, images, num_classes)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from hpunet.config.data import FolderConfig
+from hpunet.data.folder.patients import SplitFolders, folder_patient
 from hpunet.evaluation.folders.annotated import AnnotationSource, open_source
 from hpunet.evaluation.folders.checks import (
     check_names,
@@ -124,9 +125,11 @@ def open_folders(
     grouped = {name: files for name, files in grouped.items() if name in source.names}
     pictures = {} if images is None else list_pictures(images.expanduser(), grouped)
     opened: list[FolderImage | UnreadableImage] = []
+    splits = SplitFolders(list(grouped))
     for name in sorted(grouped):
+        patient, picture = folder_patient(name, splits), pictures.get(name)
         try:
-            opened += _open(name, grouped[name], source, pictures.get(name), num_classes)
+            opened += _open(name, patient, grouped[name], source, picture, num_classes)
         except UserError as error:
             opened.append(UnreadableImage(name, str(error)))
     sound = [image for image in opened if isinstance(image, FolderImage)]
@@ -142,7 +145,7 @@ def open_folders(
     if config is not None:
         labels = labels._replace(table=config.class_table)
     notes += _notes_on_slices(sound, predicted)
-    return FolderImages(opened, labels, crop, files, tuple(notes))
+    return FolderImages(opened, labels, crop, files, (*source.notes, *notes))
 
 
 def _notes_on_slices(
@@ -182,12 +185,13 @@ def _group(
 
 def _open(
     name: str,
+    folder: str | None,
     files: Mapping[int | None, MaskFiles],
     source: AnnotationSource,
     picture: pathlib.Path | None,
     num_classes: int,
 ) -> Iterator[FolderImage]:
-    """Opens an image, or every predicted slice of a volume."""
+    """Opens an image, or every predicted slice of a volume; `folder` is the patient by its name."""
     predicted: BySlice[Predictions] = {}
     for number, own in files.items():
         opened = open_predictions(own, num_classes)
@@ -204,7 +208,6 @@ def _open(
             f"{_slices(annotated)}"
         )
     check_position(first, source.paths([name])[0])
-    folder = name.split("/")[0] if "/" in name else None
     digits = len(str(len(annotated) - 1))
     for number, predictions in sorted(predicted.items(), key=lambda item: item[0] or 0):
         annotations = annotated[number]

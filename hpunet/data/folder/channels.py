@@ -1,0 +1,211 @@
+"""Images in several files: channels, as nnU-Net names them, and DICOM series.
+
+`<name>_0000`, `<name>_0001` and so on are the channels of the image `<name>`. A folder `<name>` of
+the files of a DICOM series is the image `<name>`.
+"""
+
+import pathlib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from hpunet.config.data import FolderConfig
+from hpunet.data.folder.faults import Faults
+from hpunet.data.folder.matching import match_masks, names_in
+from hpunet.data.folder.walk import is_file, problem_of
+from hpunet.imaging.dicom_header import is_dicom
+from hpunet.imaging.fit import HAIR
+from hpunet.imaging.formats import DICOM_SUFFIXES, open_file, suffix_of
+from hpunet.imaging.planes import MOST_CHANNELS
+from hpunet.imaging.volume import Picture, ReadMode, Slices, Volume
+from hpunet.io.errors import UserError
+from hpunet.io.listing import is_stray
+
+NUMBERED = re.compile(r"(?P<name>.*[^/])_(?P<channel>\d{4})", re.DOTALL)
+
+Files = dict[str, tuple[pathlib.Path, ...]]
+
+
+def names_without_channels(files: Iterable[str]) -> set[str]:
+    """The names of the images that files may be channels of."""
+    numbered = map(NUMBERED.fullmatch, files)
+    return {found["name"] for found in numbered if found}
+
+
+def group_channels(
+    files: Mapping[str, pathlib.Path], annotated: Collection[str], faults: Faults
+) -> Files:
+    """The files of each image, of which those of several channels are in order.
+
+    Files are channels if their number is not part of the name by which masks find the image: if
+    there are masks of `<name>`, but none of `<name>_0000`.
+
+    Args:
+        files: Files by the name that each would have as an image of its own.
+        annotated: Names of images of which there is a mask.
+        faults: Faults are added to this list.
+    """
+    groups: dict[str, dict[int, str]] = {}
+    for file in files:
+        numbered = NUMBERED.fullmatch(file)
+        if numbered and numbered["name"] not in files:
+            groups.setdefault(numbered["name"], {})[int(numbered["channel"])] = file
+    groups = {
+        name: channels
+        for name, channels in groups.items()
+        if name in annotated and not any(file in annotated for file in channels.values())
+    }
+    grouped = {file for channels in groups.values() for file in channels.values()}
+    found: Files = {name: (path,) for name, path in files.items() if name not in grouped}
+    every = {number for channels in groups.values() for number in channels}
+    for name, channels in groups.items():
+        missing = [f"{name}_{n:04}" for n in sorted(every | {0}) if n not in channels]
+        if missing:
+            lacking = ", ".join(map(repr, missing))
+            first = files[channels[min(channels)]]
+            faults.add(first, f"is a channel of an image that lacks the channels {lacking}")
+        found[name] = tuple(files[channels[number]] for number in sorted(channels))
+    return found
+
+
+def channels_beside(path: pathlib.Path, suffix: str) -> tuple[pathlib.Path, ...]:
+    """The files of the channels of an image that a table names without their numbers.
+
+    Args:
+        path: The path of the image, which is no file.
+        suffix: Its suffix.
+    """
+    stem = path.name[: len(path.name) - len(suffix)]
+    found: list[pathlib.Path] = []
+    while is_file(file := path.with_name(f"{stem}_{len(found):04}{suffix}")):
+        found.append(file)
+    return tuple(found)
+
+
+def find_series(
+    images: pathlib.Path,
+    files: Mapping[str, pathlib.Path],
+    others: Iterable[pathlib.Path],
+    stems: Sequence[str],
+) -> dict[str, pathlib.Path]:
+    """The folders of DICOM files that are one image each, by the names of the images.
+
+    They are if there are masks with the name of the folder.
+
+    Args:
+        images: The folder of images.
+        files: Files below it of known formats, by their paths.
+        others: Files below it of other formats: those of a series may have no suffix.
+        stems: Paths of the masks below `annotations`, without suffix.
+    """
+    names = {file[: len(file) - len(suffix_of(path))] for file, path in files.items()}
+    folders = {
+        path.parent
+        for path in (*files.values(), *others)
+        if path.parent != images and _is_of_series(path)
+    }
+    series = {folder.relative_to(images).as_posix(): folder for folder in folders}
+    series = {name: folder for name, folder in series.items() if name not in names}
+    if not series:
+        return {}
+    annotated = {name.image for stem in stems for name in names_in(stem)} | set(stems)
+    matched = match_masks(stems, names | series.keys()).found
+    annotated |= {name.image for name in matched.values()}
+    return {name: series[name] for name in sorted(series) if name in annotated}
+
+
+def dicom_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The DICOM files right in a folder, in order."""
+    return [
+        path for path in sorted(folder.iterdir()) if not is_stray(path.name) and _is_of_series(path)
+    ]
+
+
+def _is_of_series(path: pathlib.Path) -> bool:
+    suffix = suffix_of(path)
+    if suffix in DICOM_SUFFIXES:
+        return is_file(path)
+    return not suffix and not problem_of(path) and is_dicom(path)
+
+
+def open_channels(paths: Sequence[pathlib.Path], mode: ReadMode) -> Volume:
+    """Opens an image, whose channels may be in several files.
+
+    Args:
+        paths: The files, in the order of the channels.
+        mode: How they are read.
+
+    Raises:
+        UserError: If a file cannot be read, or differs in slices or position from the first.
+            Channels that differ in size are found when a slice is read.
+    """
+    first = open_file(paths[0], mode)
+    if len(paths) == 1:
+        return first
+    plane = getattr(first.geometry, "plane", None) or mode.plane
+    volumes = [first]
+    for path in paths[1:]:
+        volume = open_file(path, mode._replace(plane=plane))
+        own, count = len(volume.pictures), len(first.pictures)
+        if own != count:
+            raise UserError(f"{volume.place}: has {own} slices, but {first.place} has {count}")
+        order = slice_order(first, volume)
+        if order is None:
+            raise UserError(
+                f"{volume.place}: has another affine than {first.place} and lies elsewhere in the "
+                "patient; allowed is the same position for all channels"
+            )
+        volumes.append(volume.select(range(count)[::order]))
+
+    def read(number: int) -> Picture:
+        pictures = [volume.pictures[number] for volume in volumes]
+        sizes = {picture.values.shape[:2] for picture in pictures}
+        if len(sizes) > 1:
+            raise UserError(f"{first.place}: its channels differ in size: {sorted(sizes)}")
+        values = np.concatenate([picture.values for picture in pictures], axis=-1)
+        if values.shape[-1] > MOST_CHANNELS:
+            raise UserError(
+                f"{first.place}: its files have {values.shape[-1]} channels in all; allowed are 1 "
+                f"to {MOST_CHANNELS}"
+            )
+        return pictures[0]._replace(values=values, window=None, quantity="intensity")
+
+    notes = dict.fromkeys(note for volume in volumes for note in volume.notes)
+    return first._replace(pictures=Slices(read, range(len(first.pictures))), notes=tuple(notes))
+
+
+def plane_of_masks(image: Volume | None, config: FolderConfig) -> str:
+    """The plane in which masks are cut: that of their image, if it has one."""
+    plane = None if image is None else getattr(image.geometry, "plane", None)
+    return plane or config.plane
+
+
+def slice_order(first: Volume, second: Volume) -> int | None:
+    """1, or -1 if the slices of two volumes at the same position are in opposite orders.
+
+    Programs store the axes of a volume in different orders; the displayed slices tell whether two
+    volumes lie at the same position.
+
+    Returns:
+        None if they lie at different positions; these are known for NIfTI and DICOM.
+    """
+    own, other = (getattr(each.geometry, "shown_affine", None) for each in (first, second))
+    if own is None or other is None:
+        return 1
+    # Headers store affines in float32: differences below a hundredth of a pixel are rounding.
+    tolerance = HAIR * np.linalg.norm(own[:3, :3], axis=0).min()
+    # Equal affines mean the same position, whatever the sizes, about which there are other faults.
+    if first.kind == second.kind == "nifti" and np.allclose(
+        first.geometry.affine, second.geometry.affine, rtol=0, atol=tolerance
+    ):
+        return 1
+    count = len(second.pictures)
+    # The thickness of a single slice, in the first column, says nothing about its position.
+    columns = slice(1 if count == len(first.pictures) == 1 else 0, None)
+    for order, start in ((1, 0), (-1, count - 1)):
+        turned = other @ np.diag([order, 1, 1, 1])
+        turned[:, 3] += start * other[:, 0]
+        if np.allclose(own[:, columns], turned[:, columns], rtol=0, atol=tolerance):
+            return order
+    return None
