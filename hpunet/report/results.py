@@ -128,7 +128,9 @@ def write_results(
         # Samples are drawn while the page is written: one volume at a time is in memory.
         for volume, of_volume in zip(volumes, formats, strict=True):
             record: dict[str, Any] = {"name": volume.name, "file": volume.place.name}
-            record |= {"kind": volume.kind, "sources": _sources(volume), "pictures": []}
+            plane = volume.geometry.plane if volume.kind == "nifti" else None
+            record |= {"kind": volume.kind, "plane": plane, "sources": _sources(volume)}
+            record["pictures"] = []
             try:
                 yield from _write_volume(folder, volume, of_volume, context, record, exclusions)
                 records.append(record)

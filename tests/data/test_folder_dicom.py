@@ -133,6 +133,41 @@ def test_all_files_of_a_series_decide_on_its_checksum_and_none_is_skipped(tmp_pa
     assert before.checksums != after.checksums
 
 
+def test_a_table_may_name_the_folder_of_a_series(tmp_path):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "scans" / "1.2.840")
+    save_mask(root / "masks/a.nii.gz", stored % 3 == 1, affine)
+    (root / "annotations.csv").write_text(
+        "image,annotator,mask\nscans\\1.2.840,anna,masks/a.nii.gz\nmasks,anna,masks/a.nii.gz\n"
+    )
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    assert [problem for _, problem in listing.faults] == [
+        f"is not a file ({root / 'annotations.csv'}, line 3)"
+    ]
+    (root / "annotations.csv").write_text(
+        "image,annotator,mask\nscans\\1.2.840,anna,masks/a.nii.gz\n"
+    )
+    examples, faults = examples_of(root)
+    assert not faults
+    assert [example["name"] for example in examples] == [
+        f"scans/1.2.840/slice_{n}" for n in range(3)
+    ]
+    read = np.stack([example["annotations"][0] for example in examples])
+    np.testing.assert_array_equal(read, stored % 3 == 1)
+
+
+def test_other_files_beside_the_files_of_a_series_are_not_skipped_in_silence(tmp_path):
+    root = tmp_path / "own"
+    stored, affine = write_series(root / "images" / "p0")
+    save_mask(root / "annotations/anna/p0.nii.gz", stored % 3 == 1, affine)
+    write(root / "images/p0/photo.png", stored[0].astype(np.uint8))
+    (root / "images/p0/notes.doc").write_text("")
+    listing = list_folder(str(root), str(tmp_path / "prepared"), CONFIG)
+    left_out, unknown = listing.notes([1, 1, 1])[-2:]
+    assert left_out == "skipped because they have no annotation: 1 of 4 images"
+    assert unknown.startswith("skipped because of an unknown format: 1 file, such as")
+
+
 def test_slices_with_their_own_masks_are_not_combined(tmp_path):
     root = tmp_path / "own"
     write_series(root / "images" / "p0")

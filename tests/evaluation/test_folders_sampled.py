@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hpunet.config.data import FolderConfig
 from hpunet.evaluation.folders import open_folders
 from hpunet.imaging.maps import Maps
 from hpunet.imaging.read import find_volumes
@@ -35,9 +36,11 @@ def maps_of(samples, num_classes):
     return Maps(samples, mean, np.zeros(samples.shape[1:], np.float32), num_classes)
 
 
-def write_results(place, image, samples, formats, num_classes=2, slices=None, record=True):
+def write_results(
+    place, image, samples, formats, num_classes=2, slices=None, record=True, plane="auto"
+):
     """Writes samples `[S, N, H, W]` of an image or volume as the command does."""
-    (volume,) = find_volumes([image], slices).volumes
+    (volume,) = find_volumes([image], slices, plane=plane).volumes
     folder = place / volume.name
     folder.mkdir(parents=True)
     files = write_maps(folder, volume, maps_of(samples, num_classes), formats, DESCRIBE)
@@ -46,6 +49,7 @@ def write_results(place, image, samples, formats, num_classes=2, slices=None, re
         "name": volume.name,
         "files": [file.relative_to(place).as_posix() for file in files],
         "pictures": [{"slice": number} for number in numbers],
+        "plane": getattr(volume.geometry, "plane", None),
     }
     (place / "index.html").write_text("")
     if record:
@@ -147,6 +151,40 @@ def test_slices_of_nifti_volumes_lie_on_their_annotations(tmp_path, formats, aff
         for case in cases:
             assert (case.samples == case.annotations[1]).all()
             assert (case.samples != case.annotations[0]).any()
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("formats", [("nifti",), ("png",), ("npy",)])
+def test_annotations_are_cut_in_the_plane_of_the_samples(tmp_path, formats, plane):
+    # A cube has the same size in every plane.
+    image, rng = tmp_path / "own/images/v.nii.gz", np.random.default_rng(3)
+    nifti(image, rng.integers(0, 255, (5, 5, 5), np.uint8), AFFINES["as shown"])
+    mask = tmp_path / "own/annotations/ben/v.nii.gz"
+    nifti(mask, rng.integers(0, 2, (5, 5, 5), np.uint8), AFFINES["as shown"])
+    (volume,) = find_volumes([mask], "all", plane=plane).volumes
+    drawn = np.stack([picture.values[..., 0] for picture in volume.pictures]).astype(np.uint8)
+    samples = np.stack([drawn] * NUM_SAMPLES)
+    write_results(tmp_path / "out", image, samples, formats, slices="all", plane=plane)
+    for annotations in (tmp_path / "own", tmp_path / "own/annotations"):
+        cases = scored(tmp_path, annotations)
+        assert len(cases) == 5
+        assert all((case.samples == case.annotations[0]).all() for case in cases)
+
+
+def test_without_a_record_the_plane_is_that_of_the_configuration(tmp_path):
+    image, mask = tmp_path / "in/v.nii.gz", tmp_path / "gt/ben/v.nii.gz"
+    values = np.random.default_rng(3).integers(0, 2, (5, 6, 4), np.uint8)
+    for path in (image, mask):
+        nifti(path, values, AFFINES["as shown"])
+    (volume,) = find_volumes([mask], "all", plane="coronal").volumes
+    drawn = np.stack([picture.values[..., 0] for picture in volume.pictures]).astype(np.uint8)
+    options = {"slices": "all", "plane": "coronal", "record": False}
+    write_results(tmp_path / "out", image, drawn[None].repeat(2, 0), ("png",), **options)
+    cases = scored(tmp_path, tmp_path / "gt", config=FolderConfig(plane="coronal"))
+    assert len(cases) == 6
+    assert all((case.samples == case.annotations[0]).all() for case in cases)
+    with pytest.raises(UserError, match="predictions of 6 slices, but annotations of 4"):
+        scored(tmp_path, tmp_path / "gt")
 
 
 @pytest.mark.parametrize("formats", [("nifti",), ("png",), ("npy",)])

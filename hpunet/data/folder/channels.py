@@ -14,9 +14,8 @@ from hpunet.config.data import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.matching import match_masks, names_in
 from hpunet.data.folder.walk import is_file, problem_of
-from hpunet.imaging.dicom_header import is_dicom
 from hpunet.imaging.fit import HAIR
-from hpunet.imaging.formats import DICOM_SUFFIXES, open_file, suffix_of
+from hpunet.imaging.formats import is_dicom_file, open_file, suffix_of
 from hpunet.imaging.planes import MOST_CHANNELS
 from hpunet.imaging.volume import Picture, ReadMode, Slices, Volume
 from hpunet.io.errors import UserError
@@ -86,7 +85,6 @@ def channels_beside(path: pathlib.Path, suffix: str) -> tuple[pathlib.Path, ...]
 def find_series(
     images: pathlib.Path,
     files: Mapping[str, pathlib.Path],
-    others: Iterable[pathlib.Path],
     stems: Sequence[str],
 ) -> dict[str, pathlib.Path]:
     """The folders of DICOM files that are one image each, by the names of the images.
@@ -96,14 +94,11 @@ def find_series(
     Args:
         images: The folder of images.
         files: Files below it of known formats, by their paths.
-        others: Files below it of other formats: those of a series may have no suffix.
         stems: Paths of the masks below `annotations`, without suffix.
     """
     names = {file[: len(file) - len(suffix_of(path))] for file, path in files.items()}
     folders = {
-        path.parent
-        for path in (*files.values(), *others)
-        if path.parent != images and _is_of_series(path)
+        path.parent for path in files.values() if path.parent != images and is_dicom_file(path)
     }
     series = {folder.relative_to(images).as_posix(): folder for folder in folders}
     series = {name: folder for name, folder in series.items() if name not in names}
@@ -117,16 +112,8 @@ def find_series(
 
 def dicom_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """The DICOM files right in a folder, in order."""
-    return [
-        path for path in sorted(folder.iterdir()) if not is_stray(path.name) and _is_of_series(path)
-    ]
-
-
-def _is_of_series(path: pathlib.Path) -> bool:
-    suffix = suffix_of(path)
-    if suffix in DICOM_SUFFIXES:
-        return is_file(path)
-    return not suffix and not problem_of(path) and is_dicom(path)
+    files = (path for path in sorted(folder.iterdir()) if not is_stray(path.name))
+    return [path for path in files if not problem_of(path) and is_dicom_file(path)]
 
 
 def open_channels(paths: Sequence[pathlib.Path], mode: ReadMode) -> Volume:

@@ -16,7 +16,7 @@ from hpunet.data.folder.faults import TABLE_HELPS, Faults
 from hpunet.data.folder.matching import match_masks, names_in, unmatched_text
 from hpunet.data.folder.patients import SplitFolders, folder_patient, patient_of, unclear
 from hpunet.data.folder.walk import files_below, skipped_text
-from hpunet.imaging.formats import IMAGE_SUFFIXES, open_file, suffix_of
+from hpunet.imaging.formats import IMAGE_SUFFIXES, is_dicom_file, open_file, suffix_of
 from hpunet.imaging.labels import open_masks
 from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
@@ -112,16 +112,20 @@ def find_by_name(
     masks = [(stem_of(file), path) for file, path in files_below(annotations, faults).items()]
     stems = [stem for stem, _ in masks]
     others = [path for path in others if path.is_relative_to(images)]
-    series = find_series(images, files, others, stems)
+    series = find_series(images, files, stems)
     folders = set(series.values())
-    files = {file: path for file, path in files.items() if path.parent not in folders}
+    files = {
+        file: path
+        for file, path in files.items()
+        if not (path.parent in folders and is_dicom_file(path))
+    }
     single = _by_name(files, faults) | series
     named = group_channels(single, _annotated(stems, single), faults)
     found, notes = match_masks(stems, named)
     entries = {
         name: ImageFiles(name, paths[0], {}, None, None, paths[1:]) for name, paths in named.items()
     }
-    skipped = skipped_text([path for path in others if path.parent not in folders])
+    skipped = skipped_text(others)
     several: list[str] = []
     for stem, path in masks:
         if stem in found:

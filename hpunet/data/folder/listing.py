@@ -95,9 +95,6 @@ def list_folder(data_dir: str | None, prepared_dir: str, config: FolderConfig) -
     others = other_files(tops)
     entries, notes = _find(root, tops, config, faults, others)
     checksums = _checksums(entries, home(prepared_dir) / "checksums")
-    # The files of a DICOM series may lack a suffix.
-    series = {path for e in entries if e.image.is_dir() for path in e.files.values()}
-    others = [path for path in others if path not in series]
     if entries and not faults and not any(entry.masks for entry in entries):
         skipped = skipped_text([path for path in others if path.is_relative_to(tops[-1])])
         faults.add(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hpunet.config.data import FolderConfig
-from hpunet.data.folder.channels import channels_beside
+from hpunet.data.folder.channels import channels_beside, dicom_files
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.files import (
     Found,
@@ -52,13 +52,24 @@ class _Place(NamedTuple):
     classes: tuple[str, ...]
     faults: Faults
 
+    def image_of(self, named: str) -> pathlib.Path | None:
+        """`path_of` an image, which may also be the folder of a DICOM series."""
+        path = self._path_of(named)
+        if path is None or _is_series(path):
+            return path
+        return self._checked(path)
+
     def path_of(self, named: str) -> pathlib.Path | None:
         """The file that a line names, below the folder; otherwise adds a fault.
 
         Paths are relative to the folder, or absolute. Backslashes also separate folders.
         """
+        path = self._path_of(named)
+        return None if path is None else self._checked(path)
+
+    def _path_of(self, named: str) -> pathlib.Path | None:
         path = self._lexical(named)
-        if not is_file(path) and "\\" in named:
+        if not os.path.exists(path) and "\\" in named:
             path = self._lexical(named.replace("\\", "/"))
         tops = (os.path.abspath(self.root), os.path.realpath(self.root))
         top = next((top for top in tops if path.is_relative_to(top)), None)
@@ -66,7 +77,9 @@ class _Place(NamedTuple):
             problem = f"leads outside of {self.root}; allowed are paths below it"
             self.faults.add(str(path)[:MOST_SHOWN], f"{problem} ({self.line})")
             return None
-        found = self.root / path.relative_to(top)
+        return self.root / path.relative_to(top)
+
+    def _checked(self, found: pathlib.Path) -> pathlib.Path | None:
         channels = () if is_file(found) else channels_beside(found, suffix_of(found))
         if not (is_file(found) or channels):
             problem = broken_text(found) if is_broken(found) else "is not a file"
@@ -80,6 +93,10 @@ class _Place(NamedTuple):
 
     def _lexical(self, named: str) -> pathlib.Path:
         return pathlib.Path(os.path.abspath(self.root / named))
+
+
+def _is_series(path: pathlib.Path) -> bool:
+    return os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK) and bool(dicom_files(path))
 
 
 def find_by_table(
@@ -105,7 +122,7 @@ def find_by_table(
         if not row["image"]:
             faults.add(place.line, "has no image")
             continue
-        image = place.path_of(row["image"])
+        image = place.image_of(row["image"])
         if image is None:
             continue
         # A path may be written in several ways.
@@ -131,9 +148,9 @@ def _entry_of(
     """The image of a line, without masks."""
     parts = image.relative_to(root).parts
     below = parts[1:] if parts[0].casefold() == IMAGES and len(parts) > 1 else parts
-    name = stem_of("/".join(below))
+    name = "/".join(below) if image.is_dir() else stem_of("/".join(below))
     patient = row["patient"] or patient_of(name, config)
-    first, *more = (image,) if is_file(image) else channels_beside(image, suffix_of(image))
+    first, *more = (image,) if os.path.exists(image) else channels_beside(image, suffix_of(image))
     return ImageFiles(name, first, {}, patient, row["split"] or None, tuple(more))
 
 

@@ -20,6 +20,7 @@ from hpunet.evaluation.folders.files import ANNOTATIONS, list_masks
 from hpunet.evaluation.folders.layout import Annotated, Annotations, BySlice, open_annotations
 from hpunet.evaluation.folders.masks import Labels, Masks, SourceImage
 from hpunet.imaging.formats import open_file
+from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
 
@@ -50,13 +51,18 @@ class MaskFolder:
             raise UserError(f"{error}{more}") from None
         self.names = self._files.keys()
 
-    def open(self, name: str, is_volume: bool) -> BySlice[Annotations]:
+    def open(self, name: str, is_volume: bool, plane: str) -> BySlice[Annotations]:
         """Opens the annotations of an image or volume, by the number of the slice.
+
+        Args:
+            name: Its name.
+            is_volume: Whether slices of a volume are predicted.
+            plane: The plane in which NIfTI volumes are cut.
 
         Raises:
             UserError: If a file is damaged or has another layout.
         """
-        return open_annotations(self._files[name], self._num_classes, is_volume)
+        return open_annotations(self._files[name], self._num_classes, is_volume, plane)
 
     def paths(self, names: Iterable[str]) -> list[pathlib.Path]:
         """The files of the named images."""
@@ -98,36 +104,42 @@ class AnnotatedFolder:
         # The slices of a volume are read one after the other.
         self._read = functools.lru_cache(maxsize=1)(self._examples)
 
-    def open(self, name: str, is_volume: bool) -> BySlice["FolderAnnotations"]:
+    def open(self, name: str, is_volume: bool, plane: str) -> BySlice["FolderAnnotations"]:
         """Opens the annotations of an image or volume, by the number of the slice.
+
+        Args:
+            name: Its name.
+            is_volume: Whether slices of a volume are predicted.
+            plane: The plane in which NIfTI volumes are cut.
 
         Raises:
             UserError: If the image cannot be read.
         """
         entry = self._entries[name]
         try:
-            count = len(open_file(entry.image).pictures)
+            count = len(open_file(entry.image, ReadMode(plane=plane)).pictures)
         except UserError:
             # Of other kinds of images, or of a damaged one, which raises here.
-            count = len(self._read(name))
+            count = len(self._read(name, plane))
         numbers = [None] if count == 1 else range(count)
-        return {number: FolderAnnotations(self, entry, number) for number in numbers}
+        return {number: FolderAnnotations(self, entry, number, plane) for number in numbers}
 
     def paths(self, names: Iterable[str]) -> list[pathlib.Path]:
         """The files of the named images."""
         return [path for name in names for path in self._entries[name].files.values()]
 
-    def example(self, name: str, number: int | None) -> dict[str, Any]:
-        """Reads an image with its annotations, of a volume one slice.
+    def example(self, name: str, number: int | None, plane: str) -> dict[str, Any]:
+        """Reads an image with its annotations, of a volume one slice along a plane.
 
         Raises:
             UserError: If a file of the image or volume cannot be read.
         """
-        return self._read(name)[number or 0]
+        return self._read(name, plane)[number or 0]
 
-    def _examples(self, name: str) -> list[dict[str, Any]]:
+    def _examples(self, name: str, plane: str) -> list[dict[str, Any]]:
         faults = Faults()
-        examples = list(read_examples(self._entries[name], self._config, faults, Notes()))
+        config = dataclasses.replace(self._config, plane=plane)
+        examples = list(read_examples(self._entries[name], config, faults, Notes()))
         if faults:
             file, problem = faults[0]
             raise UserError(f"{file}: {problem}")
@@ -141,11 +153,13 @@ class FolderAnnotations(NamedTuple):
         folder: The folder.
         entry: The files of the image or volume.
         number: The slice, or None for an image.
+        plane: The plane of the slices of NIfTI volumes.
     """
 
     folder: AnnotatedFolder
     entry: ImageFiles
     number: int | None
+    plane: str
 
     @property
     def num_masks(self) -> int:
@@ -167,7 +181,7 @@ class FolderAnnotations(NamedTuple):
         Raises:
             UserError: If a file cannot be read, or if a value is no class.
         """
-        example = self.folder.example(self.entry.name, self.number)
+        example = self.folder.example(self.entry.name, self.number, self.plane)
         classes, ignored = without_ignored(example["annotations"])
         values = example["image"].mean(axis=-1, dtype=np.float32)
         return Annotated(

@@ -3,13 +3,12 @@
 import pathlib
 from collections.abc import Collection, Sequence
 
-import numpy as np
-
+from hpunet.data.folder.channels import slice_order
 from hpunet.evaluation.folders.annotated import AnnotationSource
 from hpunet.evaluation.folders.files import count_names
 from hpunet.evaluation.folders.image import FolderImage
-from hpunet.imaging.fit import HAIR
 from hpunet.imaging.formats import open_file, suffix_of
+from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
 NIFTI = (".nii", ".nii.gz")
@@ -41,14 +40,12 @@ def check_names(predicted: Collection[str], source: AnnotationSource) -> list[st
     return [f"not scored: {count_names(names, what)}" for names, what in notes if names]
 
 
-def check_position(first: pathlib.Path, second: pathlib.Path) -> None:
-    """Raises a UserError if two NIfTI files have different positions in the patient."""
+def check_position(first: pathlib.Path, second: pathlib.Path, plane: str) -> None:
+    """Raises a UserError unless the slices of two NIfTI files lie at the same positions."""
     if not (suffix_of(first) in NIFTI and suffix_of(second) in NIFTI):
         return
-    own, other = (open_file(path).geometry.affine for path in (first, second))
-    # Headers store affines in float32: differences below a hundredth of a pixel are rounding.
-    pixel = np.linalg.norm(own[:3, :3], axis=0).min()
-    if not np.allclose(own, other, rtol=0, atol=HAIR * pixel):
+    own, other = (open_file(path, ReadMode(plane=plane)) for path in (first, second))
+    if slice_order(own, other) != 1:
         raise UserError(f"{first}: has another affine than {second}; allowed is the same for both")
 
 

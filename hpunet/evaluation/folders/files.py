@@ -62,6 +62,7 @@ class MaskFiles:
         whole: One file with all masks instead, such as an npz, or None.
         slices: Numbers of the slices of a volume that have masks; None for all.
         may_lack_slices: Whether slices may be empty because they were not drawn.
+        plane: The plane in which a NIfTI volume was cut; None if it is not recorded.
     """
 
     masks: dict[int | str, pathlib.Path] = dataclasses.field(default_factory=dict)
@@ -69,6 +70,7 @@ class MaskFiles:
     whole: pathlib.Path | None = None
     slices: tuple[int, ...] | None = None
     may_lack_slices: bool = False
+    plane: str | None = None
 
     def paths(self) -> list[pathlib.Path]:
         """Returns all paths."""
@@ -144,6 +146,8 @@ def _of_results(folder: pathlib.Path, results: Mapping[str, SampledFiles]) -> di
                 key = 0 if place[1] is None else place[1]
                 kind = "" if place[1] is None else "s"
                 _add(found, _Place(place[0], kind, key), folder / name)
+                # Slices may have folders of their own.
+                found[place[0]].plane = image.plane
         if image.name in found:
             found[image.name].slices = image.slices
     return dict(sorted(found.items()))

@@ -11,6 +11,7 @@ from hpunet.evaluation.folders.masks import Labels, SourceImage, central_part
 from hpunet.evaluation.scoring import SampledImage
 from hpunet.imaging.formats import open_file, suffix_of
 from hpunet.imaging.raster import read_luminance
+from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
 
@@ -25,6 +26,7 @@ class FolderImage(NamedTuple):
         annotations: Its annotations.
         picture: The file of the picture, or None; annotations may also bring one.
         number: The number of the slice, or None for an image.
+        plane: The plane of the slices of NIfTI volumes.
     """
 
     name: str
@@ -34,6 +36,7 @@ class FolderImage(NamedTuple):
     annotations: ImageAnnotations
     picture: pathlib.Path | None
     number: int | None
+    plane: str
 
     def read(self, labels: Labels, crop: int | None) -> SampledImage:
         """Reads and checks all files.
@@ -72,7 +75,7 @@ class FolderImage(NamedTuple):
     def _read_picture(self, path: pathlib.Path) -> SourceImage:
         if suffix_of(path) == ".png":
             return SourceImage(str(path), read_luminance(path))
-        values = open_file(path).pictures[self.number or 0].values
+        values = open_file(path, ReadMode(plane=self.plane)).pictures[self.number or 0].values
         return SourceImage(str(path), values.mean(axis=-1, dtype=np.float32))
 
 

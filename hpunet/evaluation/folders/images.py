@@ -117,6 +117,7 @@ def open_folders(
         raise UserError(f"--num_classes={num_classes}: allowed are 2 to {_MOST_CLASSES}")
     predictions, annotations = predictions.expanduser(), annotations.expanduser()
     reading = _reading(config, num_classes, ignore_label)
+    labels = Labels(num_classes, ignore_label, None if config is None else config.class_table)
     predicted = list_masks(predictions, PREDICTIONS)
     volumes = {found[0] for name in predicted if (found := volume_of(name))}
     source = open_source(annotations, predicted.keys() | volumes, num_classes, reading)
@@ -129,7 +130,7 @@ def open_folders(
     for name in sorted(grouped):
         patient, picture = folder_patient(name, splits), pictures.get(name)
         try:
-            opened += _open(name, patient, grouped[name], source, picture, num_classes)
+            opened += _open(name, patient, grouped[name], source, picture, labels, reading.plane)
         except UserError as error:
             opened.append(UnreadableImage(name, str(error)))
     sound = [image for image in opened if isinstance(image, FolderImage)]
@@ -141,9 +142,6 @@ def open_folders(
         "predictions": (predictions, [p for files in predicted.values() for p in files.paths()]),
         "annotations": (source.root, source.paths(grouped)),
     }
-    labels = Labels(num_classes, ignore_label)
-    if config is not None:
-        labels = labels._replace(table=config.class_table)
     notes += _notes_on_slices(sound, predicted)
     return FolderImages(opened, labels, crop, files, (*source.notes, *notes))
 
@@ -189,16 +187,18 @@ def _open(
     files: Mapping[int | None, MaskFiles],
     source: AnnotationSource,
     picture: pathlib.Path | None,
-    num_classes: int,
+    labels: Labels,
+    plane: str,
 ) -> Iterator[FolderImage]:
     """Opens an image, or every predicted slice of a volume; `folder` is the patient by its name."""
     predicted: BySlice[Predictions] = {}
+    plane = next((own.plane for own in files.values() if own.plane is not None), plane)
     for number, own in files.items():
-        opened = open_predictions(own, num_classes)
+        opened = open_predictions(own, labels.num_classes, plane)
         if number is not None and None not in opened:
             raise UserError(f"{own.paths()[0]}: is a volume; allowed is slice {number} of {name}")
         predicted |= opened if number is None else {number: opened[None]}
-    annotated = source.open(name, set(predicted) != {None})
+    annotated = source.open(name, set(predicted) != {None}, plane)
     some_chosen = None not in files or files[None].slices is not None
     first = next(iter(files.values())).paths()[0]
     missing = predicted.keys() - annotated.keys()
@@ -207,7 +207,7 @@ def _open(
             f"{first}: {name} has predictions of {_slices(predicted)}, but annotations of "
             f"{_slices(annotated)}"
         )
-    check_position(first, source.paths([name])[0])
+    check_position(first, source.paths([name])[0], plane)
     digits = len(str(len(annotated) - 1))
     for number, predictions in sorted(predicted.items(), key=lambda item: item[0] or 0):
         annotations = annotated[number]
@@ -221,6 +221,7 @@ def _open(
             annotations,
             picture,
             number,
+            plane,
         )
 
 

@@ -31,6 +31,7 @@ from hpunet.imaging.arrays import read_array
 from hpunet.imaging.formats import suffix_of
 from hpunet.imaging.labels import open_masks
 from hpunet.imaging.segmentation import open_segments
+from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
 
 T = TypeVar("T")
@@ -128,15 +129,20 @@ class Annotations(NamedTuple):
         return weights
 
 
-def open_predictions(files: MaskFiles, num_classes: int) -> BySlice[Predictions]:
+def open_predictions(files: MaskFiles, num_classes: int, plane: str) -> BySlice[Predictions]:
     """Opens the predictions in the files of an image or volume.
+
+    Args:
+        files: The files.
+        num_classes: Number of classes.
+        plane: The plane in which NIfTI volumes are cut.
 
     Raises:
         UserError: If a file is damaged or has another layout.
     """
     if files.whole is None:
-        rebuilt = _open_files(files.reconstructions, None) if files.reconstructions else {}
-        samples = _open_files(files.masks, files.slices)
+        rebuilt = _open_files(files.reconstructions, plane) if files.reconstructions else {}
+        samples = _open_files(files.masks, plane, files.slices)
         return {key: Predictions(stack, rebuilt.get(key)) for key, stack in samples.items()}
     if suffix_of(files.whole) != ".npz":
         return {
@@ -152,7 +158,9 @@ def open_predictions(files: MaskFiles, num_classes: int) -> BySlice[Predictions]
     return {None: predictions}
 
 
-def open_annotations(files: MaskFiles, num_classes: int, is_volume: bool) -> BySlice[Annotations]:
+def open_annotations(
+    files: MaskFiles, num_classes: int, is_volume: bool, plane: str
+) -> BySlice[Annotations]:
     """Opens the annotations in the files of an image or volume.
 
     Args:
@@ -160,19 +168,21 @@ def open_annotations(files: MaskFiles, num_classes: int, is_volume: bool) -> ByS
         num_classes: Number of classes.
         is_volume: Whether the predictions are of the slices of a volume. Otherwise the planes of a
             single file are the masks of several annotators.
+        plane: The plane in which NIfTI volumes are cut.
 
     Raises:
         UserError: If a file is damaged or has another layout.
     """
     if files.whole is None:
-        return _annotations(_open_files(files.masks, None))
+        return _annotations(_open_files(files.masks, plane))
     if suffix_of(files.whole) == ".npz" and not is_bare(files.whole):
         keys, axes = check_npz(files.whole, ANNOTATION, ("annotations",), num_classes)
         stack = ArrayStack(files.whole, "annotations", axes["G"])
         return {None: Annotations(stack, files.whole, keys)}
     if is_volume:
-        return _annotations(_open_files({"": files.whole}, None))
-    return {None: Annotations(VolumeStack((files.whole,), None, count_planes(files.whole), 0))}
+        return _annotations(_open_files({"": files.whole}, plane))
+    count = count_planes(files.whole, plane)
+    return {None: Annotations(VolumeStack((files.whole,), None, count, 0, plane))}
 
 
 def _annotations(stacks: Mapping[int | None, Stack]) -> BySlice[Annotations]:
@@ -180,20 +190,21 @@ def _annotations(stacks: Mapping[int | None, Stack]) -> BySlice[Annotations]:
 
 
 def _open_files(
-    files: Mapping[Any, pathlib.Path], slices: tuple[int, ...] | None
+    files: Mapping[Any, pathlib.Path], plane: str, slices: tuple[int, ...] | None = None
 ) -> BySlice[Stack]:
     """Masks in a file each, by the number of the slice."""
     keys = sorted(files, key=lambda key: (isinstance(key, str), key))
     paths = tuple(files[key] for key in keys)
     numbers = tuple(keys) if all(isinstance(key, int) for key in keys) else None
-    count = count_planes(paths[0])
+    count = count_planes(paths[0], plane)
     if count == 1:
         return {None: FileStack(paths, numbers)}
     for number in slices or ():
         if number >= count:
             raise UserError(f"{paths[0]}: has {count} slices, but slice {number} was drawn")
     return {
-        number: VolumeStack(paths, numbers, len(paths), number) for number in slices or range(count)
+        number: VolumeStack(paths, numbers, len(paths), number, plane)
+        for number in slices or range(count)
     }
 
 
@@ -214,10 +225,12 @@ def _open_samples(path: pathlib.Path, slices: tuple[int, ...] | None) -> BySlice
     }
 
 
-def count_planes(path: pathlib.Path) -> int:
-    """Number of planes of a file of masks; files of formats with one are not opened.
+def count_planes(path: pathlib.Path, plane: str) -> int:
+    """Number of slices of a file of masks along a plane; formats with one slice are not opened.
 
     Raises:
         UserError: If the file cannot be read.
     """
-    return 1 if suffix_of(path) in SINGLE else len(open_masks(path).pictures)
+    if suffix_of(path) in SINGLE:
+        return 1
+    return len(open_masks(path, ReadMode(mask=True, plane=plane)).pictures)

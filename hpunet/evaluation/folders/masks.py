@@ -30,10 +30,10 @@ class Labels(NamedTuple):
     ignore_label: int | None = None
     table: ClassTable | None = None
 
-    @property
-    def mode(self) -> ReadMode:
-        """How files of masks are read."""
-        return ReadMode(mask=True, colours=self.table is not None and self.table.colours)
+    def mode(self, plane: str = "auto") -> ReadMode:
+        """How files of masks are read, given the plane of volumes."""
+        colours = self.table is not None and self.table.colours
+        return ReadMode(mask=True, colours=colours, plane=plane)
 
 
 class Masks(NamedTuple):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from hpunet.config.data import PLANES
 from hpunet.imaging.formats import MASK_SUFFIXES, suffix_of
 from hpunet.imaging.naming import RESULTS, RESULTS_FORMAT
 
@@ -22,11 +23,13 @@ class SampledFiles(NamedTuple):
         name: Its name.
         files: The files of one format, relative to the folder.
         slices: Numbers of the slices that were drawn; None for a single image.
+        plane: The plane in which a NIfTI volume was cut, or None.
     """
 
     name: str
     files: tuple[str, ...]
     slices: tuple[int, ...] | None
+    plane: str | None = None
 
 
 def sampled_place(name: str) -> tuple[str, int | None] | None:
@@ -70,4 +73,7 @@ def _image(record: Mapping[str, Any]) -> SampledFiles:
             by_suffix.setdefault(suffix_of(pathlib.Path(name)), []).append(name)
     chosen = next((by_suffix[suffix] for suffix in _PREFERRED if suffix in by_suffix), [])
     slices = [picture["slice"] for picture in record["pictures"]]
-    return SampledFiles(record["name"], tuple(chosen), None if None in slices else tuple(slices))
+    numbers = None if None in slices else tuple(slices)
+    # Earlier versions do not record the plane.
+    plane = record.get("plane")
+    return SampledFiles(record["name"], tuple(chosen), numbers, plane if plane in PLANES else None)

@@ -92,16 +92,18 @@ class VolumeStack(NamedTuple):
         numbers: The numbers of the files; None without numbers.
         num_masks: Number of masks.
         slice_index: Index of the slice.
+        plane: The plane in which NIfTI volumes are cut.
     """
 
     paths: tuple[pathlib.Path, ...]
     numbers: tuple[int, ...] | None
     num_masks: int
     slice_index: int
+    plane: str = "auto"
 
     def read(self, labels: Labels) -> Masks:
         """Reads the masks in order; see `FileStack.read`."""
-        volumes = read_volumes(self.paths, self.num_masks, labels.mode)
+        volumes = read_volumes(self.paths, self.num_masks, labels.mode(self.plane))
         sources = self.paths if len(self.paths) == self.num_masks else self.paths * self.num_masks
         return join_masks(
             [
@@ -124,7 +126,7 @@ def read_volumes(
         paths: A file for each mask; or one file for all, whose planes are the masks of one image,
             or samples that `hpunet.sample` wrote.
         count: Number of masks.
-        mode: Whether masks are read as values or as colours.
+        mode: How files are read.
 
     Raises:
         UserError: If a file cannot be read, or if files differ in size or number of slices.
@@ -177,7 +179,7 @@ def read_samples(path: pathlib.Path) -> Shaped[np.ndarray, "S N H W"]:
 
 def _read_file(path: pathlib.Path, labels: Labels) -> Masks:
     """Reads a file of one mask; a PNG is read only if no part of it is damaged."""
-    mode = labels.mode
+    mode = labels.mode()
     if suffix_of(path) == ".png":
         if mode.colours or not _has_one_channel(path):
             _check_png(path)
