@@ -25,6 +25,8 @@ from hpunet.config.data import PLANES
 from hpunet.io.errors import UserError
 from hpunet.models.fields import LARGEST
 
+NAN_ALLOWED = "--nan gives the replacement: a number, or min for the least value of the image"
+
 if TYPE_CHECKING:
     from hpunet.imaging.volume import Volume
     from hpunet.inference.network_input import ImageOptions
@@ -91,6 +93,12 @@ WINDOW = text_flag(
     None,
     "Intensity window LOW,HIGH: the values of black and white; default for CT: -1000,400 HU.",
 )
+NAN = text_flag(
+    "nan",
+    None,
+    "Replacement of NaN in images: a number, or min for the least value of the image; default: as "
+    "in training.",
+)
 WINDOWS = flags.DEFINE_bool(
     "windows",
     False,
@@ -140,7 +148,8 @@ def main() -> int:
     host_memory.keep_freed()
     network = _network()
     options = _sampling_options(network)
-    volumes = _usable(writable, network, image_options, exclusions)
+    prepared = _prepared(writable, network, exclusions)
+    volumes = _usable(prepared, network, image_options, exclusions)
     for line in (*note_lines(volumes), *exclusions.lines()):
         print(line, file=sys.stderr)
     told = len(exclusions.failed)
@@ -177,6 +186,25 @@ def _writable(volumes: Sequence[Volume], exclusions: Exclusions) -> list[Volume]
         return volume._replace(notes=(*volume.notes, *notes))
 
     return exclusions.keep(volumes, check)
+
+
+def _prepared(
+    volumes: Sequence[Volume], network: TrainedNetwork, exclusions: Exclusions
+) -> list[Volume]:
+    """The images without NaN; those whose channels are in several files are joined."""
+    from hpunet.imaging.channels import join_numbered
+    from hpunet.imaging.missing import fill_volume
+    from hpunet.imaging.read import refuse_if_none
+    from hpunet.imaging.volume import Excluded
+
+    def fail(volume: Volume, error: UserError) -> None:
+        exclusions.failed.append(Excluded.by_error(volume.shown_place, error))
+
+    nan = network.preprocessing.nan if NAN.value is None else _nan()
+    filled = [fill_volume(volume, nan, NAN_ALLOWED) for volume in volumes]
+    joined = join_numbered(filled, network.image_channels, fail)
+    refuse_if_none(joined, exclusions.failed)
+    return joined
 
 
 def _usable(
@@ -303,6 +331,15 @@ def _window() -> tuple[float, float] | None:
     if found is not None and (len(found) != 2 or found[0] >= found[1]):
         raise UserError(f"--window={WINDOW.value}: allowed are two numbers, the lower one first")
     return None if found is None else (found[0], found[1])
+
+
+def _nan() -> float | str | None:
+    if NAN.value in (None, "min"):
+        return NAN.value
+    found = _numbers(NAN)
+    if found is None or len(found) != 1:
+        raise UserError(f"--nan={NAN.value}: allowed are a number and min")
+    return found[0]
 
 
 def _spacing() -> tuple[float, float] | None:

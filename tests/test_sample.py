@@ -371,3 +371,50 @@ def test_no_image_and_no_folder_are_refused(refusal_of, weights, picture):
 
 def test_flags_may_stand_behind_images(drawn, picture):
     assert (drawn(picture, "--seed=1") / "index.html").is_file()
+
+
+def test_files_of_channels_are_one_image(run_command, tmp_path):
+    weights = tmp_path / "colour.safetensors"
+    save_weights(weights, tiny_network.parameters(channels=3), tiny.CONFIG, HEADER)
+    values = np.random.default_rng(0).integers(0, 256, (9, 13, 3), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "whole.png")
+    for number in range(3):
+        Image.fromarray(values[..., number]).save(tmp_path / f"parts_000{number}.png")
+    paths = [tmp_path / "whole.png", *sorted(tmp_path.glob("parts_*.png"))]
+    out = tmp_path / "out"
+    words = (f"--weights={weights}", f"--out={out}", "--num_samples=2", "--window=0,255")
+    code, _, err = run_command(sample, *words, *paths)
+    assert code == 0
+    assert f"{tmp_path / 'parts_0000.png'}: read from 3 files, one for each channel" in err
+    _, parts = json.loads((out / "results.json").read_text())["images"]
+    assert [one["file"] for one in parts["sources"]] == [f"parts_000{n}.png" for n in range(3)]
+    masks = read_samples(out)
+    assert masks["parts/sample_001.png"] == masks["whole/sample_001.png"]
+
+
+def test_nan_is_replaced_as_in_training_or_as_asked(run_command, tmp_path):
+    values = np.random.default_rng(0).uniform(0, 255, (9, 13)).astype(np.float32)
+    np.save(tmp_path / "zero.npy", np.where(values < 99, np.float32(0), values))
+    np.save(tmp_path / "nan.npy", np.where(values < 99, np.float32("nan"), values))
+    header = HEADER | {"intensity_range": [0, 256], "intensity_clip": True}
+
+    def drawn(name, *words, **more):
+        weights, out = tmp_path / "w.safetensors", tmp_path / "out"
+        save_weights(weights, tiny_network.parameters(), tiny.CONFIG, header | more)
+        given = (f"--weights={weights}", f"--out={out}", "--num_samples=2", "--overwrite")
+        code, _, err = run_command(sample, *given, *words, tmp_path / f"{name}.npy")
+        if code:
+            return err
+        (image,) = json.loads((out / "results.json").read_text())["images"]
+        facts = image["pictures"][0]["facts"]
+        return list(read_samples(out).values()), facts.get("Replaced NaN")
+
+    expected, replaced = drawn("zero")
+    assert replaced is None
+    count = f"{np.count_nonzero(values < 99)} values"
+    assert drawn("nan", nan=0) == drawn("nan", "--nan=0") == (expected, count)
+    # The flag has priority.
+    assert drawn("nan", "--nan=0", nan="min") == (expected, count)
+    assert "values are NaN; --nan gives the replacement: a number, or min" in drawn("nan")
+    assert "--nan=1,2: allowed are a number and min" in drawn("nan", "--nan=1,2")
+    assert drawn("nan", "--nan=min")[1] == count

@@ -118,7 +118,9 @@ def test_files_that_cannot_be_read_are_listed(draw, tmp_path):
         "nan.npy",
         "wide.npy",
     ]
-    assert results["failed"][2]["reason"].startswith("64 values are NaN or infinite")
+    assert results["failed"][2]["reason"].startswith(
+        "64 values are NaN; --nan gives the replacement"
+    )
     assert results["left_out"] == [{"file": "notes.txt", "reason": "unknown format"}]
     assert f"left out: {folder / 'notes.txt'}: unknown format" in err
     for line in err.splitlines():

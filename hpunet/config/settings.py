@@ -75,6 +75,13 @@ class Settings(NamedTuple):
         """Whether the network's input is the whole image, resized to the crop."""
         return self.data.name == "folder" and self.folder.sizes == "resize"
 
+    @property
+    def nan(self) -> float | str | None:
+        """What replaces NaN in images: a number, `min` for their least value, or None."""
+        if self.data.name != "folder":
+            return None
+        return "min" if self.folder.nan == "ignore" else self.folder.nan
+
 
 def default_config(model: str = DEFAULT_MODEL) -> ConfigDict:
     """Creates a configuration with all keys of a model at their defaults.

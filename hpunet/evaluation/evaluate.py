@@ -46,8 +46,10 @@ def evaluate(
     """
     with Progress("scoring", len(scoring_set.images)) as progress:
         scores = score_images(scoring_set.images, scoring_set.num_samples, conventions, progress)
+    not_scored = (*scoring_set.not_scored, *scores.not_scored)
     if scores.not_scored:
         scoring_set = scoring_set._replace(images=ScoredImages(scoring_set.images, scores))
+    scores = scores._replace(not_scored=not_scored)
     estimates = estimate_all(scores, conventions)
     comparison = compare(benchmark, scoring_set.data_name, scores, conventions.classes)
     truth = compare_scoring_set(scoring_set, scores)
@@ -63,7 +65,7 @@ def evaluate(
         folder, log = outputs.figures, outputs.log
         write_figures(folder, scoring_set, scores, estimates, show_published, log)
         print(f"figures: {folder}")
-    return len(scoring_set.not_scored) + len(scores.not_scored)
+    return len(not_scored)
 
 
 def _text(

@@ -40,8 +40,7 @@ def as_json(
         comparison: Published scores that are comparable, and reasons why others are not.
         truth: Comparison with the distribution behind the annotations, or None if unknown.
     """
-    unread = {image.name: image.problem for image in scores.not_scored}
-    reasons = {**scoring_set.not_scored, **unread}
+    reasons = {image.name: image.problem for image in scores.not_scored}
     values = {
         "format": FORMAT,
         **scoring_set.subject,

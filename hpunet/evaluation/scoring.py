@@ -71,7 +71,7 @@ class Conventions:
 
 
 class NotScored(NamedTuple):
-    """An image that could not be read or scored.
+    """An image that cannot be sampled, read or scored.
 
     Attributes:
         name: Its name.
@@ -99,7 +99,7 @@ class ImageScores(NamedTuple):
         is_plain: Whether all pixels count and all annotations have the same weight.
         by_num_samples: Scores by the number of samples they were computed with.
         places: Index of each image in the set.
-        not_scored: Images that could not be read or scored; they have no entries above.
+        not_scored: Images that cannot be sampled, read or scored; they have no entries above.
     """
 
     names: list[str]

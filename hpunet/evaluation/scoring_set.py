@@ -27,7 +27,7 @@ from hpunet.evaluation.dataset_images import (
 )
 from hpunet.evaluation.folders import FolderImages
 from hpunet.evaluation.provenance import provenance
-from hpunet.evaluation.scoring import SampledImages
+from hpunet.evaluation.scoring import NotScored, SampledImages
 from hpunet.evaluation.store import PredictionStore
 from hpunet.inference.predictor import (
     LOGITS_NOT_FINITE,
@@ -66,7 +66,7 @@ class ScoringSet(NamedTuple):
         draw_scales: Draws samples from single scales of a network with several, or None.
         store: The stored samples of a network, or None for folders.
         notes: Notes on the scores for the reader.
-        not_scored: Images without scores, with the reason of each.
+        not_scored: Images for which the network gives no samples; they are not among `images`.
         unlike_training: Images whose prior lies far outside that of the validation split, with the
             value.
     """
@@ -82,7 +82,7 @@ class ScoringSet(NamedTuple):
     draw_scales: DrawScales | None = None
     store: PredictionStore | None = None
     notes: tuple[str, ...] = ()
-    not_scored: Mapping[str, str] = MappingProxyType({})
+    not_scored: tuple[NotScored, ...] = ()
     unlike_training: Mapping[str, str] = MappingProxyType({})
 
 
@@ -157,7 +157,7 @@ def network_scoring_set(
         _draw_scales(network, images, choices, devices, unit),
         store,
         () if network.model.config.can_reconstruct else (NO_RECONSTRUCTION,),
-        dict.fromkeys(failed, LOGITS_NOT_FINITE),
+        tuple(NotScored(name, LOGITS_NOT_FINITE) for name in failed),
         unlike,
     )
 

@@ -57,32 +57,30 @@ def heading(scoring_set: ScoringSet, scores: ImageScores) -> str:
     if len(counts) == 1:
         annotators = str(scores.num_annotators[0])
     return (
-        f"{scoring_set.title}\n{images:,} {'image' if images == 1 else 'images'} of {patients:,} "
+        f"{scoring_set.title}\n{_images(images)} of {patients:,} "
         f"{'patient' if patients == 1 else 'patients'}; annotators per image: {annotators}"
-        f"{_not_scored(scoring_set.not_scored)}"
-    )
-
-
-def _not_scored(reasons: Mapping[str, str]) -> str:
-    """Lines with the images without scores; empty without any."""
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(name)
-    return "".join(
-        f"\nnot scored, {reason}: {first_names(names)} ({len(names)} in all)"
-        for reason, names in by_reason.items()
     )
 
 
 def not_scored_text(images: Sequence[NotScored]) -> str:
-    """Lists the images that could not be scored, each with the reason; empty without any."""
+    """Lists the images that are not scored, by their reasons; empty without any."""
     if not images:
         return ""
-    count = "1 image" if len(images) == 1 else f"{len(images):,} images"
-    lines = [f"\n  {image.name}: {image.problem}" for image in images[:MOST_LISTED]]
-    more = len(images) - MOST_LISTED
-    rest = f"\n  and {more:,} more, in the JSON file of --out" if more > 0 else ""
-    return f"warning: not scored: {count}{''.join(lines)}{rest}"
+    names: dict[str, list[str]] = {}
+    for image in images:
+        names.setdefault(image.problem, []).append(image.name)
+    lines = [f"\n  {_listed(those)}: {problem}" for problem, those in names.items()]
+    more = len(lines) - MOST_LISTED
+    rest = f"\n  and {more:,} more lines, in the JSON file of --out" if more > 0 else ""
+    return f"warning: not scored: {_images(len(images))}{''.join(lines[:MOST_LISTED])}{rest}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{first_names(names)} ({_images(len(names))})"
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _undefined(group: ImageGroup, num_samples: int) -> Iterator[str]:

@@ -150,7 +150,7 @@ def find_volumes(
     several stacks is several volumes. The suffix gives the format; a file with another suffix, or
     none, is DICOM if it begins like a DICOM file.
 
-    A file or series that cannot be read does not stop the others.
+    A file or series that cannot be read does not stop the others. Images may hold NaN.
 
     Args:
         paths: Files and folders. Links to folders inside them are not followed. Stray files, and
@@ -166,7 +166,7 @@ def find_volumes(
     wanted = parse_slices(slices)
     if not paths:
         raise UserError("no image is given; name files or folders")
-    search = _Search(ReadMode(plane=plane))
+    search = _Search(ReadMode(plane=plane, nan=True))
     groups = [(Path(path), _files(path, search.failed)) for path in paths]
     _refuse_twice([file for _, files in groups for file in files])
     for path, files in groups:

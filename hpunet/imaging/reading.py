@@ -206,7 +206,8 @@ def as_picture(
         image = np.array(values, np.float32, order="C")
     bad = int((np.isinf(image) if nan else ~np.isfinite(image)).sum())
     if bad:
-        raise UserError(f"{place}: {bad} values are NaN or infinite; allowed are finite numbers")
+        what = "infinite" if nan else "NaN or infinite"
+        raise UserError(f"{place}: {bad} values are {what}; allowed are finite numbers")
     if values.dtype.kind in "iu" and (largest := _largest(values)) > LARGEST_INTEGER:
         raise UserError(
             f"{place}: holds integers up to {largest:,}; allowed are images up to "

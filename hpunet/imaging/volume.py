@@ -46,6 +46,7 @@ class Picture(NamedTuple):
         spacing: Height and width of a pixel in mm, or None if unknown.
         suggested: Intensity window that the file suggests for display, or None. The user decides
             whether to take it, because it differs from file to file.
+        filled: Number of values that replace NaN.
     """
 
     values: Float[np.ndarray, "H W C"] | Shaped[np.ndarray, "H W"]
@@ -53,6 +54,7 @@ class Picture(NamedTuple):
     quantity: str
     spacing: tuple[float, float] | None = None
     suggested: tuple[float, float] | None = None
+    filled: int = 0
 
 
 class Excluded(NamedTuple):
@@ -80,10 +82,16 @@ class Excluded(NamedTuple):
 class Slices(Sequence[Picture]):
     """Slices of a file, each read at each access."""
 
-    def __init__(self, read: Callable[[int], Picture], numbers: Sequence[int]) -> None:
-        """Takes the reader and the numbers of the slices."""
+    def __init__(
+        self,
+        read: Callable[[int], Picture],
+        numbers: Sequence[int],
+        whole: Sequence[int] | None = None,
+    ) -> None:
+        """Takes the reader, the numbers of the slices, and those of all slices if more."""
         self._read = read
         self._numbers = tuple(numbers)
+        self._whole = self._numbers if whole is None else tuple(whole)
 
     def __len__(self) -> int:
         """Number of slices."""
@@ -98,7 +106,7 @@ class Slices(Sequence[Picture]):
     def __getitem__(self, index: int | slice) -> "Picture | Slices":
         """Reads one slice; a range of slices is read later."""
         if isinstance(index, slice):
-            return Slices(self._read, self._numbers[index])
+            return Slices(self._read, self._numbers[index], self._whole)
         return self._read(self._numbers[index])
 
     def __iter__(self) -> Iterator[Picture]:
@@ -107,7 +115,12 @@ class Slices(Sequence[Picture]):
 
     def select(self, places: Sequence[int]) -> "Slices":
         """The slices at these places, in this order."""
-        return Slices(self._read, [self._numbers[place] for place in places])
+        return Slices(self._read, [self._numbers[place] for place in places], self._whole)
+
+    @property
+    def whole(self) -> "Slices":
+        """All slices that these are selected from."""
+        return Slices(self._read, self._whole)
 
 
 class Volume(NamedTuple):
@@ -125,6 +138,7 @@ class Volume(NamedTuple):
         geometry: The position of the slices, for writers of masks, or None. Its `select` does the
             same as that of the volume.
         notes: What the user should know of how the file is read; each names no file.
+        more_places: The files of the other channels, if they are in several.
     """
 
     name: str
@@ -134,12 +148,19 @@ class Volume(NamedTuple):
     numbers: tuple[int, ...] | None = None
     geometry: Any = None
     notes: tuple[str, ...] = ()
+    more_places: tuple[Path, ...] = ()
 
     @property
     def shown_place(self) -> str:
         """Its place for messages, with its name if its folder may hold several series."""
         is_named = self.kind != "dicom" or self.name == self.place.name or not self.place.is_dir()
         return str(self.place) if is_named else f"{self.place} ({self.name})"
+
+    def shown_slice(self, index: int) -> str:
+        """`shown_place` with the number of a slice, given its index."""
+        if self.numbers is None:
+            return self.shown_place
+        return f"{self.shown_place}: slice {self.numbers[index]}"
 
     def select(self, places: Sequence[int]) -> "Volume":
         """The slices at these places, in this order."""

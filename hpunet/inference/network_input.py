@@ -94,7 +94,7 @@ def network_input(
             given spacing contradicts the file, or the crop does not fit.
     """
     picture = volume.pictures[index]
-    name = _name(volume, index)
+    name = volume.shown_slice(index)
     picture = picture._replace(values=_channels(picture.values, network.image_channels, name))
     intensities = _intensities(picture, network, options, name)
     counts = _counts(picture, intensities, network, options)
@@ -117,6 +117,7 @@ def network_input(
         [
             *_file_facts(volume, index),
             ("Size", f"{_size(fit.size)} pixels (height × width)"),
+            *([("Replaced NaN", f"{picture.filled:,} values")] if picture.filled else []),
             ("Window", _window_text(picture, intensities, network, options)),
             *([] if spacing is None else [("Pixel", _pixel_text(spacing))]),
             ("Seen by the network", _fit_text(fit, spacing, network, options)),
@@ -185,15 +186,8 @@ def check_inputs(
         return volume
     if len(errors) == len(volume.pictures):
         raise errors[0]
-    failed += [Excluded.by_error(_name(volume, index), error) for index, error in errors.items()]
+    failed += [Excluded.by_error(volume.shown_slice(i), error) for i, error in errors.items()]
     return volume.select([i for i in range(len(volume.pictures)) if i not in errors])
-
-
-def _name(volume: Volume, index: int) -> str:
-    """A slice in messages, named as the readers do."""
-    if volume.numbers is None:
-        return volume.shown_place
-    return f"{volume.shown_place}: slice {volume.numbers[index]}"
 
 
 def _with_slice(name: str, volume: Volume, index: int) -> str:

@@ -26,6 +26,8 @@ class Preprocessing(NamedTuple):
         resized: Whether its training images were whole images, resized to the crop.
         num_classes: Classes, background included, or None if unknown.
         data_checksum: Checksum of its training data, or None if unknown.
+        nan: Replacement of NaN in stored values: a number, `min` for the least value of the image,
+            or None if its training images may not hold NaN.
     """
 
     intensities: Intensities = BYTES
@@ -34,6 +36,7 @@ class Preprocessing(NamedTuple):
     resized: bool = False
     num_classes: int | None = None
     data_checksum: str | None = None
+    nan: float | str | None = None
 
     @staticmethod
     def from_header(entries: Mapping[str, Any]) -> "Preprocessing":
@@ -55,6 +58,7 @@ class Preprocessing(NamedTuple):
             entries.get("resized") or False,
             entries.get("classes"),
             entries.get("data_checksum"),
+            entries.get("nan"),
         )
 
     def to_header(self) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class Preprocessing(NamedTuple):
             "crop": None if self.crop is None else list(self.crop),
             "classes": self.num_classes,
             "data_checksum": self.data_checksum,
+            "nan": self.nan,
         }
 
 

@@ -212,7 +212,11 @@ def _scratch(folder: Path) -> Path:
 def _sources(volume: Volume) -> list[dict[str, str]]:
     """Name and SHA-256 of every source file of a volume."""
     geometry: Any = volume.geometry
-    paths = dict.fromkeys(geometry.paths) if volume.kind == "dicom" else [volume.place]
+    paths = (
+        dict.fromkeys(geometry.paths)
+        if volume.kind == "dicom"
+        else [volume.place, *volume.more_places]
+    )
     sources = []
     for path in paths:
         with path.open("rb") as file:

@@ -45,6 +45,7 @@ def open_run(workdir: Path, which: str, settings: Settings) -> TrainedNetwork:
         settings.resized,
         settings.model.num_classes,
         data_checksum(workdir),
+        settings.nan,
     )
     network = from_workdir(workdir, which, settings.model, preprocessing)
     # Checkpoints do not hold the range; the weights file does, which may have the same weights.

@@ -263,6 +263,7 @@ def _write_weights(session: Session, params: PyTree, workdir: Path) -> None:
         settings.resized,
         settings.model.num_classes,
         dataset.checksum,
+        settings.nan,
     )
     kappa = getattr(settings.loss.objective, "kappa", None)
     prior_range = _prior_range(session, params)

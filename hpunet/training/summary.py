@@ -29,6 +29,11 @@ from hpunet.training.validation import ValidationScores, sample_figure
 from hpunet.weights.file import save_weights
 
 AUGMENTED_ROWS, AUGMENTED_COLUMNS = 5, 7
+# Said of the split of the report where the data have no test split.
+_INSTEAD = {
+    "val": " (there is no test split; the best checkpoint was chosen on these images)",
+    "train": " (there is no other split; the network was trained on these images)",
+}
 
 
 def write_summary(
@@ -115,7 +120,10 @@ def write_report(
         "num_samples": num_samples,
         **{name: mean if num_scored else None for name, mean in means.items()},
     }
-    text = f"Split {split}, {num_scored} images, {num_samples} samples: {_scores_text(means)}"
+    text = (
+        f"Split {split}{_INSTEAD.get(split, '')}, {num_scored} images, {num_samples} samples: "
+        f"{_scores_text(means)}"
+    )
     if not_scored:
         listed = first_names(not_scored)
         text += f"\nnot scored, {LOGITS_NOT_FINITE}: {listed} ({len(not_scored)} in all)"

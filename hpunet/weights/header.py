@@ -171,6 +171,7 @@ _PREPROCESSING: dict[str, tuple[Callable[[Any], bool], str]] = {
     "image_channels": (_is_count, "a number of channels"),
     "classes": (_is_count, "a number of classes"),
     "data_checksum": (lambda v: isinstance(v, str), "a text"),
+    "nan": (lambda v: v == "min" or FINITE.test(v), "a number or min"),
 }
 
 

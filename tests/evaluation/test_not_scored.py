@@ -10,7 +10,9 @@ from hpunet.data.intensities import Intensities
 from hpunet.data.prepare import RecordSource
 from hpunet.evaluation.compatibility import warn_of_prior, warn_of_values
 from hpunet.evaluation.dataset_images import DatasetImages, EvaluationPreprocessing
+from hpunet.evaluation.scoring import NotScored
 from hpunet.evaluation.scoring_set import SamplingChoices, network_scoring_set
+from hpunet.evaluation.table import not_scored_text
 from hpunet.inference.prior_range import PriorRange, measure_prior_range
 from hpunet.io.errors import UserError
 from hpunet.training.devices import Devices
@@ -61,11 +63,11 @@ def images_of(source, intensities=None):
 
 def test_failed_images_are_left_out_and_the_samples_of_the_others_are_the_same(tmp_path, capsys):
     whole = scoring_set(tmp_path / "a", tiny.Source(NUM_IMAGES))
-    assert whole.not_scored == {}
+    assert whole.not_scored == ()
     capsys.readouterr()
     rest = scoring_set(tmp_path / "b", with_nan(1, 4))
     reason = "the network's logits are NaN or infinite"
-    assert rest.not_scored == {"p1/e1": reason, "p4/e4": reason}
+    assert rest.not_scored == (("p1/e1", reason), ("p4/e4", reason))
     assert f"not scored, {reason}: p1/e1, p4/e4 (2 of 6 images)" in capsys.readouterr().err
     assert not rest.subject["data"]["whole_split"]
     assert len(rest.images) == len(rest.dataset_images) == 4
@@ -148,3 +150,16 @@ def test_values_of_another_scale_are_warned_of_with_their_number(capsys):
     warning = capsys.readouterr().err
     assert "values of 2 of 6 images have another scale than in training (p0/e0, p5/e5)" in warning
     assert "below the training's black (20)" in warning
+
+
+def test_images_of_one_reason_share_a_line():
+    images = [NotScored(f"i{n}", "is empty") for n in range(4)]
+    text = not_scored_text([*images, NotScored("other", "is damaged")])
+    assert text == (
+        "warning: not scored: 5 images\n"
+        "  i0, i1, i2 and 1 more (4 images): is empty\n"
+        "  other: is damaged"
+    )
+    many = not_scored_text([NotScored(f"i{n}", f"reason {n}") for n in range(99)])
+    assert many.endswith("more lines, in the JSON file of --out")
+    assert not_scored_text([]) == ""

@@ -144,12 +144,12 @@ def test_truncated_files_and_archives_are_refused(tmp_path):
     assert "not a readable npy file" in refusal(path)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
 def test_values_beyond_float32_are_counted(tmp_path, value):
     stored = LEVELS / 23
     stored[1, 1] = value
     path = save(tmp_path / "a.npy", stored)
-    assert "1 values are NaN or infinite; allowed are finite numbers" in refusal(path)
+    assert "1 values are infinite; allowed are finite numbers" in refusal(path)
 
 
 # Arrays in npz files.

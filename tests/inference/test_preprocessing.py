@@ -110,7 +110,7 @@ def test_an_image_is_placed_after_its_intensities():
     "preprocessing",
     [
         Preprocessing(),
-        Preprocessing(Intensities((0.0,), (1.0,), True), (64, 96), 0.5, True, 3, "0123"),
+        Preprocessing(Intensities((0.0,), (1.0,), True), (64, 96), 0.5, True, 3, "0123", "min"),
         Preprocessing(Intensities((0.0, 1.0, 2.0), (9.0, 8.0, 7.0), False), (32, 32)),
     ],
     ids=["nothing", "everything", "channels"],

@@ -118,6 +118,21 @@ def test_report_lists_the_images_without_scores(tmp_path, scorer, params):
     assert np.isfinite(content["ged"])
 
 
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (("train", "val"), "Split val (there is no test split; the best checkpoint was chosen on"),
+        (("train",), "Split train (there is no other split; the network was trained on these"),
+    ],
+)
+def test_report_says_why_it_is_of_another_split(tmp_path, scorer, params, splits, expected):
+    images = images_with_nan()
+    dataset = Dataset("squares", "1.0.0", "0123", dict.fromkeys(splits, tiny.Source(5)))
+    scored = score(scorer, params, images)
+    text = write_report(tmp_path, dataset, splits[-1], images, scored)
+    assert text.startswith(expected)
+
+
 def test_report_without_any_score_has_nulls_and_no_figure(tmp_path, scorer, params):
     text, content = report(tmp_path, scorer, params, images_with_nan(*range(5)))
     assert "no image could be scored" in text

@@ -374,6 +374,8 @@ def test_more_levels_than_any_picture_has_are_refused(path):
         ("resized", 1),
         ("classes", 1.5),
         ("data_checksum", 3),
+        ("nan", "ignore"),
+        ("nan", float("inf")),
     ],
     ids=lambda value: str(value)[:30],
 )

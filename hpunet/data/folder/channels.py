@@ -5,23 +5,16 @@ the files of a DICOM series is the image `<name>`.
 """
 
 import pathlib
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-
-import numpy as np
 
 from hpunet.config.data import FolderConfig
 from hpunet.data.folder.faults import Faults
 from hpunet.data.folder.matching import match_masks, names_in
 from hpunet.data.folder.walk import is_file, problem_of
-from hpunet.imaging.fit import HAIR
+from hpunet.imaging.channels import NUMBERED, join_channels, numbered_channels
 from hpunet.imaging.formats import is_dicom_file, open_file, suffix_of
-from hpunet.imaging.planes import MOST_CHANNELS
-from hpunet.imaging.volume import Picture, ReadMode, Slices, Volume
-from hpunet.io.errors import UserError
+from hpunet.imaging.volume import ReadMode, Volume
 from hpunet.io.listing import is_stray
-
-NUMBERED = re.compile(r"(?P<name>.*[^/])_(?P<channel>\d{4})", re.DOTALL)
 
 Files = dict[str, tuple[pathlib.Path, ...]]
 
@@ -45,14 +38,9 @@ def group_channels(
         annotated: Names of images of which there is a mask.
         faults: Faults are added to this list.
     """
-    groups: dict[str, dict[int, str]] = {}
-    for file in files:
-        numbered = NUMBERED.fullmatch(file)
-        if numbered and numbered["name"] not in files:
-            groups.setdefault(numbered["name"], {})[int(numbered["channel"])] = file
     groups = {
         name: channels
-        for name, channels in groups.items()
+        for name, channels in numbered_channels(files).items()
         if name in annotated and not any(file in annotated for file in channels.values())
     }
     grouped = {file for channels in groups.values() for file in channels.values()}
@@ -124,75 +112,16 @@ def open_channels(paths: Sequence[pathlib.Path], mode: ReadMode) -> Volume:
         mode: How they are read.
 
     Raises:
-        UserError: If a file cannot be read, or differs in slices or position from the first.
-            Channels that differ in size are found when a slice is read.
+        UserError: As `open_file` and `join_channels`.
     """
     first = open_file(paths[0], mode)
-    if len(paths) == 1:
-        return first
     plane = getattr(first.geometry, "plane", None) or mode.plane
-    volumes = [first]
-    for path in paths[1:]:
-        volume = open_file(path, mode._replace(plane=plane))
-        own, count = len(volume.pictures), len(first.pictures)
-        if own != count:
-            raise UserError(f"{volume.place}: has {own} slices, but {first.place} has {count}")
-        order = slice_order(first, volume)
-        if order is None:
-            raise UserError(
-                f"{volume.place}: has another affine than {first.place} and lies elsewhere in the "
-                "patient; allowed is the same position for all channels"
-            )
-        volumes.append(volume.select(range(count)[::order]))
-
-    def read(number: int) -> Picture:
-        pictures = [volume.pictures[number] for volume in volumes]
-        sizes = {picture.values.shape[:2] for picture in pictures}
-        if len(sizes) > 1:
-            raise UserError(f"{first.place}: its channels differ in size: {sorted(sizes)}")
-        values = np.concatenate([picture.values for picture in pictures], axis=-1)
-        if values.shape[-1] > MOST_CHANNELS:
-            raise UserError(
-                f"{first.place}: its files have {values.shape[-1]} channels in all; allowed are 1 "
-                f"to {MOST_CHANNELS}"
-            )
-        return pictures[0]._replace(values=values, window=None, quantity="intensity")
-
-    notes = dict.fromkeys(note for volume in volumes for note in volume.notes)
-    return first._replace(pictures=Slices(read, range(len(first.pictures))), notes=tuple(notes))
+    return join_channels(
+        [first, *(open_file(path, mode._replace(plane=plane)) for path in paths[1:])]
+    )
 
 
 def plane_of_masks(image: Volume | None, config: FolderConfig) -> str:
     """The plane in which masks are cut: that of their image, if it has one."""
     plane = None if image is None else getattr(image.geometry, "plane", None)
     return plane or config.plane
-
-
-def slice_order(first: Volume, second: Volume) -> int | None:
-    """1, or -1 if the slices of two volumes at the same position are in opposite orders.
-
-    Programs store the axes of a volume in different orders; the displayed slices tell whether two
-    volumes lie at the same position.
-
-    Returns:
-        None if they lie at different positions; these are known for NIfTI and DICOM.
-    """
-    own, other = (getattr(each.geometry, "shown_affine", None) for each in (first, second))
-    if own is None or other is None:
-        return 1
-    # Headers store affines in float32: differences below a hundredth of a pixel are rounding.
-    tolerance = HAIR * np.linalg.norm(own[:3, :3], axis=0).min()
-    # Equal affines mean the same position, whatever the sizes, about which there are other faults.
-    if first.kind == second.kind == "nifti" and np.allclose(
-        first.geometry.affine, second.geometry.affine, rtol=0, atol=tolerance
-    ):
-        return 1
-    count = len(second.pictures)
-    # The thickness of a single slice, in the first column, says nothing about its position.
-    columns = slice(1 if count == len(first.pictures) == 1 else 0, None)
-    for order, start in ((1, 0), (-1, count - 1)):
-        turned = other @ np.diag([order, 1, 1, 1])
-        turned[:, 3] += start * other[:, 0]
-        if np.allclose(own[:, columns], turned[:, columns], rtol=0, atol=tolerance):
-            return order
-    return None

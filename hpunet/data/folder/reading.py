@@ -5,19 +5,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import UInt8
 
 from hpunet.config.data import FolderConfig
 from hpunet.data.crops import size_text
-from hpunet.data.folder.channels import open_channels, plane_of_masks, slice_order
+from hpunet.data.folder.channels import open_channels, plane_of_masks
 from hpunet.data.folder.faults import Faults, Notes
 from hpunet.data.folder.files import ImageFiles, MaskFile
 from hpunet.data.labels import IGNORED
+from hpunet.imaging.channels import slice_order
 from hpunet.imaging.labels import labels_of, open_masks
-from hpunet.imaging.volume import Picture, ReadMode, Volume
+from hpunet.imaging.missing import LEAST, fill, least_values
+from hpunet.imaging.volume import ReadMode, Volume
 from hpunet.io.errors import UserError
 
-IGNORE, LEAST = "ignore", "min"
+IGNORE = "ignore"
 NAN_MEANING = "data.folder.nan says what NaN becomes: a number, min or ignore"
 
 
@@ -31,18 +33,6 @@ class _Masks(NamedTuple):
 
     labels: UInt8[np.ndarray, "N H W"]
     white: bool
-
-
-class _Filled(NamedTuple):
-    """An image without NaN.
-
-    Attributes:
-        values: The values `[H, W, C]`.
-        empty: Pixels with NaN in any channel, or None if there are none.
-    """
-
-    values: Float[np.ndarray, "H W C"]
-    empty: Bool[np.ndarray, "H W"] | None
 
 
 def read_examples(
@@ -70,7 +60,8 @@ def read_examples(
     if volume is None or len(masks) < len(entry.masks) or not masks:
         return
     count = len(volume.pictures)
-    least = functools.cache(functools.partial(_least, volume))
+    least = functools.cache(functools.partial(least_values, volume))
+    nan = LEAST if config.nan == IGNORE else config.nan
     for number in range(count):
         planes = [read.labels[number] for read in masks.values()]
         if config.slices == "annotated" and count > 1 and not any(map(_has_foreground, planes)):
@@ -84,7 +75,7 @@ def read_examples(
             return
         annotations = np.stack(planes)
         try:
-            values, empty = _without_nan(picture, config, least)
+            values, empty = fill(picture, nan, least, NAN_MEANING)
         except UserError as error:
             place = f"slice {number}: " if count > 1 else ""
             faults.add(entry.image, f"{place}{error}")
@@ -104,39 +95,6 @@ def read_examples(
             "name": entry.name if count == 1 else _slice_name(entry.name, count, number),
             "white": any(read.white for read in masks.values()),
         }
-
-
-def _without_nan(picture: Picture, config: FolderConfig, least: Any) -> _Filled:
-    """Replaces NaN as `data.folder.nan` says.
-
-    Args:
-        picture: The image.
-        config: Has the key.
-        least: Returns the least value of each channel of the volume `[C]`.
-
-    Raises:
-        UserError: If the key is None, or a channel has no other values. It names no file.
-    """
-    values = np.asarray(picture.values)
-    places = np.isnan(values)
-    if not places.any():
-        return _Filled(values, None)
-    if config.nan is None:
-        count = int(places.sum())
-        raise UserError(f"{count} value{'s are' if count > 1 else ' is'} NaN; {NAN_MEANING}")
-    if config.nan in (IGNORE, LEAST):
-        filling = least()
-        if np.isnan(filling).any():
-            raise UserError("a channel holds NaN only; allowed are images with values")
-    else:
-        filling = np.float32(config.nan)
-    return _Filled(np.where(places, filling, values).astype(np.float32), places.any(axis=-1))
-
-
-def _least(volume: Volume) -> Float[np.ndarray, " C"]:
-    """The least value of each channel over all slices; NaN if there is none."""
-    planes = [np.fmin.reduce(picture.values, axis=(0, 1)) for picture in volume.pictures]
-    return np.fmin.reduce(np.stack(planes), axis=0)
 
 
 def _differ_in_size(

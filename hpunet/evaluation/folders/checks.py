@@ -3,10 +3,10 @@
 import pathlib
 from collections.abc import Collection, Sequence
 
-from hpunet.data.folder.channels import slice_order
 from hpunet.evaluation.folders.annotated import AnnotationSource
 from hpunet.evaluation.folders.files import count_names
 from hpunet.evaluation.folders.image import FolderImage
+from hpunet.imaging.channels import slice_order
 from hpunet.imaging.formats import open_file, suffix_of
 from hpunet.imaging.volume import ReadMode
 from hpunet.io.errors import UserError
