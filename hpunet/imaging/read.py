@@ -119,7 +119,10 @@ class _Search:
         place = Path(os.path.commonpath([path.parent for path in paths]))
         # The current folder has no name otherwise.
         place = place if place.name not in ("", "..") else place.resolve()
-        place = place if len(images) > 1 else paths[0]
+        if len(images) == 1:
+            # Such as one of several radiographs in a folder.
+            self._try_stacks(paths[0], names_below(folder, paths[0]), images)
+            return
         self._try_stacks(place, names_of_series(folder, paths, images[0].series_number), images)
 
     def _try_stacks(

@@ -260,9 +260,16 @@ def test_a_folder_holds_one_scan_a_series(tmp_path):
     assert {scan.name: len(scan.pictures) for scan in scans} == {
         "a": 3,
         "b/series-7": 2,
-        "b/series-9": 1,
+        "b/IM1": 1,
     }
     assert scans[0].place == tmp_path / "p" / "a"
+
+
+def test_radiographs_in_a_folder_are_called_by_their_files(tmp_path):
+    for number, name in enumerate(("case/pa.dcm", "case/lateral.dcm", "other.dcm")):
+        write_ct(tmp_path / "p" / name, SHOWN, SeriesInstanceUID=f"1.2.{number}")
+    names = [scan.name for scan in find_volumes([tmp_path / "p"]).volumes]
+    assert names == ["case/lateral", "case/pa", "other"]
 
 
 def test_every_file_of_several_frames_is_a_scan(tmp_path):
