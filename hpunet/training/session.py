@@ -287,4 +287,7 @@ def _prior_range(session: Session, params: PyTree) -> PriorRange | None:
             crop, intensities = settings.crop, dataset.intensities
             yield crop_examples(examples, crop, intensities, dataset.crop_sampler).image
 
-    return measure_prior_range(session.model, params, batches())
+    measured = measure_prior_range(session.model, params, batches())
+    if measured is None:
+        return None
+    return measured._replace(num_images=min(measured.num_images, len(positions)))

@@ -28,7 +28,8 @@ class Header(NamedTuple):
         preprocessing: How images become the network's input.
         source: Origin of converted weights, or None.
         prior_range: Least and largest values of the prior on the validation split: `location` and
-            `log_scale`, each with a pair of numbers per scale, coarsest first; None if unknown.
+            `log_scale`, each with a pair of numbers per scale, coarsest first, and the number of
+            images, `num_images`; None if unknown.
         checksum: Checksum of the other entries and the weights; None in files of older versions.
         text: The other entries as JSON, which the checksum covers.
     """
@@ -36,7 +37,7 @@ class Header(NamedTuple):
     network: ModelConfig
     preprocessing: dict[str, Any]
     source: dict[str, Any] | None
-    prior_range: dict[str, list[list[float]]] | None
+    prior_range: dict[str, Any] | None
     checksum: str | None
     text: str
 
@@ -186,10 +187,14 @@ def _check_preprocessing(preprocessing: dict[str, Any], path: str) -> None:
 def _check_prior_range(value: Any, network: ModelConfig, path: str) -> None:
     if value is None:
         return
-    names = {"location", "log_scale"}
-    if not isinstance(value, dict) or value.keys() != names:
-        raise _wrong(path, "prior_range", value, f"an object with {' and '.join(sorted(names))}")
-    for name, pairs in value.items():
+    names = ("location", "log_scale")
+    if not isinstance(value, dict) or value.keys() != {*names, "num_images"}:
+        allowed = f"an object with {', '.join(names)} and num_images"
+        raise _wrong(path, "prior_range", value, allowed)
+    if not _is_count(value["num_images"]):
+        raise _wrong(path, "prior_range.num_images", value["num_images"], "a number of images")
+    for name in names:
+        pairs = value[name]
         if not isinstance(pairs, list) or not (
             len(pairs) == network.num_scales and all(map(_is_extent, pairs))
         ):

@@ -132,7 +132,7 @@ def test_weights_without_a_range_do_not_warn(capsys):
 
 def test_range_of_the_weights_file_belongs_to_a_run_with_the_same_weights(workdir, evaluated):
     pairs = ((-1e-6, 1e-6),) * 2
-    extent = PriorRange(pairs, pairs).to_header()
+    extent = PriorRange(pairs, pairs, 100).to_header()
     path, params = workdir / "weights.safetensors", tiny_network.parameters()
     save_weights(path, params, tiny_network.CONFIG, {"crop": 32}, prior_range=extent)
     code, _, err = evaluated(f"--workdir={workdir}", "--num_samples=1")

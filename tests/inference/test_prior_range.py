@@ -12,7 +12,8 @@ from tests.evaluation import tiny_network
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 MODEL = build_model(tiny.CONFIG)
-RANGE = PriorRange(((-1.0, 3.0), (0.0, 0.0)), ((-2.0, 1.0), (-3.0, -3.0)))
+# The widths are 4, 0, 3 and 0; the last and the second count as 0.1.
+RANGE = PriorRange(((-1.0, 3.0), (0.0, 0.0)), ((-2.0, 1.0), (-3.0, -3.0)), 1000)
 INSIDE = np.array([[[-1, 3], [-2, 1]], [[0, 0], [-3, -3]]], float)
 
 
@@ -50,6 +51,7 @@ def test_extent_is_of_the_prior_given_the_means_of_coarser_latents(params):
 def test_range_covers_all_batches_and_no_image_lies_outside_its_own(params):
     batches = [images(0), images(1)]
     measured = measure_prior_range(MODEL, params, batches)
+    assert measured.num_images == 6
     every = np.concatenate([extents(params, batch) for batch in batches])
     np.testing.assert_allclose(
         measured.location, np.stack([every[:, :, 0, 0].min(0), every[:, :, 0, 1].max(0)], 1)
@@ -84,27 +86,40 @@ def test_model_without_a_learned_prior_has_no_range():
 @pytest.mark.parametrize(
     ("place", "value", "expected"),
     [
-        ((0, 0, 1), 6.9, None),
-        ((0, 0, 1), 7.1, "location is 7.1 at scale 0, on the validation images -1 to 3"),
-        ((0, 1, 0), -4.9, None),
-        ((0, 1, 0), -5.5, "log scale is -5.5 at scale 0, on the validation images -2 to 1"),
-        # The margin of a range without width is 1.
-        ((1, 1, 1), -2.1, None),
-        ((1, 1, 1), -1.9, "log scale is -1.9 at scale 1, on the validation images -3 to -3"),
+        ((0, 0, 1), 10.9, None),
+        ((0, 0, 1), 11.1, "location is 11.1 at scale 0, on the validation images -1 to 3"),
+        ((0, 1, 0), -7.9, None),
+        ((0, 1, 0), -8.5, "log scale is -8.5 at scale 0, on the validation images -2 to 1"),
+        ((1, 1, 1), -2.81, None),
+        ((1, 1, 1), -2.79, "log scale is -2.79 at scale 1, on the validation images -3 to -3"),
         ((1, 0, 0), np.nan, "location is nan at scale 1"),
         ((1, 0, 1), np.inf, "location is inf at scale 1"),
     ],
 )
-def test_value_is_far_outside_by_more_than_the_width_of_the_range(place, value, expected):
+def test_value_is_far_outside_by_more_than_twice_the_width_of_the_range(place, value, expected):
     extent = INSIDE.copy()
     extent[place] = value
     found = RANGE.far_outside(extent)
     assert found is None if expected is None else expected in found
 
 
+@pytest.mark.parametrize(
+    ("num_images", "widths"), [(1, np.inf), (2, 62), (3, 17), (11, 2.6), (61, 2 + 1 / 60)]
+)
+def test_the_range_of_few_images_allows_for_more(num_images, widths):
+    measured = RANGE._replace(num_images=num_images)
+    assert measured.most_widths == pytest.approx(widths)
+    extent = INSIDE.copy()
+    extent[0, 0, 1] = 3 + 4 * min(widths, 1e6) * 0.99
+    assert measured.far_outside(extent) is None
+    if np.isfinite(widths):
+        extent[0, 0, 1] = 3 + 4 * widths * 1.01
+        assert "location" in measured.far_outside(extent)
+
+
 def test_farthest_value_is_named():
     extent = INSIDE.copy()
-    extent[0, 0, 1], extent[1, 1, 1] = 20, 9
+    extent[0, 0, 1], extent[1, 1, 1] = 30, 9
     assert "log scale is 9 at scale 1" in RANGE.far_outside(extent)
 
 

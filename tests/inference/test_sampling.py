@@ -103,7 +103,7 @@ def test_beyond_the_crop_all_is_background(params):
 
 def test_warning_names_the_value_of_the_prior_and_what_may_help(params):
     options = SamplingOptions(2, 0, DRAWN)
-    narrow = PriorRange(((-1e-6, 1e-6),) * 2, ((-1e-6, 1e-6),) * 2)
+    narrow = PriorRange(((-1e-6, 1e-6),) * 2, ((-1e-6, 1e-6),) * 2, 100)
     for prior_range, image in ((None, 1e4 * IMAGE), (narrow, 1e4 * IMAGE)):
         sampler = ImageSampler(MODEL, params, options, prior_range)
         unlike = given(image=image)

@@ -18,8 +18,8 @@ RNG = np.random.default_rng(0)
 WINDOW = {"intensity_range": [44, 160], "intensity_clip": True}
 STANDARD = {"intensity_range": [100, 130], "intensity_clip": False}
 # As narrow as no image's prior, and as wide as all are.
-NARROW = PriorRange(((50.0, 50.0),) * 2, ((9.0, 9.0),) * 2)
-WIDE = PriorRange(((-1e6, 1e6),) * 2, ((-10.0, 10.0),) * 2)
+NARROW = PriorRange(((50.0, 50.0),) * 2, ((9.0, 9.0),) * 2, 100)
+WIDE = PriorRange(((-1e6, 1e6),) * 2, ((-10.0, 10.0),) * 2, 100)
 
 
 def weights(tmp_path, header, prior_range=None):

@@ -80,7 +80,11 @@ def test_header_says_what_a_later_command_needs(path):
     assert header.prior_range is None
 
 
-PRIOR_RANGE = {"location": [[-1.0, 2.0], [0.0, 0.0]], "log_scale": [[-3.5, 1.0], [-2.0, 0.5]]}
+PRIOR_RANGE = {
+    "location": [[-1.0, 2.0], [0.0, 0.0]],
+    "log_scale": [[-3.5, 1.0], [-2.0, 0.5]],
+    "num_images": 7,
+}
 
 
 def test_header_keeps_the_range_of_the_prior(tmp_path, params):
@@ -96,6 +100,7 @@ def test_header_keeps_the_range_of_the_prior(tmp_path, params):
         ({"location": [[1.0, 0.0], [0.0, 1.0]]}, "prior_range.location"),
         ({"log_scale": [[0.0, float("nan")], [0.0, 1.0]]}, "prior_range.log_scale"),
         ({"log_scale": None}, "prior_range.log_scale"),
+        ({"num_images": 0}, "prior_range.num_images"),
         ({"other": []}, "prior_range"),
     ],
 )
