@@ -17,7 +17,7 @@ from hpunet.evaluation.store import PredictionStore
 from hpunet.imaging.fit import Fit, fit_window, labels_from_grid, labels_to_grid
 from hpunet.inference.predictor import PredictedLabels, Predictor
 from hpunet.inference.preprocessing import full_name, preprocess
-from hpunet.inference.value_check import value_problem
+from hpunet.inference.value_check import ValueProblem, value_problem
 
 
 class DatasetImage(NamedTuple):
@@ -124,7 +124,7 @@ class DatasetImages:
         return max(fact.annotators for fact in self._facts)
 
     @property
-    def value_problems(self) -> dict[str, str]:
+    def value_problems(self) -> dict[str, ValueProblem]:
         """Images whose values have another scale than in training: name and description."""
         return {fact.name: fact.problem for fact in self._facts if fact.problem is not None}
 
@@ -158,7 +158,7 @@ class _ImageFacts(NamedTuple):
 
     name: str
     annotators: int
-    problem: str | None
+    problem: ValueProblem | None
 
 
 def predict_images(

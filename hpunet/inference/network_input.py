@@ -124,7 +124,7 @@ def network_input(
         ],
         zlib.crc32(picture.values.tobytes()) if volume.numbers is None else 0,
         counts,
-        value_warnings(counts, intensities),
+        value_warnings(counts, intensities, sure_only=volume.numbers is not None),
     )
 
 
@@ -181,7 +181,11 @@ def check_inputs(
     known = [count for count in counts if count is not None]
     if known:
         total = functools.reduce(operator.add, known)
-        check_scale(total, network.preprocessing.intensities, str(volume.place))
+        intensities = network.preprocessing.intensities
+        check_scale(total, intensities, str(volume.place))
+        # A single slice may be empty, so `network_input` does not warn of all slices.
+        if volume.numbers is not None and not value_warnings(total, intensities, sure_only=True):
+            volume = volume._replace(notes=(*volume.notes, *value_warnings(total, intensities)))
     if not errors:
         return volume
     if len(errors) == len(volume.pictures):

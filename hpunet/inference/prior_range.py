@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from hpunet.models.model import Model
 
@@ -15,10 +15,13 @@ from hpunet.models.model import Model
 LEAST_WIDTH = 0.1
 # A value lies far outside if its distance from the range exceeds so many of its widths.
 MOST_WIDTHS = 2.0
-# The range of few images is narrow by chance. Test images of the synthetic data, of LIDC-IDRI and of
-# the README's own images lay at most 7.3 widths outside the range of 2 validation images, 5.3
+# The range of few images is narrow by chance. Test images of the synthetic data, of LIDC-IDRI and
+# of the README's own images lay at most 7.3 widths outside the range of 2 validation images, 5.3
 # outside that of 3, 4.5 of 5, 1.8 of 10 and 0.8 of 18 or more.
 WIDTHS_OF_TWO = 40.0
+# An image lies apart from most others at a larger distance from their median range, in widths of
+# this range. On the same three data sets the largest distance is 2.4.
+APART = 10.0
 LOCATION, LOG_SCALE = "location", "log scale"
 UNLIKE = "the image is unlike the training images"
 REMEDIES = "a --temperature below 1, --mean_scales=all, or a crop with --center may help"
@@ -121,29 +124,55 @@ def _least_and_largest(values: Float[Array, "B h w L"]) -> Float[Array, "B 2"]:
     return jnp.stack([values.min(axis=inner), values.max(axis=inner)], axis=1)
 
 
-def measure_prior_range(
-    model: Model, params: PyTree, batches: Iterable[Float[np.ndarray, "B H W C"]]
-) -> PriorRange | None:
+class MeasuredPrior(NamedTuple):
+    """The range of the prior on a set of images.
+
+    Attributes:
+        prior_range: The range; None for a model without a learned prior, or if the prior is finite
+            on no image.
+        left_out: Indices of images that do not count: their prior is not finite, or lies apart from
+            that of most others.
+    """
+
+    prior_range: PriorRange | None
+    left_out: list[int]
+
+
+def measure_prior(
+    model: Model, params: PyTree, batches: Iterable[Float[np.ndarray, "B H W C"]], num_images: int
+) -> MeasuredPrior:
     """Measures the prior on images.
 
     Args:
         model: The model, in float32.
         params: Its weights.
         batches: Images as the network sees them.
-
-    Returns:
-        None for a model without a learned prior, or if the prior is finite on no image. Other
-        images do not count.
+        num_images: Number of images; the last batch may hold more.
     """
     measure = build_prior_extent(model)
     if measure is None:
-        return None
+        return MeasuredPrior(None, [])
     encode = jax.jit(model.network.encode)
     extents = [np.asarray(measure(params, encode(params, jnp.asarray(batch)))) for batch in batches]
-    every = np.concatenate(extents) if extents else np.zeros((0, model.config.num_scales, 2, 2))
-    every = every[np.isfinite(every).all(axis=(1, 2, 3))]
+    every = np.concatenate(extents)[:num_images]
+    counts = _is_typical(every)
+    left_out = np.flatnonzero(~counts).tolist()
+    every = every[counts]
     if not len(every):
-        return None
+        return MeasuredPrior(None, left_out)
     low, high = every[..., 0].min(axis=0), every[..., 1].max(axis=0)
     location, log_scale = (_pairs(zip(low[:, k], high[:, k], strict=True)) for k in (0, 1))
-    return PriorRange(location, log_scale, len(every))
+    return MeasuredPrior(PriorRange(location, log_scale, len(every)), left_out)
+
+
+def _is_typical(extents: Float[np.ndarray, "B scales 2 2"]) -> Bool[np.ndarray, " B"]:
+    """Whether the prior of each image is finite and near that of most others."""
+    is_typical = np.isfinite(extents).all(axis=(1, 2, 3))
+    if not is_typical.any():
+        return is_typical
+    low, high = extents[..., 0], extents[..., 1]
+    least, most = (np.median(values[is_typical], axis=0) for values in (low, high))
+    width = np.maximum(most - least, LEAST_WIDTH)
+    with np.errstate(invalid="ignore"):
+        distance = np.maximum(least - low, high - most) / width
+    return is_typical & (distance <= APART).all(axis=(1, 2))

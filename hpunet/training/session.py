@@ -23,10 +23,10 @@ from hpunet.inference.preprocessing import (
     cut_example,
     full_name,
 )
-from hpunet.inference.prior_range import PriorRange, measure_prior_range
+from hpunet.inference.prior_range import PriorRange, measure_prior
 from hpunet.inference.value_check import scale_warning, value_problem
 from hpunet.io.atomic import write_whole
-from hpunet.io.errors import UserError
+from hpunet.io.errors import UserError, first_names
 from hpunet.models.base import build_network
 from hpunet.models.initialization import Params
 from hpunet.models.model import Model, build_model
@@ -280,14 +280,20 @@ def _prior_range(session: Session, params: PyTree) -> PriorRange | None:
     positions = spread_positions(source, MOST_PRIOR_IMAGES)
 
     def batches() -> Iterator[np.ndarray]:
-        # All of one size, so that one program serves them; repeated images do not change a range.
+        # All of one size, so that one program serves them.
         for start in range(0, len(positions), UNIT):
             unit = np.resize(positions[start : start + UNIT], UNIT)
             examples = [source[int(position)] for position in unit]
             crop, intensities = settings.crop, dataset.intensities
             yield crop_examples(examples, crop, intensities, dataset.crop_sampler).image
 
-    measured = measure_prior_range(session.model, params, batches())
-    if measured is None:
-        return None
-    return measured._replace(num_images=min(measured.num_images, len(positions)))
+    measured = measure_prior(session.model, params, batches(), len(positions))
+    if measured.left_out:
+        names = [full_name(source[int(positions[index])]) for index in measured.left_out]
+        print(
+            f"note: the prior on {len(names)} of {len(positions)} validation images lies apart "
+            f"from that on the others, and its range, which the weights file keeps, is that of "
+            f"the others: {first_names(names)}",
+            file=sys.stderr,
+        )
+    return measured.prior_range

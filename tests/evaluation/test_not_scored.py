@@ -13,7 +13,7 @@ from hpunet.evaluation.dataset_images import DatasetImages, EvaluationPreprocess
 from hpunet.evaluation.scoring import NotScored
 from hpunet.evaluation.scoring_set import SamplingChoices, network_scoring_set
 from hpunet.evaluation.table import not_scored_text
-from hpunet.inference.prior_range import PriorRange, measure_prior_range
+from hpunet.inference.prior_range import PriorRange, measure_prior
 from hpunet.io.errors import UserError
 from hpunet.training.devices import Devices
 from hpunet.weights.file import save_weights
@@ -112,7 +112,7 @@ def test_image_unlike_the_validation_images_is_warned_of_with_its_value(capsys):
     network = tiny_network.network()
     source = tiny.Source(NUM_IMAGES)
     batch = np.stack([images_of(source)[i].network_image for i in range(NUM_IMAGES)])
-    prior_range = measure_prior_range(network.model, network.params, [batch])
+    prior_range, _ = measure_prior(network.model, network.params, [batch], NUM_IMAGES)
     network = network._replace(prior_range=prior_range)
     assert warn_of_prior(images_of(source), network) == {}
     assert capsys.readouterr().err == ""

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hpunet.inference.prior_range import PriorRange, build_prior_extent, measure_prior_range
+from hpunet.inference.prior_range import PriorRange, build_prior_extent, measure_prior
 from hpunet.models.model import build_model
 from tests import tiny, toy_model
 from tests.evaluation import tiny_network
@@ -50,7 +50,8 @@ def test_extent_is_of_the_prior_given_the_means_of_coarser_latents(params):
 
 def test_range_covers_all_batches_and_no_image_lies_outside_its_own(params):
     batches = [images(0), images(1)]
-    measured = measure_prior_range(MODEL, params, batches)
+    measured, left_out = measure_prior(MODEL, params, batches, 6)
+    assert left_out == []
     assert measured.num_images == 6
     every = np.concatenate([extents(params, batch) for batch in batches])
     np.testing.assert_allclose(
@@ -66,14 +67,36 @@ def test_images_without_a_finite_prior_do_not_count(params):
     batch = images(0)
     broken = batch.copy()
     broken[1] = np.nan
-    expected = measure_prior_range(MODEL, params, [batch[[0, 2]]])
-    measured = measure_prior_range(MODEL, params, [broken])
+    expected, _ = measure_prior(MODEL, params, [batch[[0, 2]]], 2)
+    measured, left_out = measure_prior(MODEL, params, [broken], 3)
+    assert left_out == [1]
     np.testing.assert_allclose(measured.location, expected.location, rtol=1e-6)
-    assert measure_prior_range(MODEL, params, [broken[1:2]]) is None
+    assert measure_prior(MODEL, params, [broken[1:2]], 1) == (None, [0])
+
+
+@pytest.mark.parametrize("others", [2, 5])
+def test_images_apart_from_most_others_do_not_count(params, others):
+    batch = images(0, count=others + 1)
+    expected, _ = measure_prior(MODEL, params, [batch[1:]], others)
+    batch[0, 3, 3] = 1e20
+    measured, left_out = measure_prior(MODEL, params, [batch], others + 1)
+    assert left_out == [0]
+    assert measured.num_images == others
+    np.testing.assert_allclose(measured.location, expected.location, rtol=1e-6)
+    (unlike,) = extents(params, batch[:1])
+    assert "location" in measured.far_outside(unlike)
+
+
+def test_images_that_only_fill_the_last_batch_do_not_count(params):
+    batch = images(0, count=4)
+    measured, _ = measure_prior(MODEL, params, [batch[:2], batch[2:]], 3)
+    expected, _ = measure_prior(MODEL, params, [batch[:3]], 3)
+    assert measured.num_images == 3
+    np.testing.assert_allclose(measured.log_scale, expected.log_scale, rtol=1e-6)
 
 
 def test_image_unlike_all_others_lies_far_outside(params):
-    measured = measure_prior_range(MODEL, params, [images(0)])
+    measured, _ = measure_prior(MODEL, params, [images(0)], 3)
     (unlike,) = extents(params, images(2, count=1, factor=1e4))
     assert "on the validation images" in measured.far_outside(unlike)
 
